@@ -1,0 +1,26 @@
+# Compile and link options that every target of ours takes.
+add_library(moec_options INTERFACE)
+target_include_directories(moec_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+target_compile_options(moec_options INTERFACE -Wall -Wextra -Wno-unused-parameter -Werror=return-type -fno-omit-frame-pointer)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(moec_options INTERFACE -ffp-contract=off)
+  add_link_options(-fuse-ld=lld)
+else()
+  target_compile_options(moec_options INTERFACE -ffp-contract=off)
+endif()
+# Build-ids name the libraries in cache keys.
+add_link_options(-Wl,--build-id=sha1)
+if(MOEC_ASAN)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+if(MOEC_BUNDLE)
+  add_link_options(-static-libstdc++ -static-libgcc)
+endif()
+
+# Sources of a folder, by name, so that a new file needs no edit here.
+function(moec_glob var)
+  file(GLOB files CONFIGURE_DEPENDS ${ARGN})
+  list(SORT files)
+  set(${var} ${files} PARENT_SCOPE)
+endfunction()

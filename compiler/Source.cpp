@@ -1,0 +1,115 @@
+#include "compiler/Source.h"
+
+#include "compiler/ir/Tile.h"
+#include "compiler/ir/TileGpu.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/UB/IR/UBOps.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
+
+using namespace mlir;
+
+namespace moec::compiler {
+
+void registerDialects(DialectRegistry &registry) {
+  registry.insert<tile::TileDialect, tilegpu::TileGpuDialect, arith::ArithDialect, math::MathDialect, scf::SCFDialect, ub::UBDialect,
+                  LLVM::LLVMDialect, NVVM::NVVMDialect>();
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
+}
+
+MLIRContext &threadContext() {
+  thread_local std::unique_ptr<MLIRContext> context = [] {
+    DialectRegistry registry;
+    registerDialects(registry);
+    auto made = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+    made->loadAllAvailableDialects();
+    return made;
+  }();
+  return *context;
+}
+
+FileLineColLoc fileLocation(Location loc) {
+  FileLineColLoc found;
+  loc->walk([&](Location inner) {
+    found = dyn_cast<FileLineColLoc>(inner);
+    return found ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return found;
+}
+
+static const char *severityName(DiagnosticSeverity severity) {
+  switch (severity) {
+  case DiagnosticSeverity::Note: return "note";
+  case DiagnosticSeverity::Warning: return "warning";
+  case DiagnosticSeverity::Remark: return "remark";
+  case DiagnosticSeverity::Error: break;
+  }
+  return "error";
+}
+
+DiagnosticCollector::DiagnosticCollector(MLIRContext &context)
+    : handler(&context, [this](Diagnostic &diagnostic) {
+        add(severityName(diagnostic.getSeverity()), diagnostic.getLocation(), diagnostic.str());
+        for (Diagnostic &note : diagnostic.getNotes()) {
+          // "see current operation" prints the op for MLIR's developers; the location says it to authors.
+          if (!StringRef(note.str()).starts_with("see current operation")) add("note", note.getLocation(), note.str());
+        }
+        return success();
+      }) {}
+
+void DiagnosticCollector::add(StringRef severity, Location loc, std::string message) {
+  SourceDiagnostic d{severity.str(), "", 0, 0, std::move(message)};
+  if (FileLineColLoc place = fileLocation(loc)) {
+    d.file = place.getFilename().str();
+    d.line = place.getLine();
+    d.column = place.getColumn();
+  }
+  add(std::move(d));
+}
+
+bool DiagnosticCollector::hasErrors() const {
+  return llvm::any_of(list, [](const SourceDiagnostic &d) { return d.severity == "error"; });
+}
+
+std::string DiagnosticCollector::text() const {
+  std::string out;
+  llvm::raw_string_ostream os(out);
+  for (const SourceDiagnostic &d : list) {
+    os << d.severity << '\t' << d.file << '\t' << d.line << '\t' << d.column << '\t';
+    for (char c : d.message) {
+      if (c == '\n') os << "\\n";
+      else os << c;
+    }
+    os << '\n';
+  }
+  return out;
+}
+
+static void setOrdinalLocations(ModuleOp module) {
+  StringAttr file = StringAttr::get(module.getContext(), "kernel");
+  unsigned ordinal = 0;
+  module->walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (op != module) op->setLoc(FileLineColLoc::get(file, ordinal++, 0));
+  });
+}
+
+OwningOpRef<ModuleOp> parseSource(MLIRContext &context, StringRef text, bool ordinal, DiagnosticCollector &collector, StringRef name) {
+  // The lexer reads one byte past the end, and the caller's text need not end in NUL.
+  std::string terminated = text.str();
+  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(terminated, ParserConfig(&context, /*verifyAfterParse=*/false), name);
+  if (!module) {
+    if (!collector.hasErrors()) collector.add({"error", name.str(), 1, 0, "the text is not a module"});
+    return nullptr;
+  }
+  if (ordinal) setOrdinalLocations(*module);
+  if (failed(verify(*module))) return nullptr;
+  return module;
+}
+
+} // namespace moec::compiler

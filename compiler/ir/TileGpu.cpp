@@ -1,0 +1,74 @@
+// The `tilegpu` dialect: registration and what each layout attribute spells.
+#include "compiler/ir/TileGpu.h"
+#include "compiler/layout/NamedLayouts.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace moec::tilegpu;
+using moec::compiler::LinearLayout;
+
+#include "compiler/ir/TileGpuAttrInterfaces.cpp.inc"
+#include "compiler/ir/TileGpuDialect.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "compiler/ir/TileGpuAttrs.cpp.inc"
+#define GET_TYPEDEF_CLASSES
+#include "compiler/ir/TileGpuTypes.cpp.inc"
+#define GET_OP_CLASSES
+#include "compiler/ir/TileGpuOps.cpp.inc"
+
+void TileGpuDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "compiler/ir/TileGpuOps.cpp.inc"
+      >();
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "compiler/ir/TileGpuTypes.cpp.inc"
+      >();
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "compiler/ir/TileGpuAttrs.cpp.inc"
+      >();
+}
+
+namespace mc = moec::compiler;
+
+static mc::Dims dims(ArrayRef<int64_t> shape) { return mc::Dims(std::vector<int64_t>(shape.begin(), shape.end())); }
+static mc::Dims dims(ArrayRef<int32_t> list) { return mc::Dims(std::vector<int64_t>(list.begin(), list.end())); }
+
+LinearLayout BlockedAttr::toLinearLayout(ArrayRef<int64_t> shape) const {
+  return mc::blocked(dims(shape), dims(getSizePerThread()), dims(getThreadsPerWarp()), dims(getWarpsPerCta()), dims(getOrder()));
+}
+
+LinearLayout MmaAttr::toLinearLayout(ArrayRef<int64_t> shape) const { return mc::mmaAccumulator(dims(shape), getWarpsM(), getWarpsN()); }
+
+LinearLayout DotOperandAttr::toLinearLayout(ArrayRef<int64_t> shape) const {
+  auto operand = getOperand() == 0 ? mc::DotOperand::A : mc::DotOperand::B;
+  return mc::mmaOperand(operand, dims(shape), getBits(), getParent().getWarpsM(), getParent().getWarpsN());
+}
+
+LinearLayout SliceAttr::toLinearLayout(ArrayRef<int64_t> shape) const {
+  SmallVector<int64_t> whole(shape);
+  whole.insert(whole.begin() + getDim(), getDimSize());
+  return cast<LayoutAttrInterface>(getParent()).toLinearLayout(whole).slice(getDim()).removeFreeRegisters();
+}
+
+LogicalResult LinearAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringRef text) {
+  std::string problem;
+  if (mc::LinearLayout::parse(text, &problem)) return success();
+  return emitError() << "not a linear layout: " << problem; // linear_c1
+}
+
+LinearLayout LinearAttr::toLinearLayout(ArrayRef<int64_t> shape) const {
+  // The text was checked when the attribute was made; a mismatch with the shape is a defect of the pass that put them together.
+  auto layout = mc::LinearLayout::parse(getText());
+  assert(layout && "linear layout text");
+  return layout->resizeTo(dims(shape));
+}
+
+LinearLayout moec::tilegpu::layoutOf(RankedTensorType type) {
+  return cast<LayoutAttrInterface>(type.getEncoding()).toLinearLayout(type.getShape());
+}

@@ -1,0 +1,52 @@
+# The body of ./dev, run from the repository's root.
+set -euo pipefail
+root=$PWD
+preset=${MOEC_PRESET:-dev}
+case $preset in dev) build=$root/build ;; *) build=$root/build-$preset ;; esac
+source tools/dev/install.sh
+
+configure() {
+  install_missing
+  export CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=$root
+  if [ ! -f "$build/build.ninja" ]; then cmake --preset "$preset" >"$root/.cmake.log" 2>&1 || { cat "$root/.cmake.log"; exit 1; }; rm -f "$root/.cmake.log"; fi
+}
+
+# Several shells may build at once: one ninja at a time.
+build() {
+  configure
+  exec 9>"$build/.lock"; flock 9
+  ninja -C "$build" "$@"
+  flock -u 9
+}
+
+cmd_build() { build "$@"; }
+cmd_run() { build moec_layer_demo moec; "$build/bin/moec_layer_demo" "$@"; }
+cmd_test() {
+  build
+  ctest --test-dir "$build" --output-on-failure --no-tests=error "$@"
+}
+cmd_clean() { rm -rf build build-release build-asan dist; }
+cmd_format() { git ls-files '*.cpp' '*.h' | xargs clang-format -i; }
+cmd_bench() { build; exec bash tools/bench/bench.sh "$build" "$@"; }
+cmd_dist() { exec bash tools/dev/dist.sh "$@"; }
+cmd_help() {
+  cat <<'TXT'
+usage: ./dev COMMAND [args]
+
+  run [args]      install what is missing, build, and run the main job: a MoE layer, every kernel JIT-compiled from C++
+  test [args]     build, then run all tests (args go to ctest, e.g. -R sim)
+  build [target]  install what is missing and build (into build/; MOEC_PRESET=release|asan for the other presets)
+  bench WHAT      benchmarks: compile
+  dist            pack a bundle that runs on an x86-64 machine with nothing but a driver
+  format          clang-format over our sources
+  clean           remove build trees
+  help            this text
+TXT
+}
+
+command=${1:-help}; shift || true
+case $command in
+  build|run|test|clean|format|bench|dist|help) "cmd_$command" "$@" ;;
+  -h|--help) cmd_help ;;
+  *) echo "./dev: unknown command '$command'; './dev help' lists them" >&2; exit 2 ;;
+esac

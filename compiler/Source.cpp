@@ -1,10 +1,6 @@
 #include "compiler/Source.h"
 
-#include "compiler/ir/Tile.h"
-#include "compiler/ir/TileGpu.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
-#include "mlir/Dialect/UB/IR/UBOps.h"
+#include "compiler/Register.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
@@ -15,18 +11,13 @@ using namespace mlir;
 
 namespace moec::compiler {
 
-void registerDialects(DialectRegistry &registry) {
-  registry.insert<tile::TileDialect, tilegpu::TileGpuDialect, arith::ArithDialect, math::MathDialect, scf::SCFDialect, ub::UBDialect,
-                  LLVM::LLVMDialect, NVVM::NVVMDialect>();
-  registerBuiltinDialectTranslation(registry);
-  registerLLVMDialectTranslation(registry);
-  registerNVVMDialectTranslation(registry);
-}
-
 MLIRContext &threadContext() {
   thread_local std::unique_ptr<MLIRContext> context = [] {
     DialectRegistry registry;
     registerDialects(registry);
+    registerBuiltinDialectTranslation(registry);
+    registerLLVMDialectTranslation(registry);
+    registerNVVMDialectTranslation(registry);
     auto made = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
     made->loadAllAvailableDialects();
     return made;

@@ -3,7 +3,6 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Diagnostics.h"
-#include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
 
@@ -13,10 +12,7 @@
 
 namespace moec::compiler {
 
-/// Every dialect that a kernel may be written in or lowered to, with what translating it to LLVM IR needs.
-void registerDialects(mlir::DialectRegistry &registry);
-
-/// This thread's context: all dialects loaded, threading off. It lives as long as the thread, so a second compile on the thread pays nothing
+/// This thread's context: all dialects of Register.h loaded, with their translations to LLVM IR, threading off. It lives as long as the thread, so a second compile on the thread pays nothing
 /// for it; operations must not outlive the thread.
 mlir::MLIRContext &threadContext();
 

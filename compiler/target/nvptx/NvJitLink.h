@@ -1,0 +1,43 @@
+// PTX to cubin, in process: nvJitLink, opened at first use. Nothing of CUDA is linked.
+#pragma once
+
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include <string>
+
+namespace moec::compiler {
+
+/// An outside tool refused or is missing: not the kernel author's fault, and not a defect of the passes. Carries the tool's log.
+class ToolError : public llvm::ErrorInfo<ToolError> {
+public:
+  static char ID;
+  explicit ToolError(std::string message) : message(std::move(message)) {}
+  void log(llvm::raw_ostream &os) const override { os << message; }
+  std::error_code convertToErrorCode() const override { return llvm::inconvertibleErrorCode(); }
+
+private:
+  std::string message;
+};
+
+struct CubinOptions {
+  bool lineInfo = false;
+  bool verbose = false; ///< fill Cubin::log with ptxas's statistics
+};
+
+struct Cubin {
+  std::string bytes;
+  std::string log; ///< what the assembler said: warnings, and statistics if verbose
+};
+
+/// Where nvJitLink was found; `path` is empty if it was not, and `error` says where it was looked for.
+struct NvJitLinkFacts {
+  std::string path;
+  int major = 0, minor = 0;
+  std::string error;
+};
+const NvJitLinkFacts &nvJitLinkFacts();
+
+/// Assembles PTX for the architecture ("sm_90a"). Thread-safe. Fails with ToolError.
+llvm::Expected<Cubin> assemblePtx(llvm::StringRef ptx, llvm::StringRef arch, const CubinOptions &options);
+
+} // namespace moec::compiler

@@ -1,0 +1,247 @@
+#include "runtime/cuda/cuda_backend.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <mutex>
+#include <utility>
+
+#include "runtime/error.h"
+
+namespace moec::cuda {
+
+namespace {
+
+DevicePointer device_pointer(const void *p) { return reinterpret_cast<uintptr_t>(p); }
+
+/// Makes a context of the device current for a scope.
+class CurrentContext {
+public:
+  CurrentContext(const Driver &d, int device, std::once_flag &once, Context &primary) : d_(d) {
+    Context current = nullptr;
+    int current_device = -1;
+    if (d.context_current(&current) == kSuccess && current && d.context_device(&current_device) == kSuccess &&
+        current_device == device) {
+      context_ = current;
+      return;
+    }
+    std::call_once(once, [&] { d.check(d.primary_retain(&primary, device), fmt::format("open cuda:{}", device)); });
+    d.check(d.context_push(primary), fmt::format("use cuda:{}", device));
+    pushed_ = true;
+    context_ = primary;
+  }
+  ~CurrentContext() {
+    Context popped;
+    if (pushed_) d_.context_pop(&popped);
+  }
+  CurrentContext(const CurrentContext &) = delete;
+  Context get() const { return context_; }
+
+private:
+  const Driver &d_;
+  Context context_ = nullptr;
+  bool pushed_ = false;
+};
+
+/// A kernel in one context. Modules belong to a context, so each context that launches the kernel loads its own.
+struct Loaded {
+  Context context;
+  Module module;
+  Function function;
+  Loaded *next;
+};
+
+class CudaExecutable : public Executable {
+public:
+  CudaExecutable(const Driver &d, const ExecutableImage &image)
+      : d_(d), kernel_(image.kernel), payload_(image.payload), shared_bytes_(image.shared_bytes) {}
+  ~CudaExecutable() override { // modules are left to their contexts, which may be gone
+    for (Loaded *l = loaded_.load(); l;) delete std::exchange(l, l->next);
+  }
+  /// The kernel in the current context, loaded if need be. Lock-free once loaded.
+  Function in(Context context) const {
+    for (Loaded *l = loaded_.load(std::memory_order_acquire); l; l = l->next)
+      if (l->context == context) return l->function;
+    std::lock_guard lock(mutex_);
+    for (Loaded *l = loaded_.load(); l; l = l->next)
+      if (l->context == context) return l->function;
+    auto fresh = std::make_unique<Loaded>(load(context));
+    fresh->next = loaded_.load();
+    loaded_.store(fresh.get(), std::memory_order_release);
+    return fresh.release()->function;
+  }
+  const std::string &kernel() const { return kernel_; }
+
+private:
+  Loaded load(Context context) const {
+    const std::string asked = fmt::format("load kernel {}", kernel_);
+    std::string log(8192, '\0');
+    int options[] = {kJitErrorLog, kJitErrorLogBytes};
+    void *values[] = {log.data(), reinterpret_cast<void *>(log.size())};
+    Loaded l{context, nullptr, nullptr, nullptr};
+    Result result = d_.module_load(&l.module, payload_.c_str(), 2, options, values);
+    log.resize(log.find('\0') == std::string::npos ? log.size() : log.find('\0'));
+    d_.check(result, log.empty() ? asked : fmt::format("{} ({})", asked, log));
+    try {
+      d_.check(d_.module_function(&l.function, l.module, kernel_.c_str()), asked);
+      if (shared_bytes_ > 48 * 1024)
+        d_.check(d_.function_set_attribute(l.function, kFunctionMaxDynamicShared, static_cast<int>(shared_bytes_)),
+                 fmt::format("give kernel {} {} bytes of shared memory", kernel_, shared_bytes_));
+    } catch (...) {
+      d_.module_unload(l.module);
+      throw;
+    }
+    return l;
+  }
+
+  const Driver &d_;
+  std::string kernel_, payload_;
+  uint32_t shared_bytes_;
+  mutable std::mutex mutex_;
+  mutable std::atomic<Loaded *> loaded_{nullptr};
+};
+
+class CudaBackend : public Backend {
+public:
+  CudaBackend(const Driver &d, int index) : d_(d), index_(index) {
+    const std::string asked = fmt::format("find cuda:{}", index);
+    int count = 0;
+    d.check(d.device_count(&count), asked);
+    if (index < 0 || index >= count)
+      throw DeviceError(asked, fmt::format("there are {} CUDA devices", count), "use MOEC_DEVICE=sim, or a smaller index");
+    d.check(d.device_get(&device_, index), asked);
+    char name[256] = "";
+    d.check(d.device_name(name, sizeof name, device_), asked);
+    name_ = name;
+    d.check(d.device_attribute(&sms_, kAttributeMultiprocessors, device_), asked);
+    d.check(d.device_attribute(&major_, kAttributeComputeMajor, device_), asked);
+    d.check(d.device_attribute(&minor_, kAttributeComputeMinor, device_), asked);
+  }
+
+  std::string description() override {
+    return fmt::format("{} (cuda:{}, {}, {} SMs, driver {}.{})", name_, index_, target(), sms_, d_.version / 1000, d_.version % 1000 / 10);
+  }
+  std::string target() override { return fmt::format("sm_{}{}{}", major_, minor_, major_ >= 9 ? "a" : ""); }
+  int multiprocessors() override { return sms_; }
+
+  void *allocate(size_t bytes) override {
+    auto scope = current();
+    DevicePointer p = 0;
+    d_.check(d_.allocate(&p, bytes), fmt::format("allocate {} bytes on cuda:{}", bytes, index_));
+    return reinterpret_cast<void *>(p);
+  }
+  void free(void *memory) noexcept override {
+    quietly([&] { d_.free(device_pointer(memory)); });
+  }
+  void *create_stream() override {
+    auto scope = current();
+    StreamHandle s = nullptr;
+    d_.check(d_.stream_create(&s, kStreamNonBlocking), asked("create a stream"));
+    return s;
+  }
+  void destroy_stream(void *stream) noexcept override {
+    quietly([&] { d_.stream_destroy(stream); });
+  }
+  void synchronize(void *stream) override {
+    auto scope = current();
+    d_.check(d_.stream_synchronize(stream), asked("wait for a stream"));
+  }
+  bool done(void *stream) override {
+    auto scope = current();
+    return ready(d_.stream_query(stream), "ask for a stream");
+  }
+  void *create_event() override {
+    auto scope = current();
+    EventHandle e = nullptr;
+    d_.check(d_.event_create(&e, kEventDefault), asked("create an event"));
+    return e;
+  }
+  void destroy_event(void *event) noexcept override {
+    quietly([&] { d_.event_destroy(event); });
+  }
+  void record(void *event, void *stream) override {
+    auto scope = current();
+    d_.check(d_.event_record(event, stream), asked("record an event"));
+  }
+  void wait(void *stream, void *event) override {
+    auto scope = current();
+    d_.check(d_.stream_wait_event(stream, event, 0), asked("let a stream wait for an event"));
+  }
+  void synchronize_event(void *event) override {
+    auto scope = current();
+    d_.check(d_.event_synchronize(event), asked("wait for an event"));
+  }
+  bool event_done(void *event) override {
+    auto scope = current();
+    return ready(d_.event_query(event), "ask for an event");
+  }
+  double elapsed_ms(void *start, void *stop) override {
+    auto scope = current();
+    float ms = 0;
+    d_.check(d_.event_elapsed(&ms, start, stop), asked("measure between two events"));
+    return ms;
+  }
+  void copy(void *to, bool to_host, const void *from, bool from_host, size_t bytes, void *stream) override {
+    auto scope = current();
+    Result result = to_host     ? d_.copy_to_host(to, device_pointer(from), bytes, stream)
+                    : from_host ? d_.copy_to_device(device_pointer(to), from, bytes, stream)
+                                : d_.copy_on_device(device_pointer(to), device_pointer(from), bytes, stream);
+    d_.check(result, fmt::format("copy {} bytes {} cuda:{}", bytes, to_host ? "from" : from_host ? "to" : "on", index_));
+  }
+  void fill(void *to, uint8_t value, size_t bytes, void *stream) override {
+    auto scope = current();
+    d_.check(d_.fill(device_pointer(to), value, bytes, stream), asked("fill memory"));
+  }
+
+  std::unique_ptr<Executable> load(const ExecutableImage &image) override {
+    auto scope = current();
+    auto executable = std::make_unique<CudaExecutable>(d_, image);
+    executable->in(scope.get());
+    return executable;
+  }
+  void launch(const Launch &l, void *stream) override {
+    auto scope = current();
+    auto &executable = static_cast<const CudaExecutable &>(*l.executable);
+    Function f = executable.in(scope.get());
+    const auto &c = l.config;
+    auto params = const_cast<void **>(l.params);
+    Result result;
+    if (d_.launch_ex) {
+      LaunchConfig config{{c.grid[0], c.grid[1], c.grid[2]}, {c.threads, 1, 1}, c.shared_bytes, stream, nullptr, 0};
+      result = d_.launch_ex(&config, f, params, nullptr);
+    } else {
+      result = d_.launch(f, c.grid[0], c.grid[1], c.grid[2], c.threads, 1, 1, c.shared_bytes, stream, params, nullptr);
+    }
+    if (result != kSuccess)
+      d_.fail(result, fmt::format("launch {} on cuda:{} (grid {}x{}x{}, {} threads, {} bytes of shared memory)", executable.kernel(),
+                                  index_, c.grid[0], c.grid[1], c.grid[2], c.threads, c.shared_bytes));
+  }
+
+private:
+  CurrentContext current() { return CurrentContext(d_, device_, primary_once_, primary_); }
+  std::string asked(const char *what) const { return fmt::format("{} on cuda:{}", what, index_); }
+  bool ready(Result result, const char *what) const {
+    if (result == kErrorNotReady) return false;
+    d_.check(result, asked(what));
+    return true;
+  }
+  template <typename F> void quietly(F &&f) noexcept { // destructors: a lost context must not end the process
+    try {
+      auto scope = current();
+      f();
+    } catch (...) {
+    }
+  }
+
+  const Driver &d_;
+  int index_, device_ = 0, sms_ = 0, major_ = 0, minor_ = 0;
+  std::string name_;
+  std::once_flag primary_once_;
+  Context primary_ = nullptr; // retained for the process's life
+};
+
+} // namespace
+
+std::unique_ptr<Backend> make_backend(const Driver &driver, int index) { return std::make_unique<CudaBackend>(driver, index); }
+
+} // namespace moec::cuda

@@ -1,0 +1,10 @@
+// The runtime's public face: devices, tensors, streams, files, errors.
+#pragma once
+
+#include "runtime/cache.h"
+#include "runtime/convert.h"
+#include "runtime/device.h"
+#include "runtime/environment.h"
+#include "runtime/error.h"
+#include "runtime/safetensors.h"
+#include "runtime/tensor.h"

@@ -26,6 +26,9 @@ class Lowering;
 using LowerHandler = mlir::LogicalResult (*)(Lowering &, mlir::Operation *);
 using HandlerTable = llvm::DenseMap<mlir::OperationName, LowerHandler>;
 
+/// The lowest register of a thread that holds the same element as register r, for every r (r itself without copies).
+llvm::SmallVector<unsigned> canonicalRegisters(const LinearLayout &layout);
+
 /// Emitter state, handed to every handler.
 class Lowering {
 public:
@@ -65,9 +68,35 @@ public:
   mlir::Value scratch(mlir::Operation *op);      ///< !llvm.ptr<3> to the op's scratch, from attribute `tilegpu.offset`
   void barrier();                                ///< nvvm.barrier0, or a bar.warp.sync with one warp
 
+  // ---- integers as root + constant, so that the registers of an index tile share one computation
+  struct Affine {
+    mlir::Value root; ///< null: the value is the constant `offset`
+    int64_t offset;
+  };
+  /// Splits an i32 or i64 value into what was computed once and what was added since (modulo the type's width).
+  Affine affine(mlir::Value v);
+  mlir::Value add(mlir::Value a, mlir::Value b);
+  mlir::Value sub(mlir::Value a, mlir::Value b);
+  mlir::Value mul(mlir::Value a, mlir::Value b);
+  mlir::Value addConstant(mlir::Value v, int64_t c);
+  /// The greatest power of two (up to 2^30) that is known to divide an integer value.
+  int64_t divisor(mlir::Value v);
+  void setDivisor(mlir::Value v, int64_t d);
+
+  // ---- 16-bit and 8-bit values that live in 32-bit words
+  struct Part {
+    mlir::Value word; ///< i32; null: the value is no part of a known word
+    unsigned index;   ///< element of the word, lowest first
+  };
+  Part partOf(mlir::Value v);
+  /// The elements of an i32 word as values of `elementType` (bf16, f16, i8: 2, 2, 4 of them); stores and casts then use the word itself.
+  llvm::SmallVector<mlir::Value> unpack(mlir::Value word, mlir::Type elementType);
+
   // ---- small builders at the current location
   mlir::Value i32(int64_t v);
+  /// An integer, float or i1 constant; emitted once, at the kernel's entry.
   mlir::Value constant(mlir::Type type, int64_t v);
+  mlir::Value floatConstant(mlir::Type type, double v);
   mlir::Value gep(mlir::Value ptr, mlir::Type elementType, mlir::Value index);
   mlir::Value bitcast(mlir::Value v, mlir::Type type);
 
@@ -93,5 +122,11 @@ void registerDotLowerings(mlir::MLIRContext *, HandlerTable &);         // Dot.c
 /// Bytes of shared scratch that an op's lowering uses between its own internal barriers; 0 for most. Kept beside the handlers so that
 /// the allocate-shared pass and the lowering cannot disagree.
 int64_t scratchBytes(mlir::Operation *op, int numWarps);
+// Its parts, one beside each family's handlers; 0 for ops that are not theirs or need nothing.
+int64_t reductionScratchBytes(mlir::Operation *op, int numWarps); // reduce, scan
+int64_t sortScratchBytes(mlir::Operation *op, int numWarps);      // sort, topk, histogram
+int64_t convertScratchBytes(mlir::Operation *op, int numWarps);   // convert_layout
+int64_t atomicScratchBytes(mlir::Operation *op, int numWarps);    // atomic_rmw, atomic_cas
+int64_t dotScratchBytes(mlir::Operation *op, int numWarps);       // dot
 
 } // namespace moec::compiler

@@ -1,0 +1,442 @@
+// The emitter's state: value map, entry-block coordinates and constants, the walk over ops.
+#include "compiler/lower/Lowering.h"
+
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/Support/Allocator.h"
+
+using namespace mlir;
+
+namespace moec::compiler {
+
+namespace {
+/// Facts reach no further than this: larger powers of two help nobody.
+constexpr int64_t kMaxDivisor = int64_t(1) << 30;
+constexpr int kLaneBits = 5;
+
+int64_t powerOf2Part(int64_t v) { return v == 0 ? kMaxDivisor : std::min(v & -v, kMaxDivisor); }
+
+/// Sign-extends the low bits of an integer type's width.
+int64_t wrap(int64_t v, unsigned bits) { return bits >= 64 ? v : (int64_t(uint64_t(v) << (64 - bits)) >> (64 - bits)); }
+} // namespace
+
+struct Lowering::Impl {
+  ModuleOp module;
+  HandlerTable handlers;
+  llvm::DenseMap<Value, ArrayRef<Value>> values;
+  llvm::BumpPtrAllocator arena;
+
+  // Entry-block code that is emitted once: the builder's insertion point moves on with every op.
+  Operation *lastEntryOp = nullptr;
+  Value thread, lane, warp, shared;
+  llvm::DenseMap<std::pair<Type, Attribute>, Value> constants;
+  std::map<std::vector<int32_t>, Value> linears;
+
+  // Facts about emitted values.
+  llvm::DenseMap<Value, Affine> affine;
+  llvm::DenseMap<Value, int64_t> divisors;
+  llvm::DenseMap<Value, Part> parts;
+  // Integer ops already emitted in a block: (block, kind, operands).
+  llvm::DenseMap<std::tuple<Block *, unsigned, Value, Value>, Value> known;
+  llvm::DenseMap<std::tuple<Block *, Value, int64_t>, Value> sums;
+};
+
+Lowering::Lowering(ModuleOp module, const LoweringOptions &options)
+    : b(module.getContext()), loc(module.getLoc()), options(options), impl(std::make_shared<Impl>()) {
+  impl->module = module;
+  MLIRContext *ctx = module.getContext();
+  registerControlLowerings(ctx, impl->handlers);
+  registerElementwiseLowerings(ctx, impl->handlers);
+  registerShapeLowerings(ctx, impl->handlers);
+  registerMemoryLowerings(ctx, impl->handlers);
+  registerReductionLowerings(ctx, impl->handlers);
+  registerSortLowerings(ctx, impl->handlers);
+  registerConvertLowerings(ctx, impl->handlers);
+  registerDotLowerings(ctx, impl->handlers);
+}
+
+LogicalResult Lowering::run() {
+  auto kernels = llvm::to_vector(impl->module.getOps<tile::KernelOp>());
+  if (kernels.size() != 1)
+    return impl->module.emitError() << "a module to lower holds one tile.kernel, this one holds " << kernels.size();
+  auto handler = impl->handlers.find(kernels[0]->getName());
+  loc = kernels[0].getLoc();
+  b.setInsertionPoint(kernels[0]);
+  if (failed(handler->second(*this, kernels[0]))) return failure();
+  kernels[0].erase();
+  return success();
+}
+
+LogicalResult Lowering::lowerBlock(Block &block) {
+  for (Operation &op : block) {
+    if (op.hasTrait<OpTrait::IsTerminator>()) continue;
+    auto handler = impl->handlers.find(op.getName());
+    loc = op.getLoc();
+    if (handler == impl->handlers.end()) return op.emitError() << "'" << op.getName() << "' has no lowering to a GPU thread's code";
+    if (failed(handler->second(*this, &op))) return failure();
+  }
+  return success();
+}
+
+// ---- values
+
+ArrayRef<Value> Lowering::regs(Value tile) {
+  auto it = impl->values.find(tile);
+  assert(it != impl->values.end() && "value used before it was lowered");
+  return it->second;
+}
+
+void Lowering::setRegs(Value tile, SmallVector<Value> registers) {
+  auto *copy = impl->arena.Allocate<Value>(registers.size());
+  std::uninitialized_copy(registers.begin(), registers.end(), copy);
+  impl->values[tile] = ArrayRef<Value>(copy, registers.size());
+}
+
+Type Lowering::storageType(Type type) {
+  if (auto tile = dyn_cast<RankedTensorType>(type)) type = tile.getElementType();
+  if (isa<tile::PtrType>(type)) return LLVM::LLVMPointerType::get(type.getContext(), 1);
+  if (isa<Float8E4M3FNType, Float8E5M2Type>(type)) return b.getI8Type();
+  return type;
+}
+
+unsigned Lowering::registerCount(Type type) {
+  auto tile = dyn_cast<RankedTensorType>(type);
+  return tile ? tilegpu::layoutOf(tile).inSize(InDim::Register) : 1;
+}
+
+SmallVector<unsigned> canonicalRegisters(const LinearLayout &layout) {
+  llvm::SmallDenseMap<uint32_t, unsigned> first;
+  SmallVector<unsigned> result(layout.inSize(InDim::Register));
+  for (unsigned r = 0; r < result.size(); ++r) result[r] = first.try_emplace(layout.applyFlat(r), r).first->second;
+  return result;
+}
+
+// ---- hardware coordinates
+
+/// Emits at the end of what the kernel's entry computes once; dominates everything.
+template <class Make> static Value emitAtEntry(Lowering &l, Operation *&last, Make make) {
+  OpBuilder::InsertionGuard guard(l.b);
+  Block *entry = nullptr;
+  if (last) {
+    l.b.setInsertionPointAfter(last);
+  } else {
+    entry = &l.b.getInsertionBlock()->getParentOp()->getRegion(0).front();
+    l.b.setInsertionPointToStart(entry);
+  }
+  Value v = make();
+  last = v.getDefiningOp();
+  return v;
+}
+
+Value Lowering::thread() {
+  if (impl->thread) return impl->thread;
+  int32_t threads = 32 * options.numWarps;
+  impl->thread = emitAtEntry(*this, impl->lastEntryOp, [&] {
+    auto range = LLVM::ConstantRangeAttr::get(b.getContext(), llvm::APInt(32, 0), llvm::APInt(32, threads));
+    return NVVM::ThreadIdXOp::create(b, loc, b.getI32Type(), range).getResult();
+  });
+  return impl->thread;
+}
+
+Value Lowering::lane() {
+  if (options.numWarps == 1) return thread();
+  if (impl->lane) return impl->lane;
+  Value tid = thread(), mask = i32(31);
+  return impl->lane = emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value { return LLVM::AndOp::create(b, loc, tid, mask); });
+}
+
+Value Lowering::warp() {
+  if (options.numWarps == 1) return i32(0);
+  if (impl->warp) return impl->warp;
+  Value tid = thread(), five = i32(kLaneBits);
+  return impl->warp = emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value { return LLVM::LShrOp::create(b, loc, tid, five); });
+}
+
+/// One run of thread bits first..first+count-1 whose bases are 2^at, 2^(at+1), …: a masked shift of the thread number.
+static Value emitBitRun(Lowering &l, Value tid, int threadBits, int first, int count, int at) {
+  Value v = tid;
+  bool high = first + count == threadBits;
+  if (high && at == 0 && first > 0) return LLVM::LShrOp::create(l.b, l.loc, v, l.i32(first));
+  if (first != 0 || !high) v = LLVM::AndOp::create(l.b, l.loc, v, l.i32(((int64_t(1) << count) - 1) << first));
+  if (at > first) return LLVM::ShlOp::create(l.b, l.loc, v, l.i32(at - first));
+  if (at < first) return LLVM::LShrOp::create(l.b, l.loc, v, l.i32(first - at));
+  return v;
+}
+
+Value Lowering::linearOfThread(ArrayRef<int32_t> laneBases, ArrayRef<int32_t> warpBases) {
+  std::vector<int32_t> bases(laneBases.begin(), laneBases.end());
+  bases.resize(kLaneBits, 0);
+  bases.insert(bases.end(), warpBases.begin(), warpBases.end());
+  while (!bases.empty() && bases.back() == 0) bases.pop_back();
+  if (bases.empty()) return i32(0);
+  if (auto it = impl->linears.find(bases); it != impl->linears.end()) return it->second;
+
+  int threadBits = kLaneBits + log2Exact(options.numWarps);
+  Value tid = thread();
+  Value sum;
+  int64_t div = kMaxDivisor;
+  uint32_t used = 0;
+  for (size_t i = 0; i < bases.size();) {
+    uint32_t base = bases[i];
+    if (!base) {
+      ++i;
+      continue;
+    }
+    div = std::min(div, powerOf2Part(base));
+    Value term;
+    size_t n = 1;
+    if (isPowerOf2(base)) {
+      while (i + n < bases.size() && uint32_t(bases[i + n]) == base << n) ++n;
+      bool whole = i == 0 && int(n) == threadBits && base == 1;
+      term = whole ? tid
+                   : emitAtEntry(*this, impl->lastEntryOp, [&] { return emitBitRun(*this, tid, threadBits, i, n, log2Exact(base)); });
+    } else { // a swizzle: one bit moves several
+      term = emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value {
+        Value bit = LLVM::AndOp::create(b, loc, LLVM::LShrOp::create(b, loc, tid, i32(i)), i32(1));
+        return LLVM::MulOp::create(b, loc, bit, i32(int32_t(base)));
+      });
+    }
+    uint32_t bits = 0;
+    for (size_t k = 0; k < n; ++k) bits |= bases[i + k];
+    if (!sum) {
+      sum = term;
+    } else {
+      bool disjoint = !(used & bits);
+      Value left = sum;
+      sum = emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value {
+        if (disjoint) return LLVM::OrOp::create(b, loc, left, term, /*isDisjoint=*/true);
+        return LLVM::XOrOp::create(b, loc, left, term);
+      });
+    }
+    used |= bits;
+    i += n;
+  }
+  setDivisor(sum, div);
+  return impl->linears[bases] = sum;
+}
+
+SmallVector<Value> Lowering::coordinates(const LinearLayout &layout, unsigned r) {
+  SmallVector<Value> result;
+  Dims at = layout.apply(r);
+  for (int d = 0; d < layout.rank(); ++d) {
+    SmallVector<int32_t> lanes, warps;
+    uint32_t threadBits = 0;
+    for (int i = 0; i < layout.inBits(InDim::Lane); ++i) lanes.push_back(layout.basis(InDim::Lane, i)[d]), threadBits |= lanes.back();
+    for (int i = 0; i < layout.inBits(InDim::Warp); ++i) warps.push_back(layout.basis(InDim::Warp, i)[d]), threadBits |= warps.back();
+    Value part = linearOfThread(lanes, warps);
+    // Disjoint bits: XOR is addition, and stays foldable into addresses.
+    if (uint32_t(at[d]) & threadBits)
+      result.push_back(LLVM::XOrOp::create(b, loc, part, i32(at[d])));
+    else
+      result.push_back(addConstant(part, at[d]));
+  }
+  return result;
+}
+
+Value Lowering::isOwner(const LinearLayout &layout) {
+  auto masks = layout.freeMasks();
+  uint32_t mask = masks[int(InDim::Lane)] | masks[int(InDim::Warp)] << kLaneBits;
+  // Hardware bits that the layout does not have at all hold copies too.
+  for (int bit = layout.inBits(InDim::Lane); bit < kLaneBits; ++bit) mask |= 1u << bit;
+  for (int bit = layout.inBits(InDim::Warp); bit < log2Exact(options.numWarps); ++bit) mask |= 1u << (kLaneBits + bit);
+  if (!mask) return {};
+  Value tid = thread(), zero = i32(0);
+  auto key = std::make_tuple((Block *)nullptr, mask, tid, zero);
+  Value &owner = impl->known[key];
+  if (!owner)
+    owner = emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value {
+      return LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::eq, LLVM::AndOp::create(b, loc, tid, i32(int32_t(mask))), zero);
+    });
+  return owner;
+}
+
+// ---- shared memory
+
+Value Lowering::sharedBase() {
+  if (impl->shared) return impl->shared;
+  constexpr StringRef name = "moec_smem";
+  auto ptr = LLVM::LLVMPointerType::get(b.getContext(), 3);
+  if (!impl->module.lookupSymbol(name)) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(impl->module.getBody());
+    // Dynamic: the launch says how many bytes there are. 1024: TMA's widest swizzle.
+    LLVM::GlobalOp::create(b, impl->module.getLoc(), LLVM::LLVMArrayType::get(b.getI8Type(), 0), /*isConstant=*/false,
+                           LLVM::Linkage::External, name, Attribute(), /*alignment=*/1024, /*addrSpace=*/3);
+  }
+  return impl->shared = emitAtEntry(*this, impl->lastEntryOp,
+                                    [&]() -> Value { return LLVM::AddressOfOp::create(b, loc, ptr, name); });
+}
+
+Value Lowering::scratch(Operation *op) {
+  auto offset = op->getAttrOfType<IntegerAttr>("tilegpu.offset");
+  int64_t at = offset ? offset.getInt() : 0;
+  Value base = sharedBase();
+  if (!at) return base;
+  return LLVM::GEPOp::create(b, loc, base.getType(), b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{int32_t(at)});
+}
+
+void Lowering::barrier() {
+  if (options.numWarps == 1)
+    NVVM::SyncWarpOp::create(b, loc, i32(-1));
+  else
+    NVVM::Barrier0Op::create(b, loc);
+}
+
+// ---- integers as root + constant
+
+Lowering::Affine Lowering::affine(Value v) {
+  if (auto it = impl->affine.find(v); it != impl->affine.end()) return it->second;
+  return {v, 0};
+}
+
+/// A pure integer op on two values, emitted at most once per block.
+template <class Op> static Value once(Lowering &l, llvm::DenseMap<std::tuple<Block *, unsigned, Value, Value>, Value> &known, unsigned kind, Value a, Value c) {
+  Value &v = known[std::make_tuple(l.b.getInsertionBlock(), kind, a, c)];
+  if (!v) v = Op::create(l.b, l.loc, a, c);
+  return v;
+}
+enum { kAdd, kSub, kMul, kShl };
+
+Value Lowering::addConstant(Value v, int64_t c) {
+  Affine a = affine(v);
+  int64_t total = wrap(a.offset + c, v.getType().getIntOrFloatBitWidth());
+  if (!a.root) return constant(v.getType(), total);
+  if (total == 0) return a.root;
+  Value &sum = impl->sums[std::make_tuple(b.getInsertionBlock(), a.root, total)];
+  if (!sum) {
+    sum = LLVM::AddOp::create(b, loc, a.root, constant(v.getType(), total));
+    impl->affine[sum] = {a.root, total};
+  }
+  return sum;
+}
+
+Value Lowering::add(Value x, Value y) {
+  Affine a = affine(x), c = affine(y);
+  if (!c.root) return addConstant(x, c.offset);
+  if (!a.root) return addConstant(y, a.offset);
+  if (c.root.getAsOpaquePointer() < a.root.getAsOpaquePointer() && impl->known.count({b.getInsertionBlock(), kAdd, c.root, a.root})) std::swap(a, c);
+  return addConstant(once<LLVM::AddOp>(*this, impl->known, kAdd, a.root, c.root), a.offset + c.offset);
+}
+
+Value Lowering::sub(Value x, Value y) {
+  Affine a = affine(x), c = affine(y);
+  if (!c.root) return addConstant(x, -c.offset);
+  if (a.root == c.root) return constant(x.getType(), wrap(a.offset - c.offset, x.getType().getIntOrFloatBitWidth()));
+  Value root = a.root ? a.root : constant(x.getType(), 0);
+  return addConstant(once<LLVM::SubOp>(*this, impl->known, kSub, root, c.root), a.offset - c.offset);
+}
+
+Value Lowering::mul(Value x, Value y) {
+  Affine a = affine(x), c = affine(y);
+  if (!a.root) std::swap(x, y), std::swap(a, c);
+  Type type = x.getType();
+  unsigned bits = type.getIntOrFloatBitWidth();
+  if (c.root) return once<LLVM::MulOp>(*this, impl->known, kMul, x, y);
+  int64_t factor = c.offset;
+  if (!a.root) return constant(type, wrap(int64_t(uint64_t(a.offset) * uint64_t(factor)), bits));
+  if (factor == 0) return constant(type, 0);
+  if (factor == 1) return x;
+  Value root = isPowerOf2(factor) ? once<LLVM::ShlOp>(*this, impl->known, kShl, a.root, constant(type, log2Exact(factor)))
+                                  : once<LLVM::MulOp>(*this, impl->known, kMul, a.root, constant(type, factor));
+  return addConstant(root, int64_t(uint64_t(a.offset) * uint64_t(factor)));
+}
+
+static int64_t divisorOfOp(Lowering &l, Operation *op) {
+  auto of = [&](unsigned i) { return l.divisor(op->getOperand(i)); };
+  auto constantShift = [&]() -> std::optional<int64_t> {
+    APInt k;
+    if (matchPattern(op->getOperand(1), m_ConstantInt(&k))) return k.getSExtValue();
+    return std::nullopt;
+  };
+  if (isa<LLVM::AddOp, LLVM::SubOp, LLVM::OrOp, LLVM::XOrOp, LLVM::SMinOp, LLVM::SMaxOp, LLVM::UMinOp, LLVM::UMaxOp>(op))
+    return std::min(of(0), of(1));
+  if (isa<LLVM::MulOp>(op)) return std::min(of(0) * of(1), kMaxDivisor);
+  if (isa<LLVM::AndOp>(op)) return std::max(of(0), of(1));
+  if (isa<LLVM::SelectOp>(op)) return std::min(of(1), of(2));
+  if (isa<LLVM::SExtOp, LLVM::ZExtOp, LLVM::TruncOp>(op)) return of(0);
+  if (isa<LLVM::ShlOp>(op))
+    if (auto k = constantShift()) return std::min(of(0) << std::min<int64_t>(*k, 30), kMaxDivisor);
+  if (isa<LLVM::LShrOp, LLVM::AShrOp>(op))
+    if (auto k = constantShift()) return std::max<int64_t>(of(0) >> std::min<int64_t>(*k, 62), 1);
+  if (isa<LLVM::SDivOp>(op)) { // exact where the divisor divides
+    APInt k;
+    if (matchPattern(op->getOperand(1), m_ConstantInt(&k)) && k.isPowerOf2()) return std::max<int64_t>(of(0) / k.getSExtValue(), 1);
+  }
+  return 1;
+}
+
+int64_t Lowering::divisor(Value v) {
+  if (auto it = impl->divisors.find(v); it != impl->divisors.end()) return it->second;
+  int64_t d = 1;
+  APInt k;
+  if (matchPattern(v, m_ConstantInt(&k)))
+    d = powerOf2Part(k.getSExtValue());
+  else if (Operation *op = v.getDefiningOp())
+    d = divisorOfOp(*this, op);
+  return impl->divisors[v] = d;
+}
+
+void Lowering::setDivisor(Value v, int64_t d) { impl->divisors[v] = powerOf2Part(d); }
+
+// ---- parts of words
+
+Lowering::Part Lowering::partOf(Value v) { return impl->parts.lookup_or(v, Part{Value(), 0}); }
+
+SmallVector<Value> Lowering::unpack(Value word, Type elementType) {
+  SmallVector<Value> result;
+  Type type = storageType(elementType);
+  unsigned bits = type.getIntOrFloatBitWidth(), n = 32 / bits;
+  if (type.isInteger()) {
+    for (unsigned i = 0; i < n; ++i) {
+      Value shifted = i ? Value(LLVM::LShrOp::create(b, loc, word, i32(i * bits))) : word;
+      result.push_back(LLVM::TruncOp::create(b, loc, type, shifted));
+    }
+  } else {
+    Value pair = LLVM::BitcastOp::create(b, loc, VectorType::get({n}, type), word);
+    for (unsigned i = 0; i < n; ++i) result.push_back(LLVM::ExtractElementOp::create(b, loc, pair, i32(i)));
+  }
+  for (auto [i, v] : llvm::enumerate(result)) impl->parts[v] = {word, unsigned(i)};
+  return result;
+}
+
+// ---- small builders
+
+Value Lowering::i32(int64_t v) { return constant(b.getI32Type(), v); }
+
+Value Lowering::constant(Type type, int64_t v) {
+  if (auto f = dyn_cast<FloatType>(type)) return floatConstant(type, double(v));
+  unsigned bits = type.getIntOrFloatBitWidth();
+  Attribute attr = IntegerAttr::get(type, llvm::APInt(bits, uint64_t(v), /*isSigned=*/true, /*implicitTrunc=*/true));
+  Value &value = impl->constants[{type, attr}];
+  if (!value) {
+    value = emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value { return LLVM::ConstantOp::create(b, loc, type, attr); });
+    impl->affine[value] = {Value(), wrap(v, bits)};
+  }
+  return value;
+}
+
+Value Lowering::floatConstant(Type type, double v) {
+  auto f = cast<FloatType>(type);
+  llvm::APFloat x(v);
+  bool lossy;
+  x.convert(f.getFloatSemantics(), llvm::APFloat::rmNearestTiesToEven, &lossy);
+  Attribute attr = FloatAttr::get(type, x);
+  Value &value = impl->constants[{type, attr}];
+  if (!value)
+    value = emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value { return LLVM::ConstantOp::create(b, loc, type, attr); });
+  return value;
+}
+
+Value Lowering::gep(Value ptr, Type elementType, Value index) {
+  return LLVM::GEPOp::create(b, loc, ptr.getType(), elementType, ptr, ArrayRef<LLVM::GEPArg>{index});
+}
+
+Value Lowering::bitcast(Value v, Type type) {
+  return v.getType() == type ? v : Value(LLVM::BitcastOp::create(b, loc, type, v));
+}
+
+int64_t scratchBytes(Operation *op, int numWarps) {
+  return std::max({reductionScratchBytes(op, numWarps), sortScratchBytes(op, numWarps), convertScratchBytes(op, numWarps),
+                   atomicScratchBytes(op, numWarps), dotScratchBytes(op, numWarps)});
+}
+
+} // namespace moec::compiler

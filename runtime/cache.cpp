@@ -288,6 +288,16 @@ uint64_t DiskCache::prune(uint64_t max_bytes) {
   return removed;
 }
 
+uint64_t DiskCache::remove_bad() {
+  uint64_t removed = 0;
+  for (const CacheListing &l : list()) {
+    if (l.wrong.empty()) continue;
+    int directory = open_directory(false);
+    removed += ::unlinkat(directory, l.file.c_str(), 0) == 0 || ::unlinkat(directory, l.file.c_str(), AT_REMOVEDIR) == 0;
+  }
+  return removed;
+}
+
 uint64_t DiskCache::clear() {
   int directory = open_directory(false);
   if (directory < 0) return 0;

@@ -69,6 +69,8 @@ public:
   CacheTotals totals();
   /// Removes leftovers, things that are no files and the least recently used entries until at most `max_bytes` are left. Returns how many went.
   uint64_t prune(uint64_t max_bytes);
+  /// Removes files that are no valid entries (see list). Returns how many.
+  uint64_t remove_bad();
   /// Removes all entries. Returns how many.
   uint64_t clear();
 

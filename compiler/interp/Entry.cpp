@@ -1,18 +1,31 @@
 // moec_compiler_interpret: text in, launch, findings out.
-#include "compiler/Result.h"
+#include "compiler/Compilation.h"
 #include "compiler/Source.h"
 #include "compiler/interp/Interpreter.h"
 #include "compiler/passes/Passes.h"
 
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
 using namespace moec::compiler;
 
 namespace {
 
+StringRef textOf(MoecText text) { return {text.data, text.size}; }
+
 /// The option that changes what a kernel computes; the others only say how.
 bool contractsFma(StringRef options) { return llvm::is_contained(llvm::split(options, ';'), "contract_fma=1"); }
+
+/// What pipeline.cpp does before it contracts, as far as that can decide which products have one use.
+LogicalResult contractFma(ModuleOp module) {
+  PassManager manager(module.getContext());
+  OpPassManager &kernel = manager.nest<moec::tile::KernelOp>();
+  kernel.addPass(createTileCanonicalize());
+  kernel.addPass(createCSEPass());
+  kernel.addPass(createTileContractFma());
+  return manager.run(module);
+}
 
 InterpretOptions launchOf(const MoecInterpretRequest &request) {
   InterpretOptions options;
@@ -29,11 +42,7 @@ std::string describe(const Finding &finding) {
 MoecStatus run(const MoecInterpretRequest &request, DiagnosticCollector &collector, MLIRContext &context) {
   auto module = parseSource(context, textOf(request.source), request.ordinal_locations, collector);
   if (!module) return MOEC_USER_ERROR;
-  if (contractsFma(textOf(request.options))) {
-    PassManager passes(&context);
-    passes.addNestedPass<moec::tile::KernelOp>(createTileContractFma());
-    if (failed(passes.run(*module))) return MOEC_INTERNAL_ERROR;
-  }
+  if (contractsFma(textOf(request.options)) && failed(contractFma(*module))) return MOEC_INTERNAL_ERROR;
   InterpretOptions options = launchOf(request);
   std::vector<std::pair<uint64_t, uint64_t>> ranges;
   for (size_t i = 0; i < request.num_ranges; ++i) ranges.emplace_back(request.ranges[2 * i], request.ranges[2 * i + 1]);
@@ -50,8 +59,17 @@ MoecStatus run(const MoecInterpretRequest &request, DiagnosticCollector &collect
 
 extern "C" __attribute__((visibility("default"))) MoecStatus moec_compiler_interpret(const MoecInterpretRequest *request,
                                                                                      MoecCompileResult *result) {
-  MLIRContext &context = threadContext();
-  DiagnosticCollector collector(context);
-  MoecStatus status = run(*request, collector, context);
-  return finishResult(result, status, "", collector.text(), "{}");
+  auto *outcome = new CompileOutcome{MOEC_OK, "", "", "{}"};
+  try {
+    MLIRContext &context = threadContext();
+    DiagnosticCollector collector(context);
+    outcome->status = run(*request, collector, context);
+    outcome->diagnostics = collector.text();
+  } catch (const std::exception &error) {
+    outcome->status = MOEC_INTERNAL_ERROR;
+    outcome->diagnostics = std::string("error\t\t0\t0\tinternal error of moec: ") + error.what() + "\n";
+  }
+  auto text = [](const std::string &string) { return MoecText{string.data(), string.size()}; };
+  *result = {outcome->status, text(outcome->output), text(outcome->diagnostics), text(outcome->info), outcome}; // freed as a compile's
+  return result->status;
 }

@@ -1,5 +1,5 @@
 // moec_compiler_interpret: text in, launch, findings out.
-#include "compiler/Compilation.h"
+#include "compiler/Result.h"
 #include "compiler/Source.h"
 #include "compiler/interp/Interpreter.h"
 #include "compiler/passes/Passes.h"
@@ -11,8 +11,6 @@ using namespace mlir;
 using namespace moec::compiler;
 
 namespace {
-
-StringRef textOf(MoecText text) { return {text.data, text.size}; }
 
 /// The option that changes what a kernel computes; the others only say how.
 bool contractsFma(StringRef options) { return llvm::is_contained(llvm::split(options, ';'), "contract_fma=1"); }
@@ -59,17 +57,12 @@ MoecStatus run(const MoecInterpretRequest &request, DiagnosticCollector &collect
 
 extern "C" __attribute__((visibility("default"))) MoecStatus moec_compiler_interpret(const MoecInterpretRequest *request,
                                                                                      MoecCompileResult *result) {
-  auto *outcome = new CompileOutcome{MOEC_OK, "", "", "{}"};
   try {
     MLIRContext &context = threadContext();
     DiagnosticCollector collector(context);
-    outcome->status = run(*request, collector, context);
-    outcome->diagnostics = collector.text();
+    MoecStatus status = run(*request, collector, context);
+    return finishResult(result, status, "", collector.text(), "{}");
   } catch (const std::exception &error) {
-    outcome->status = MOEC_INTERNAL_ERROR;
-    outcome->diagnostics = std::string("error\t\t0\t0\tinternal error of moec: ") + error.what() + "\n";
+    return finishResult(result, MOEC_INTERNAL_ERROR, "", std::string("error\t\t0\t0\tinternal error of moec: ") + error.what() + "\n", "{}");
   }
-  auto text = [](const std::string &string) { return MoecText{string.data(), string.size()}; };
-  *result = {outcome->status, text(outcome->output), text(outcome->diagnostics), text(outcome->info), outcome}; // freed as a compile's
-  return result->status;
 }

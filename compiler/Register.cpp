@@ -2,6 +2,7 @@
 
 #include "compiler/ir/TileGpu.h"
 #include "compiler/passes/Passes.h"
+#include "compiler/pipeline.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/DLTI/DLTI.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -18,6 +19,7 @@ void moec::compiler::registerDialects(mlir::DialectRegistry &registry) {
 
 void moec::compiler::registerPasses() {
   registerMoecPasses();
+  registerPipelines();
   mlir::registerCSEPass();
   mlir::registerCanonicalizerPass();
   mlir::registerLoopInvariantCodeMotionPass();

@@ -33,4 +33,33 @@ def TileContractFma : Pass<"tile-contract-fma", "::moec::tile::KernelOp"> {
   }];
 }
 
+def TileGpuAllocateShared : Pass<"tilegpu-allocate-shared", "::mlir::ModuleOp"> {
+  let summary = "offsets in shared memory, reused where live ranges do not meet";
+  let description = [{
+    Gives every tilegpu.alloc its `offset`, and every op whose lowering needs scratch (scratchBytes) the attribute `tilegpu.offset`. A buffer lives from its
+    alloc to its last use (to the end of a loop that uses it from outside), scratch during its op. First fit, largest first, 128-byte aligned. The
+    module gets `tilegpu.shared_bytes`.
+  }];
+  let options = [Option<"numWarps", "num-warps", "int", "4", "warps per CTA">];
+}
+
+def TileGpuInsertBarriers : Pass<"tilegpu-insert-barriers", "::moec::tile::KernelOp"> {
+  let summary = "barriers where shared memory would otherwise be raced on";
+  let description = [{
+    Walks the kernel with the set of shared-memory accesses since the last barrier and puts a tilegpu.barrier before an op whose access conflicts with one of
+    them. Loops are walked until the state at their end adds nothing to that at their start. An asynchronous copy counts as written at the
+    async_wait that follows it: until then only the pipeliner's choice of another stage separates it from readers.
+    Ops with scratch synchronize inside themselves (write, barrier, read), so they leave only their reads behind.
+  }];
+  let options = [Option<"numWarps", "num-warps", "int", "4", "warps per CTA">];
+}
+
+def TileCanonicalize : Pass<"tile-canonicalize", "::moec::tile::KernelOp"> {
+  let summary = "folds and canonical forms, at compile-time cost fit for a JIT";
+  let description = [{
+    MLIR's canonicalizer with a pattern set frozen once per pass manager (arith, math, scf and tile ops only), at most two sweeps and no simplification of
+    regions: the generic pass costs two to three times as much and finds nothing more here.
+  }];
+}
+
 #endif

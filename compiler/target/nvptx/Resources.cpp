@@ -108,16 +108,17 @@ Expected<KernelResources> readResources(StringRef cubin, StringRef ptx) {
   Expected<std::vector<Section>> sections = readSections(cubin);
   if (!sections) return sections.takeError();
   KernelResources found;
-  for (const Section &s : *sections)
-    if (s.name.starts_with(".nv.info.")) {
-      if (!found.kernel.empty()) return createStringError("the cubin has more than one kernel");
-      found.kernel = s.name.drop_front(strlen(".nv.info.")).str();
-    }
-  const Section *text = find(*sections, ".text." + found.kernel);
-  const Section *info = find(*sections, ".nv.info");
+  // Only kernels have a parameter bank; called functions have code and attributes too.
+  constexpr StringRef parameterBank = ".nv.constant0.";
+  for (const Section &s : *sections) {
+    if (s.name.starts_with(".text.")) found.codeBytes += int(s.size);
+    if (!s.name.starts_with(parameterBank)) continue;
+    if (!found.kernel.empty()) return createStringError("the cubin has more than one kernel");
+    found.kernel = s.name.drop_front(parameterBank.size()).str();
+  }
+  const Section *info = find(*sections, ".nv.info"), *kernelInfo = find(*sections, ".nv.info." + found.kernel);
   const Section *symbols = find(*sections, ".symtab"), *strings = find(*sections, ".strtab");
-  if (found.kernel.empty() || !text || !info || !symbols || !strings) return createStringError("the cubin has no kernel");
-  found.codeBytes = int(text->size);
+  if (found.kernel.empty() || !info || !kernelInfo || !symbols || !strings) return createStringError("the cubin has no kernel");
 
   auto isKernel = [&](uint32_t symbol) {
     if ((uint64_t(symbol) + 1) * sizeof(Sym) > symbols->bytes.size()) return false;
@@ -132,7 +133,7 @@ Expected<KernelResources> readResources(StringRef cubin, StringRef ptx) {
     if (attribute == kFrameSize) frame = value;
     if (attribute == kMinStackSize) stack = value;
   });
-  forEachAttribute(find(*sections, ".nv.info." + found.kernel)->bytes, [&](uint8_t attribute, uint16_t value, StringRef) {
+  forEachAttribute(kernelInfo->bytes, [&](uint8_t attribute, uint16_t value, StringRef) {
     if (attribute == kNumBarriers) found.barriers = value;
   });
   found.stackBytes = std::max(frame, stack);

@@ -21,9 +21,6 @@ struct CompileOutcome {
   std::string output, diagnostics, info;
 };
 
-/// Moves an outcome into a result of the C interface, which owns it until moec_compiler_free. Returns its status.
-MoecStatus handOut(CompileOutcome outcome, MoecCompileResult *result);
-
 /// Compiles on this thread. The source may begin at any phase: with tiles (tile), with tiles that have layouts (tilegpu), or as an
 /// llvm.func kernel (nvvm).
 CompileOutcome compile(const CompileJob &job);

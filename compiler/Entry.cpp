@@ -1,6 +1,7 @@
 // The library's C functions for compiling: see compiler.h. Nothing thrown and no LLVM type crosses.
 #include "compiler/Compilation.h"
 #include "compiler/FatalErrors.h"
+#include "compiler/Result.h"
 #include "compiler/options.h"
 #include "compiler/pipeline.h"
 #include "compiler/target/nvptx/NvJitLink.h"
@@ -10,15 +11,6 @@
 #include "llvm/Support/JSON.h"
 
 using namespace moec::compiler;
-
-static llvm::StringRef textOf(MoecText text) { return {text.data, text.size}; }
-
-MoecStatus moec::compiler::handOut(CompileOutcome outcome, MoecCompileResult *result) {
-  auto *owner = new CompileOutcome(std::move(outcome));
-  auto text = [](const std::string &string) { return MoecText{string.data(), string.size()}; };
-  *result = {owner->status, text(owner->output), text(owner->diagnostics), text(owner->info), owner};
-  return owner->status;
-}
 
 static CompileOutcome internalError(llvm::StringRef what) {
   std::string escaped;
@@ -47,14 +39,9 @@ extern "C" {
 #define MOEC_EXPORT __attribute__((visibility("default")))
 
 MOEC_EXPORT MoecStatus moec_compiler_compile(const MoecCompileRequest *request, MoecCompileResult *result) {
-  return handOut(compileGuarded({textOf(request->source), textOf(request->options), textOf(request->emit), request->ordinal_locations != 0}),
-                 result);
-}
-
-MOEC_EXPORT void moec_compiler_free(MoecCompileResult *result) {
-  if (!result) return;
-  delete static_cast<CompileOutcome *>(result->owner);
-  *result = {};
+  CompileOutcome outcome = compileGuarded(
+      {textOf(request->source), textOf(request->options), textOf(request->emit), request->ordinal_locations != 0});
+  return finishResult(result, outcome.status, std::move(outcome.output), std::move(outcome.diagnostics), std::move(outcome.info));
 }
 
 MOEC_EXPORT const char *moec_compiler_describe(void) {

@@ -62,4 +62,21 @@ def TileCanonicalize : Pass<"tile-canonicalize", "::moec::tile::KernelOp"> {
   }];
 }
 
+def TileLegalizeDots : Pass<"tile-legalize-dots", "::moec::tile::KernelOp"> {
+  let summary = "dots in the dtypes that mma.sync of sm_80 multiplies";
+  let description = [{
+    fp8 operands are converted to f16, which holds every e4m3 and e5m2 value exactly, so the products stay exact.
+  }];
+}
+
+def TileGpuPipelineLoops : Pass<"tilegpu-pipeline-loops", "::moec::tile::KernelOp"> {
+  let summary = "dot operands come through multi-buffered shared memory, copied ahead by cp.async";
+  let description = [{
+    In a scf.for, a tile.load that only feeds the operand of a dot (through convert_layout, perhaps trans) and whose address follows from the loop variable alone is
+    turned into an asynchronous copy `num-stages - 1` iterations ahead, into a swizzled buffer of `num-stages` stages, from which the operand is
+    loaded by local_load (ldmatrix). One wait and, later, one barrier per iteration. With one stage nothing changes.
+  }];
+  let options = [Option<"numStages", "num-stages", "int", "3", "buffers per operand">];
+}
+
 #endif

@@ -46,7 +46,7 @@
 // REPRESENTATION. The tensor index is kept flat, row-major (last dim fastest), so a basis is one uint32_t, a reshape is
 // free and applying the layout is at most 32 XORs. The input bits are packed the same way, register lowest:
 //     packed input = register | lane << bits(register) | warp << ... | block << ... | offset << ...
-// A value is 150 bytes, copies with memcpy and never allocates: the JIT asks layouts all the time.
+// A value is 140 bytes, copies with memcpy and never allocates: the JIT asks layouts all the time.
 // Arguments are trusted (asserted); only parse() takes text from outside.
 #pragma once
 

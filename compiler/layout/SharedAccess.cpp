@@ -209,9 +209,10 @@ static std::vector<uint32_t> vectorCandidates(const LinearLayout &first, const L
   return out;
 }
 
-static int wavefrontsOfAll(const LinearLayout &regs, const VectorAccess &vec, const WavefrontCount &count) {
+/// Instructions that move all of a thread's elements, copies left out.
+static int accesses(const LinearLayout &regs, const VectorAccess &vec) {
   int registers = regs.inBits(Register) - std::popcount(regs.freeMasks()[int(Register)]);
-  return ((1 << registers) / vec.width) * count.wavefronts;
+  return (1 << registers) / vec.width;
 }
 
 SharedChoice chooseShared(const LinearLayout &src, const LinearLayout &dst, int elemBits) {
@@ -229,8 +230,10 @@ SharedChoice chooseShared(const LinearLayout &src, const LinearLayout &dst, int 
     LinearLayout store = src.invertAndCompose(c.shared), load = dst.invertAndCompose(c.shared);
     c.store = vectorOf(store, elemBits), c.load = vectorOf(load, elemBits);
     c.storeCount = conflictsOf(store, elemBits, c.store.width), c.loadCount = conflictsOf(load, elemBits, c.load.width);
-    c.cost = wavefrontsOfAll(src, c.store, c.storeCount) + wavefrontsOfAll(dst, c.load, c.loadCount);
-    if (i == 0 || c.cost < best.cost) best = std::move(c);
+    int stores = accesses(src, c.store), loads = accesses(dst, c.load);
+    c.cost = stores * c.storeCount.wavefronts + loads * c.loadCount.wavefronts;
+    c.instructions = stores + loads;
+    if (i == 0 || std::pair(c.cost, c.instructions) < std::pair(best.cost, best.instructions)) best = std::move(c);
   }
   return best;
 }

@@ -35,7 +35,7 @@ struct MatrixAccess {
   std::vector<int> matrixBits;         ///< register bits that number the matrices
   std::array<uint32_t, 5> rowOffset{}; ///< offset of the row whose address lane i gives: XOR of these over i's bits,
                                        ///< XOR the offset of the instruction's registers and of the warp
-  int wavefronts = 1; ///< ideal: `matrices`
+  int wavefronts = 1;                  ///< ideal: `matrices`
 };
 /// The widest ldmatrix (stmatrix) that moves between `regs` and `shared`, or nothing.
 std::optional<MatrixAccess> matrixAccess(const LinearLayout &regs, const LinearLayout &shared, int elemBits);
@@ -46,6 +46,7 @@ struct SharedChoice {
   VectorAccess store, load;
   WavefrontCount storeCount, loadCount; ///< per instruction
   int cost = 0;                         ///< wavefronts per warp of the whole exchange
+  int instructions = 0;                 ///< per warp; decides between equal costs
 };
 /// Searches the swizzle with the fewest wavefronts. Vectors come from register bits that both sides (or one) have; row
 /// bits and bank bits are then combined so that no access of either side meets a bank twice, which is possible whenever

@@ -214,7 +214,9 @@ TEST(ChooseShared, CommonVectorsStayWhole) {
   // An accumulator goes out in rows of 16 bytes: pairs on one side.
   auto acc = mmaAccumulator({64, 64}, 4, 1);
   SharedChoice out = chooseShared(acc, coalesced({64, 64}, 8, 4, {1, 0}), 16);
-  EXPECT_GE(out.store.width, 2);
+  EXPECT_EQ(out.store.width, 2);
+  EXPECT_EQ(out.load.width, 8);
+  EXPECT_EQ(out.instructions, 16 + 4);
   EXPECT_TRUE(out.storeCount.conflictFree() && out.loadCount.conflictFree());
 }
 

@@ -190,6 +190,12 @@ private:
 };
 } // namespace
 
+void storeRowMajor(Lowering &l, Value buffer, ArrayRef<Value> values, const LinearLayout &layout) {
+  LinearLayout flat = layout.flattenOuts(), rows = LinearLayout::identity(Offset, flat.shape());
+  VectorAccess vector = sharedVector(flat, rows, elementBits(values[0].getType()));
+  emitIf(l, l.isOwner(layout), [&] { SharedSide(l, buffer, flat, rows, vector, values[0].getType()).store(values); });
+}
+
 static SmallVector<Registers> throughShared(Lowering &l, Scratch &scratch, ArrayRef<Registers> operands, const LinearLayout &from, const LinearLayout &to) {
   Value base = scratch.open();
   SmallVector<SharedChoice> choices;

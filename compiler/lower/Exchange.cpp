@@ -84,39 +84,39 @@ int64_t slotBytes(unsigned registers, int numWarps, ArrayRef<Type> elements) {
   return bytes;
 }
 
-SmallVector<Registers> exchangeSlots(Lowering &l, Scratch &scratch, ArrayRef<Registers> operands, Place at) {
-  auto &b = l.b;
+void storeShared(Lowering &l, Value buffer, Value index, Value v) {
+  int bytes = sharedElementBytes(v.getType());
+  if (v.getType().isInteger(1)) v = LLVM::ZExtOp::create(l.b, l.loc, l.b.getI8Type(), v);
+  LLVM::StoreOp::create(l.b, l.loc, v, l.gep(buffer, v.getType(), index), bytes);
+}
+
+Value loadShared(Lowering &l, Value buffer, Value index, Type storageType) {
+  bool bit = storageType.isInteger(1);
+  Type stored = bit ? Type(l.b.getI8Type()) : storageType;
+  Value v = LLVM::LoadOp::create(l.b, l.loc, stored, l.gep(buffer, stored, index), sharedElementBytes(storageType));
+  return bit ? Value(LLVM::TruncOp::create(l.b, l.loc, storageType, v)) : v;
+}
+
+SmallVector<Registers> exchangeSlots(Lowering &l, Scratch &scratch, ArrayRef<Registers> operands, Place at, ArrayRef<unsigned> sources) {
   int threads = l.options.numWarps * 32;
-  Value base = scratch.open();
-  Value other = LLVM::XOrOp::create(b, l.loc, l.thread(), l.i32(at.lane | at.warp << 5));
-  SmallVector<SmallVector<Value>> slots;
+  Value base = scratch.open(), other = LLVM::XOrOp::create(l.b, l.loc, l.thread(), l.i32(at.lane | at.warp << 5));
+  SmallVector<Value> buffers;
   int64_t offset = 0;
   for (const Registers &operand : operands) {
-    Type element = operand[0].getType();
-    Type stored = element.isInteger(1) ? Type(b.getI8Type()) : element;
-    int bytes = sharedElementBytes(element);
-    for (auto [r, v] : llvm::enumerate(operand)) {
-      Value slot = l.gep(l.gep(base, b.getI8Type(), l.i32(offset + int64_t(r) * threads * bytes)), stored, l.thread());
-      Value word = stored == element ? v : Value(LLVM::ZExtOp::create(b, l.loc, stored, v));
-      LLVM::StoreOp::create(b, l.loc, word, slot, bytes);
-    }
+    int bytes = sharedElementBytes(operand[0].getType());
+    buffers.push_back(l.gep(base, l.b.getI8Type(), l.i32(offset)));
+    for (auto [r, v] : llvm::enumerate(operand))
+      storeShared(l, l.gep(buffers.back(), l.b.getI8Type(), l.i32(int64_t(r) * threads * bytes)), l.thread(), v);
     offset += alignTo16(int64_t(operand.size()) * threads * bytes);
   }
   l.barrier();
   SmallVector<Registers> result;
-  offset = 0;
-  for (const Registers &operand : operands) {
-    Type element = operand[0].getType();
-    Type stored = element.isInteger(1) ? Type(b.getI8Type()) : element;
-    int bytes = sharedElementBytes(element);
+  for (auto [operand, buffer] : llvm::zip(operands, buffers)) {
+    Type type = operand[0].getType();
     Registers got;
-    for (unsigned r = 0; r < operand.size(); ++r) {
-      Value slot = l.gep(l.gep(base, b.getI8Type(), l.i32(offset + int64_t(r ^ at.reg) * threads * bytes)), stored, other);
-      Value word = LLVM::LoadOp::create(b, l.loc, stored, slot, bytes);
-      got.push_back(stored == element ? word : Value(LLVM::TruncOp::create(b, l.loc, element, word)));
-    }
+    for (unsigned r : sources)
+      got.push_back(loadShared(l, l.gep(buffer, l.b.getI8Type(), l.i32(int64_t(r) * threads * sharedElementBytes(type))), other, type));
     result.push_back(std::move(got));
-    offset += alignTo16(int64_t(operand.size()) * threads * bytes);
   }
   return result;
 }

@@ -49,8 +49,16 @@ llvm::SmallVector<Registers> convertTogether(Lowering &l, Scratch &scratch, llvm
 Registers convertRegisters(Lowering &l, llvm::ArrayRef<mlir::Value> values, const LinearLayout &from, const LinearLayout &to,
                            mlir::Type elementType, mlir::Operation *scratchOwner);
 
-/// For each operand, the registers r of all threads as seen from place ^ `at`, through shared memory; scratch: slotBytes.
-llvm::SmallVector<Registers> exchangeSlots(Lowering &l, Scratch &scratch, llvm::ArrayRef<Registers> operands, Place at);
+/// Writes a tile row-major into a shared buffer (one writer per element; no barrier).
+void storeRowMajor(Lowering &l, mlir::Value buffer, llvm::ArrayRef<mlir::Value> values, const LinearLayout &layout);
+/// i1 as i8 and back, for single accesses to shared memory; `index` in elements.
+void storeShared(Lowering &l, mlir::Value buffer, mlir::Value index, mlir::Value v);
+mlir::Value loadShared(Lowering &l, mlir::Value buffer, mlir::Value index, mlir::Type storageType);
+
+/// Through shared memory, from the thread at this thread's place ^ `at`: result register i is its register sources[i].
+/// Operands may have any number of registers; scratch: slotBytes.
+llvm::SmallVector<Registers> exchangeSlots(Lowering &l, Scratch &scratch, llvm::ArrayRef<Registers> operands, Place at,
+                                           llvm::ArrayRef<unsigned> sources);
 int64_t slotBytes(unsigned registers, int numWarps, llvm::ArrayRef<mlir::Type> elements);
 
 } // namespace moec::compiler

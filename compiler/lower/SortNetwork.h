@@ -1,0 +1,76 @@
+// What sort and top-k share: keys that compare as unsigned integers and carry their position, and a bitonic network over any layout.
+#pragma once
+
+#include "compiler/lower/Exchange.h"
+
+namespace moec::compiler {
+
+/// How the elements of a tile become unique unsigned keys: an order-preserving image of the value, then the position along the axis,
+/// so that equal values keep their order. Packed into i32 or i64 where that fits, else two components (i64 image, i32 position).
+class KeyFormat {
+public:
+  KeyFormat(mlir::Type element, int positionBits, bool descending, bool isUnsigned);
+
+  llvm::SmallVector<mlir::Type> components(mlir::MLIRContext *context) const;
+  /// The key of value `v` at `position` (i32).
+  llvm::SmallVector<mlir::Value> make(Lowering &l, mlir::Value v, mlir::Value position) const;
+  mlir::Value position(Lowering &l, llvm::ArrayRef<mlir::Value> key) const; ///< i32
+  /// True if the value can be had back from the key: integers. (Floats lose the sign of zero and the payload of NaN.)
+  bool isReversible() const;
+  mlir::Value value(Lowering &l, llvm::ArrayRef<mlir::Value> key) const;
+
+private:
+  bool isPacked() const { return width + positionBits <= 64; }
+  int packedBits() const { return width + positionBits <= 32 ? 32 : 64; }
+  mlir::Value image(Lowering &l, mlir::Value v) const;
+
+  mlir::Type element;
+  int width, positionBits;
+  bool descending, isUnsigned;
+};
+
+/// Keys in a layout (networkLayout), and the steps of a network on them. Ascending: the least key at index 0.
+class SortNetwork {
+public:
+  SortNetwork(Lowering &l, Scratch &scratch, LinearLayout layout, llvm::SmallVector<Registers> keys)
+      : layout(std::move(layout)), keys(std::move(keys)), l(l), scratch(scratch) {}
+
+  /// Compares each element with the one whose index differs in `bit`; the lesser goes where the bit is 0, or, if the index has
+  /// bit `descendingBit` (-1: none) set, the greater.
+  void compareExchange(int bit, int descendingBit);
+  /// Sorts each block of 2^count elements that differ in `bits` (lowest first), ascending.
+  void sortBlocks(llvm::ArrayRef<int> bits);
+  /// Each two sorted blocks of 2^count that differ in `bit` become one, with the least of both; index bit `bit` is gone.
+  void keepLeast(llvm::ArrayRef<int> bits, int bit);
+
+  LinearLayout layout;
+  llvm::SmallVector<Registers> keys; ///< one per key component
+
+private:
+  struct IndexBit {
+    bool constant;
+    mlir::Value thread;
+  };
+  IndexBit indexBit(unsigned r, int bit, int flippedBy);
+  /// The keys at place ^ `at`, for each canonical register.
+  llvm::SmallVector<Registers> partners(Place at, llvm::ArrayRef<unsigned> canonical);
+  mlir::Value less(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> b);
+  llvm::SmallVector<mlir::Value> at(llvm::ArrayRef<Registers> from, unsigned r) const;
+  void set(unsigned r, llvm::ArrayRef<mlir::Value> key);
+  void exchangeInThread(unsigned r, unsigned other, IndexBit high);
+
+  Lowering &l;
+  Scratch &scratch;
+};
+
+/// The layout that a network runs in: the given one where every index bit has one home, else a plain one.
+LinearLayout networkLayout(const LinearLayout &layout);
+/// Scratch that a network's steps need, given the layout that it starts with.
+int64_t networkScratchBytes(const LinearLayout &layout, llvm::ArrayRef<int> bits, int numWarps, llvm::ArrayRef<mlir::Type> components);
+/// The keys of a tile along its last axis.
+llvm::SmallVector<Registers> makeKeys(Lowering &l, const KeyFormat &format, llvm::ArrayRef<mlir::Value> values, const LinearLayout &layout);
+
+/// Flat index of register r's element without the bits under `without`, as an i32.
+mlir::Value flatIndex(Lowering &l, const LinearLayout &layout, unsigned r, uint32_t without, int shift = 0);
+
+} // namespace moec::compiler

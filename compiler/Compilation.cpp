@@ -169,11 +169,12 @@ bool Compilation::emitForGpu() {
 
 bool Compilation::assemble(StringRef ptx) {
   auto start = Clock::now();
-  Expected<Cubin> cubin = assemblePtx(ptx, options.targetName, {options.lineInfo, options.verbose});
+  Expected<Cubin> cubin = assemblePtx(ptx, options.targetName, options.lineInfo);
   timing("nvjitlink", std::chrono::duration<double, std::milli>(Clock::now() - start).count());
   if (!cubin) return fail(cubin.takeError(), MOEC_TOOL_ERROR);
-  if (!cubin->log.empty()) collector.add({options.verbose ? "remark" : "warning", "", 0, 0, "nvJitLink: " + cubin->log});
-  Expected<KernelResources> resources = readResources(cubin->bytes, ptx);
+  if (!cubin->warnings.empty()) collector.add({"warning", "", 0, 0, "nvJitLink: " + cubin->warnings});
+  if (options.verbose) collector.add({"remark", "", 0, 0, cubin->statistics});
+  Expected<KernelResources> resources = readResources(cubin->bytes, cubin->statistics);
   if (!resources) return fail(resources.takeError(), MOEC_INTERNAL_ERROR);
   info["format"] = "cubin";
   info["registers"] = resources->registers;

@@ -32,12 +32,16 @@ static void addTilePasses(OpPassManager &module, const CompileOptions &options) 
   kernel.addPass(createTileLowerViews());
   addCleanup(kernel);
   kernel.addPass(createTileSimplifyMasks());
+  kernel.addPass(createTileLegalizeDots());
   if (options.contractFma) kernel.addPass(createTileContractFma());
   addCleanup(kernel);
   kernel.addPass(createLoopInvariantCodeMotionPass());
 }
 
 static void addTileGpuPasses(OpPassManager &module, const CompileOptions &options) {
+  OpPassManager &kernel = module.nest<tile::KernelOp>();
+  kernel.addPass(createTileGpuPipelineLoops({.numStages = options.numStages}));
+  addCleanup(kernel);
   module.addPass(createTileGpuAllocateShared({.numWarps = options.numWarps}));
   module.nest<tile::KernelOp>().addPass(createTileGpuInsertBarriers({.numWarps = options.numWarps}));
 }

@@ -91,10 +91,11 @@ std::string compileOnce(const Arguments &args, llvm::StringRef text) {
   if (!ptx) die(llvm::toString(ptx.takeError()) + "\n" + collector.text());
   if (options.stopAtLlvm) return llvmIr;
   if (args.emit == "ptx") return std::move(*ptx);
-  Cubin cubin = timed("nvjitlink", [&] { return orDie(assemblePtx(*ptx, args.target, {args.lineInfo, args.verbose})); });
-  if (!cubin.log.empty()) llvm::errs() << cubin.log << "\n";
+  Cubin cubin = timed("nvjitlink", [&] { return orDie(assemblePtx(*ptx, args.target, args.lineInfo)); });
+  llvm::errs() << cubin.warnings;
+  if (args.verbose) llvm::errs() << cubin.statistics;
   if (args.emit == "cubin") return std::move(cubin.bytes);
-  if (args.emit == "resources") return resourcesText(orDie(readResources(cubin.bytes, *ptx)));
+  if (args.emit == "resources") return resourcesText(orDie(readResources(cubin.bytes, cubin.statistics)));
   die("unknown --emit " + args.emit);
 }
 

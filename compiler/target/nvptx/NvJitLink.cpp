@@ -112,6 +112,18 @@ std::string readLog(Handle handle, Result (*size)(Handle, size_t *), Result (*re
   return StringRef(text.c_str()).trim().str();
 }
 
+/// Statistics are "ptxas info : …", "info : …" and their continuations "ptxas . …"; the rest is warnings.
+void sortLog(StringRef log, Cubin &cubin) {
+  for (StringRef line : split(log, '\n')) {
+    if (line.trim().empty()) continue;
+    StringRef head = line;
+    head.consume_front("ptxas");
+    head = head.ltrim();
+    bool statistic = head.starts_with("info") || head.starts_with(".");
+    (statistic ? cubin.statistics : cubin.warnings) += (line + "\n").str();
+  }
+}
+
 const char *resultName(Result result) {
   static constexpr const char *names[] = {"success",          "unrecognized option",  "missing -arch",        "invalid input",
                                           "PTX does not compile", "NVVM does not compile", "internal error",    "thread pool error",
@@ -125,14 +137,14 @@ const char *resultName(Result result) {
 
 const NvJitLinkFacts &nvJitLinkFacts() { return api().facts; }
 
-Expected<Cubin> assemblePtx(StringRef ptx, StringRef arch, const CubinOptions &options) {
+Expected<Cubin> assemblePtx(StringRef ptx, StringRef arch, bool lineInfo) {
   const Api &lib = api();
   if (!lib.create) return make_error<ToolError>(lib.facts.error);
 
   std::string archOption = ("-arch=" + arch).str();
-  SmallVector<const char *, 4> args{archOption.c_str()};
-  if (options.lineInfo) args.push_back("-lineinfo");
-  if (options.verbose) args.push_back("-verbose");
+  // -verbose costs no measurable time, and only it tells spills from arrays.
+  SmallVector<const char *, 4> args{archOption.c_str(), "-verbose"};
+  if (lineInfo) args.push_back("-lineinfo");
 
   Handle handle = nullptr;
   Result result = lib.create(&handle, args.size(), args.data());
@@ -153,9 +165,8 @@ Expected<Cubin> assemblePtx(StringRef ptx, StringRef arch, const CubinOptions &o
   if ((result = lib.cubinSize(handle, &bytes)) != 0) return fail("cubin");
   cubin.bytes.resize(bytes);
   if ((result = lib.cubin(handle, cubin.bytes.data())) != 0) return fail("cubin");
-  cubin.log = readLog(handle, lib.errorLogSize, lib.errorLog);
-  if (std::string info = readLog(handle, lib.infoLogSize, lib.infoLog); !info.empty())
-    cubin.log += (cubin.log.empty() ? "" : "\n") + info;
+  sortLog(readLog(handle, lib.errorLogSize, lib.errorLog), cubin);
+  sortLog(readLog(handle, lib.infoLogSize, lib.infoLog), cubin);
   lib.destroy(&handle);
   return cubin;
 }

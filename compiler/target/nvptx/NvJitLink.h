@@ -19,14 +19,10 @@ private:
   std::string message;
 };
 
-struct CubinOptions {
-  bool lineInfo = false;
-  bool verbose = false; ///< fill Cubin::log with ptxas's statistics
-};
-
 struct Cubin {
   std::string bytes;
-  std::string log; ///< what the assembler said: warnings, and statistics if verbose
+  std::string warnings;   ///< empty if the assembler had nothing to say
+  std::string statistics; ///< ptxas's lines about registers, stack and spills
 };
 
 /// Where nvJitLink was found; `path` is empty if it was not, and `error` says where it was looked for.
@@ -38,6 +34,6 @@ struct NvJitLinkFacts {
 const NvJitLinkFacts &nvJitLinkFacts();
 
 /// Assembles PTX for the architecture ("sm_90a"). Thread-safe. Fails with ToolError.
-llvm::Expected<Cubin> assemblePtx(llvm::StringRef ptx, llvm::StringRef arch, const CubinOptions &options);
+llvm::Expected<Cubin> assemblePtx(llvm::StringRef ptx, llvm::StringRef arch, bool lineInfo = false);
 
 } // namespace moec::compiler

@@ -89,22 +89,21 @@ template <typename Visit> void forEachAttribute(StringRef info, Visit visit) {
   }
 }
 
-/// Bytes of local memory that the PTX itself declares: "__local_depot0[64];"
-int declaredLocalBytes(StringRef ptx) {
+/// The numbers before every " bytes spill stores" and " bytes spill loads", added up.
+int spilledBytes(StringRef statistics) {
   int bytes = 0;
-  constexpr StringRef depot = "__local_depot";
-  for (size_t at = ptx.find(".local "); at != StringRef::npos; at = ptx.find(".local ", at + 1)) {
-    StringRef line = ptx.drop_front(at).take_until([](char c) { return c == '\n'; });
-    if (!line.contains(depot) || !line.contains('[')) continue;
-    int size = 0;
-    if (!line.rsplit('[').second.take_while([](char c) { return c >= '0' && c <= '9'; }).getAsInteger(10, size)) bytes += size;
-  }
+  for (StringRef phrase : {" bytes spill stores", " bytes spill loads"})
+    for (size_t at = statistics.find(phrase); at != StringRef::npos; at = statistics.find(phrase, at + 1)) {
+      StringRef digits = statistics.take_front(at).rsplit(' ').second;
+      int number = 0;
+      if (!digits.getAsInteger(10, number)) bytes += number;
+    }
   return bytes;
 }
 
 } // namespace
 
-Expected<KernelResources> readResources(StringRef cubin, StringRef ptx) {
+Expected<KernelResources> readResources(StringRef cubin, StringRef statistics) {
   Expected<std::vector<Section>> sections = readSections(cubin);
   if (!sections) return sections.takeError();
   KernelResources found;
@@ -137,7 +136,7 @@ Expected<KernelResources> readResources(StringRef cubin, StringRef ptx) {
     if (attribute == kNumBarriers) found.barriers = value;
   });
   found.stackBytes = std::max(frame, stack);
-  found.spillBytes = std::max(0, found.stackBytes - declaredLocalBytes(ptx));
+  found.spillBytes = spilledBytes(statistics);
   if (const Section *shared = find(*sections, ".nv.shared." + found.kernel)) {
     uint32_t flags = reinterpret_cast<const Ehdr *>(cubin.data())->e_flags;
     int capability = int(flags >> 8 & 0xff); // ABI 8, CUDA 12.8 and later

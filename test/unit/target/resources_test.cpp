@@ -46,17 +46,18 @@ std::string ptx(const std::string &target) {
 
 TEST(Resources, OfARealCubin) {
   for (std::string target : {"sm_80", "sm_90a", "sm_100a"}) {
-    auto cubin = assemblePtx(ptx(target), target, {.verbose = true});
+    auto cubin = assemblePtx(ptx(target), target);
     ASSERT_TRUE(bool(cubin)) << llvm::toString(cubin.takeError());
-    auto resources = readResources(cubin->bytes, ptx(target));
+    auto resources = readResources(cubin->bytes, cubin->statistics);
     ASSERT_TRUE(bool(resources)) << llvm::toString(resources.takeError());
     EXPECT_EQ(resources->kernel, "k");
     EXPECT_EQ(resources->sharedBytes, 512) << target;
     EXPECT_EQ(resources->barriers, 4);
     EXPECT_EQ(resources->stackBytes, 64) << target;
     EXPECT_EQ(resources->spillBytes, 0);
+    EXPECT_EQ(cubin->warnings, "");
     // ptxas's own words about the same kernel.
-    EXPECT_THAT(cubin->log, testing::HasSubstr("Used " + std::to_string(resources->registers) + " registers"));
+    EXPECT_THAT(cubin->statistics, testing::HasSubstr("Used " + std::to_string(resources->registers) + " registers"));
   }
 }
 
@@ -67,16 +68,16 @@ TEST(Resources, OfASpillingKernel) {
   text += "bar.sync 0;\n";
   for (int i = 0; i < 100; ++i) text += "st.volatile.global.u32 [%rd2+" + std::to_string(4 * (99 - i)) + "], %r" + std::to_string(i) + ";\n";
   text += "ret;\n}\n";
-  auto cubin = assemblePtx(text, "sm_90a", {});
+  auto cubin = assemblePtx(text, "sm_90a");
   ASSERT_TRUE(bool(cubin)) << llvm::toString(cubin.takeError());
-  auto resources = readResources(cubin->bytes, text);
+  auto resources = readResources(cubin->bytes, cubin->statistics);
   ASSERT_TRUE(bool(resources)) << llvm::toString(resources.takeError());
   EXPECT_LE(resources->registers, 24);
   EXPECT_GE(resources->spillBytes, 4 * 70);
 }
 
 TEST(Resources, DamagedCubins) {
-  auto cubin = assemblePtx(ptx("sm_90a"), "sm_90a", {});
+  auto cubin = assemblePtx(ptx("sm_90a"), "sm_90a");
   ASSERT_TRUE(bool(cubin));
   EXPECT_TRUE(llvm::errorToBool(readResources("", "").takeError()));
   EXPECT_TRUE(llvm::errorToBool(readResources("not an ELF file at all, but long enough to hold a header of 64 bytes", "").takeError()));
@@ -98,13 +99,13 @@ TEST(Resources, DamagedCubins) {
 }
 
 TEST(NvJitLink, Errors) {
-  auto unknown = assemblePtx(ptx("sm_90a"), "sm_99", {});
+  auto unknown = assemblePtx(ptx("sm_90a"), "sm_99");
   EXPECT_THAT(llvm::toString(unknown.takeError()), testing::HasSubstr("nvJitLink for sm_99"));
-  auto syntax = assemblePtx(".version 8.6\n.target sm_90a\n.address_size 64\nnonsense", "sm_90a", {});
+  auto syntax = assemblePtx(".version 8.6\n.target sm_90a\n.address_size 64\nnonsense", "sm_90a");
   ASSERT_FALSE(bool(syntax));
   EXPECT_TRUE(syntax.errorIsA<ToolError>());
   EXPECT_THAT(llvm::toString(syntax.takeError()), testing::HasSubstr("syntax error"));
-  auto newer = assemblePtx(".version 99.0\n.target sm_90a\n.address_size 64\n", "sm_90a", {});
+  auto newer = assemblePtx(".version 99.0\n.target sm_90a\n.address_size 64\n", "sm_90a");
   EXPECT_THAT(llvm::toString(newer.takeError()), testing::HasSubstr("99.0"));
 }
 

@@ -113,7 +113,7 @@ def TileGpu_AsyncCopyOp : TileGpu_Op<"async_copy", [MemoryEffects<[MemRead, MemW
   let summary = "cp.async of ptr[offset] into stage `stage` of a buffer; masked-off elements become 0";
   let arguments = (ins Tile_PtrType:$ptr, Tile_IndexTile:$offset, Optional<Tile_Pred>:$mask, TileGpu_BufferType:$buffer, I32:$stage);
   let assemblyFormat = [{
-    $ptr `[` $offset `:` type($offset) `]` (`,` `mask` $mask^ `:` type($mask))? `,` $buffer `[` $stage `]` attr-dict
+    $ptr `[` $offset `:` type($offset) `]` `to` $buffer `[` $stage `]` (`,` `mask` $mask^ `:` type($mask))? attr-dict
     `:` type($ptr) `,` type($buffer)
   }];
 }

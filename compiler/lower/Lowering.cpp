@@ -288,6 +288,8 @@ Lowering::Affine Lowering::affine(Value v) {
   return {v, 0};
 }
 
+Lowering::Affine Lowering::affineOffset(Value v) { return affine(v); }
+
 /// A pure integer op on two values, emitted at most once per block.
 template <class Op> static Value once(Lowering &l, llvm::DenseMap<std::tuple<Block *, unsigned, Value, Value>, Value> &known, unsigned kind, Value a, Value c) {
   Value &v = known[std::make_tuple(l.b.getInsertionBlock(), kind, a, c)];
@@ -419,6 +421,10 @@ Value Lowering::floatConstant(Type type, double v) {
   llvm::APFloat x(v);
   bool lossy;
   x.convert(f.getFloatSemantics(), llvm::APFloat::rmNearestTiesToEven, &lossy);
+  return floatBits(type, x);
+}
+
+Value Lowering::floatBits(Type type, llvm::APFloat x) {
   Attribute attr = FloatAttr::get(type, x);
   Value &value = impl->constants[{type, attr}];
   if (!value)

@@ -75,6 +75,8 @@ public:
   };
   /// Splits an i32 or i64 value into what was computed once and what was added since (modulo the type's width).
   Affine affine(mlir::Value v);
+  /// The same for an offset that is only used where it fits its type without wrapping, so the split goes through sign extensions.
+  Affine affineOffset(mlir::Value v);
   mlir::Value add(mlir::Value a, mlir::Value b);
   mlir::Value sub(mlir::Value a, mlir::Value b);
   mlir::Value mul(mlir::Value a, mlir::Value b);
@@ -97,6 +99,7 @@ public:
   /// An integer, float or i1 constant; emitted once, at the kernel's entry.
   mlir::Value constant(mlir::Type type, int64_t v);
   mlir::Value floatConstant(mlir::Type type, double v);
+  mlir::Value floatBits(mlir::Type type, llvm::APFloat v); ///< v in the type's own format
   mlir::Value gep(mlir::Value ptr, mlir::Type elementType, mlir::Value index);
   mlir::Value bitcast(mlir::Value v, mlir::Type type);
 

@@ -79,4 +79,34 @@ def TileGpuPipelineLoops : Pass<"tilegpu-pipeline-loops", "::moec::tile::KernelO
   let options = [Option<"numStages", "num-stages", "int", "3", "buffers per operand">];
 }
 
+def TileGpuAssignLayouts : Pass<"tilegpu-assign-layouts", "::moec::tile::KernelOp"> {
+  let summary = "every tile gets a layout";
+  let description = [{
+    Layouts follow from shapes, dtypes and num_warps alone. Dots, reductions and scans make their results in certain layouts, which elementwise and shape ops and
+    carried values pass on. Effects then ask for their operands: a store takes its value's layout (a tensor core's fragment is first made the default,
+    coalesced one), and what a value is computed from, loads included, follows. Where two wishes meet, a tilegpu.convert_layout is left.
+  }];
+  let options = [Option<"numWarps", "num-warps", "int", "4", "warps per CTA">];
+  let dependentDialects = ["::moec::tilegpu::TileGpuDialect"];
+}
+
+def TileGpuRemoveConversions : Pass<"tilegpu-remove-conversions", "::moec::tile::KernelOp"> {
+  let summary = "recomputes what is cheaper to recompute than to convert";
+  let description = [{
+    A conversion of what came from arange, splat and constants by cheap elementwise and shape ops is replaced by the same ops in the wanted layout. Loads and
+    functions are never repeated.
+  }];
+}
+
+def TileGpuLowerToNvvm : Pass<"tilegpu-lower-to-nvvm", "::mlir::ModuleOp"> {
+  let summary = "one thread's program in the LLVM and NVVM dialects";
+  let description = [{
+    Walks the kernel once and emits, with a map from each tile to its per-thread registers (compiler/lower/Lowering.h). The module then holds one llvm.func
+    kernel, declarations of the libdevice functions that it calls, and the external symbol @moec_smem if it uses shared memory.
+  }];
+  let options = [Option<"numWarps", "num-warps", "int", "4", "warps per CTA">,
+                 Option<"computeCapability", "cc", "int", "80", "compute capability, 10 * major + minor">];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect"];
+}
+
 #endif

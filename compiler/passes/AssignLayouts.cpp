@@ -97,6 +97,7 @@ private:
       return SliceAttr::get(v.getContext(), reduce.getAxis(), shapeOf(operand)[reduce.getAxis()], preferred(operand));
     }
     if (auto scan = dyn_cast<tile::ScanOp>(op)) return preferred(scan.getOperands()[0]);
+    if (isa<tile::LoadOp>(op) && feedsDot(v)) return defaults.of(shapeOf(v)); // wide accesses; the fragment is made from shared memory
     if (isElementwise(op)) {
       for (Value operand : op->getOperands())
         if (Attribute layout = natural.lookup(operand)) return layout;
@@ -105,6 +106,15 @@ private:
     if (isShapeOp(op))
       if (Attribute layout = natural.lookup(op->getOperand(0))) return resultLayout(op, layout);
     return {};
+  }
+
+  /// True if v is a dot's operand, as it is or computed from it in the same shape.
+  static bool feedsDot(Value v) {
+    return llvm::any_of(v.getUses(), [](OpOperand &use) {
+      Operation *user = use.getOwner();
+      if (isa<tile::DotOp>(user)) return use.getOperandNumber() < 2;
+      return (isElementwise(user) || isa<tile::TransOp>(user)) && feedsDot(user->getResult(0));
+    });
   }
 
   Attribute preferred(Value v) {
@@ -231,13 +241,10 @@ private:
     for (unsigned i = 0; i < 2; ++i) {
       OpOperand &operand = dot->getOpOperand(i);
       auto type = cast<RankedTensorType>(operand.get().getType());
-      askOne(operand, mma ? Attribute(DotOperandAttr::get(b.getContext(), i, type.getElementTypeBitWidth(), mma)) : operandDefault(operand.get()));
+      askOne(operand, mma ? Attribute(DotOperandAttr::get(b.getContext(), i, type.getElementTypeBitWidth(), mma)) : preferred(operand.get()));
     }
     askOne(dot->getOpOperand(2), layout);
   }
-
-  /// A dot's operand in the layout that its load likes: the conversion to a fragment goes through shared memory anyway.
-  Attribute operandDefault(Value v) { return preferred(v); }
 
   tile::KernelOp kernel;
   DefaultLayouts defaults;

@@ -95,7 +95,19 @@ private:
 
   void lower(ExpectOp op) {
     // From here on the contract's value stands for the size, so equal bounds become the same value.
-    for (auto [size, expected] : llvm::zip(views.at(op.getView()).sizes, op.getSizes())) size = expected;
+    for (auto [size, expected] : llvm::zip(views.at(op.getView()).sizes, op.getSizes())) {
+      shareDivisor(size, expected);
+      size = expected;
+    }
+  }
+
+  /// Two arguments that are equal: what divides one divides the other.
+  void shareDivisor(Value size, Value expected) {
+    auto from = dyn_cast<BlockArgument>(size), to = dyn_cast<BlockArgument>(expected);
+    if (!from || !to || from.getParentBlock() != to.getParentBlock() || from.getParentBlock() != &kernel.getBody().front()) return;
+    auto divisor = [&](BlockArgument arg) { return kernel.getArgAttrOfType<IntegerAttr>(arg.getArgNumber() - oldCount, "tile.divisor"); };
+    IntegerAttr have = divisor(to), more = divisor(from);
+    if (more && (!have || have.getInt() < more.getInt())) kernel.setArgAttr(to.getArgNumber() - oldCount, "tile.divisor", more);
   }
 
   void lower(SubviewOp op) {

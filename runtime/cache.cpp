@@ -177,7 +177,7 @@ std::optional<CacheEntry> DiskCache::load(const CacheKey &key) {
   std::string file = digest_file(key);
   std::string wrong = read_entry(directory, file, &key.text(), true, entry);
   if (wrong.empty()) return entry;
-  if (wrong != "missing") log(LogLevel::info, fmt::format("cache entry {}/{} is not used: {}", directory_, file, wrong));
+  if (wrong != "missing") log_line(LogLevel::info, fmt::format("cache entry {}/{} is not used: {}", directory_, file, wrong));
   return std::nullopt;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <limits>
@@ -146,10 +147,12 @@ Environment read_environment() {
   return e;
 }
 
-const Environment &environment() {
-  static const Environment once = read_environment();
-  return once;
+static std::atomic<const Environment *> &current() {
+  static std::atomic<const Environment *> value{new Environment(read_environment())};
+  return value;
 }
+const Environment &environment() { return *current().load(std::memory_order_acquire); }
+void reload_environment() { current() = new Environment(read_environment()); } // the old one may be in use: it stays
 
 std::vector<std::string> unknown_environment_variables() {
   std::vector<std::string> unknown;

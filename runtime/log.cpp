@@ -7,7 +7,7 @@
 
 namespace moec {
 
-void log(LogLevel level, std::string_view text) noexcept {
+void log_line(LogLevel level, std::string_view text) noexcept {
   LogLevel allowed = LogLevel::warn;
   try {
     allowed = environment().log;
@@ -26,7 +26,7 @@ void warn_once(std::string_view topic, std::string_view text) noexcept {
   } catch (...) {
     return;
   }
-  log(LogLevel::warn, text);
+  log_line(LogLevel::warn, text);
 }
 
 } // namespace moec

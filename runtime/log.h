@@ -8,8 +8,8 @@
 namespace moec {
 
 /// Writes "moec: <text>" if MOEC_LOG is at least `level`. Never throws.
-void log(LogLevel level, std::string_view text) noexcept;
-/// As log(warn), but only the first time that `topic` is warned of in this process.
+void log_line(LogLevel level, std::string_view text) noexcept;
+/// As log_line(warn), but only the first time that `topic` is warned of in this process.
 void warn_once(std::string_view topic, std::string_view text) noexcept;
 
 } // namespace moec

@@ -6,5 +6,6 @@
 #include "runtime/device.h"
 #include "runtime/environment.h"
 #include "runtime/error.h"
+#include "runtime/jit.h"
 #include "runtime/safetensors.h"
 #include "runtime/tensor.h"

@@ -1,12 +1,90 @@
-#include "runtime/host_backend.h"
+// The simulated GPU as a device.
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+#include "runtime/environment.h"
 #include "runtime/error.h"
+#include "runtime/host_backend.h"
+#include "runtime/sim/executor.h"
+
 namespace moec {
-struct B : HostBackend {
-  std::string description() override { return "simulated GPU"; }
-  std::string target() override { return "sim"; }
-  int multiprocessors() override { return 8; }
-  std::unique_ptr<Executable> load(const ExecutableImage &) override { throw InternalError("load a kernel on the simulated GPU", "its executor is not in this build", ""); }
-  void launch(const Launch &, void *) override {}
+
+namespace {
+
+class SimExecutable : public Executable {
+public:
+  explicit SimExecutable(const ExecutableImage &i)
+      : kernel(i.kernel), lines(i.lines), image(std::span(i.payload.data(), i.payload.size())) {}
+  std::string kernel;
+  std::vector<SourceLine> lines;
+  sim::LoadedImage image;
 };
-Backend &sim_backend() { static auto &b = *new B; return b; }
+
+/// Ordinals of recorded text become the user's lines.
+void place(const std::vector<SourceLine> &lines, std::string &file, uint32_t &line) {
+  if (file != "kernel" || line >= lines.size()) return;
+  const SourceLine &at = lines[line];
+  file = at.file ? at.file : "";
+  line = static_cast<uint32_t>(at.line);
 }
+
+class SimBackend : public HostBackend {
+public:
+  std::string description() override { return fmt::format("simulated GPU (x86-64-v{})", sim::host_level()); }
+  std::string target() override { return "sim"; }
+  int multiprocessors() override { return 8; } // fixed: a persistent kernel's launch does not depend on the host
+
+  std::unique_ptr<Executable> load(const ExecutableImage &image) override {
+    try {
+      return std::make_unique<SimExecutable>(image);
+    } catch (const std::runtime_error &e) {
+      throw DeviceError(fmt::format("load kernel {} on the simulated GPU", image.kernel), e.what(), "clear the kernel cache: moec cache clear");
+    }
+  }
+
+  void launch(const Launch &l, void *) override {
+    auto &e = static_cast<const SimExecutable &>(*l.executable);
+    sim::SimLaunch launch;
+    for (int i = 0; i < 3; ++i) launch.grid[i] = l.config.grid[i];
+    launch.threads = l.config.threads;
+    launch.shared_bytes = l.config.shared_bytes;
+    launch.params = l.params;
+    std::vector<sim::MemoryRange> allowed;
+    for (const MemoryRange &r : l.ranges) allowed.push_back({r.begin, r.end, true});
+    const Environment &env = environment();
+    sim::SimOptions options;
+    options.checked = e.image.checked();
+    options.seed = env.sim_seed;
+    options.workers = static_cast<unsigned>(env.sim_workers);
+    options.allowed = allowed;
+    std::vector<sim::SimFinding> findings;
+    try {
+      findings = sim::launch(e.image, launch, options);
+    } catch (const std::invalid_argument &wrong) {
+      throw DeviceError(fmt::format("launch {} on the simulated GPU", e.kernel), wrong.what());
+    }
+    if (!findings.empty()) report(e, findings);
+  }
+
+private:
+  [[noreturn]] static void report(const SimExecutable &e, std::vector<sim::SimFinding> &findings) {
+    std::string text;
+    for (sim::SimFinding &f : findings) {
+      place(e.lines, f.file, f.line);
+      place(e.lines, f.other_file, f.other_line);
+      text += "\n  " + f.text();
+    }
+    throw DeviceError(fmt::format("run {} on the simulated GPU", e.kernel),
+                      fmt::format("{} problem{} found:{}", findings.size(), findings.size() == 1 ? "" : "s", text));
+  }
+};
+
+} // namespace
+
+Backend &sim_backend() {
+  static auto &backend = *new SimBackend;
+  return backend;
+}
+
+} // namespace moec

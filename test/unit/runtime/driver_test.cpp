@@ -3,16 +3,13 @@
 
 #include <dlfcn.h>
 #include <gmock/gmock.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <filesystem>
 
-#include "fake_libcuda.h"
 #include "runtime/cuda/cuda_backend.h"
 #include "runtime/error.h"
 #include "runtime/tensor.h"
-#include "scratch.h"
+#include "stand_ins.h"
 
 #if __has_include(<cuda.h>)
 #include <cuda.h>
@@ -38,12 +35,7 @@ using ::testing::HasSubstr;
 
 namespace {
 
-std::string fake_path() {
-  auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  for (const char *place : {"../lib/libfake_cuda.so", "libfake_cuda.so"})
-    if (std::filesystem::exists(program / place)) return (program / place).string();
-  return "libfake_cuda.so";
-}
+const auto fake_path = fake_cuda_path;
 
 class Driver : public ::testing::Test {
 protected:
@@ -272,20 +264,8 @@ TEST_F(Driver, missing_kernel_unloads_its_module) {
   EXPECT_EQ(live(), before);
 }
 
-// The process's own driver is chosen by MOEC_LIBCUDA, read once: in a child.
-TEST_F(Driver, moec_libcuda_chooses_the_driver) {
-  pid_t child = ::fork();
-  if (child == 0) {
-    ::setenv("MOEC_LIBCUDA", fake_path().c_str(), 1);
-    ::setenv("MOEC_DEVICE", "best", 1);
-    ::execl("/proc/self/exe", "runtime_test", "--gtest_also_run_disabled_tests", "--gtest_filter=DriverChild.*", nullptr);
-    ::_exit(3);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_EQ(status, 0);
-}
-TEST(DriverChild, DISABLED_tensors_and_streams_on_the_stand_in) {
+// The process's own driver is the one that MOEC_LIBCUDA names.
+TEST_F(Driver, tensors_and_streams_on_the_stand_in) {
   ASSERT_EQ(Device::best().name(), "cuda:0");
   EXPECT_EQ(cuda_device_count(), 1);
   EXPECT_EQ(Device::cuda().target(), "sm_90a");

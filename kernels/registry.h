@@ -1,0 +1,111 @@
+// The op registry: every op of the kernel library with its parameters, tensors, source and tolerances. `moec list`, `moec run`,
+// `moec verify`, the tests and the op reference are made from it. Standard library and the runtime only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/device.h"
+#include "runtime/error.h"
+#include "runtime/tensor.h"
+
+namespace moec {
+
+/// An op, a parameter's value or a dtype that moec does not do (yet): `moec verify` counts the case as unsupported.
+class UnsupportedError : public UserError {
+  using UserError::UserError;
+};
+
+/// A parameter of an op. Values travel as text: "true"/"false", integers, floats, names.
+struct OpParameter {
+  enum class Type : uint8_t { boolean, integer, floating, text };
+  std::string name;
+  Type type = Type::text;
+  std::string default_value;              ///< "" if it must be given (see `required`)
+  std::string doc;
+  std::vector<std::string> allowed = {};  ///< of text and boolean parameters: what moec does; empty: anything of its type
+  bool required = false;
+};
+
+/// An input or output of an op.
+struct OpTensor {
+  std::string name;
+  std::string shape;         ///< "[T, 2*H]"; equal letters are equal sizes
+  std::string dtypes;        ///< "f32 bf16 f16 f64"; "x" stands for the dtype of tensor x
+  std::string doc;
+  bool output = false;
+  bool optional = false;     ///< inputs: may be missing; outputs: made only if the inputs that they need are there
+  double f32_tolerance = 0;  ///< outputs: of the relative metric of verify.h; 0: exact
+  double low_tolerance = 0;  ///< the same where the case's dtype is bf16 or f16
+};
+
+class OpCall;
+
+/// One op.
+struct Op {
+  std::string name;
+  std::string summary;      ///< one line
+  std::string formula;      ///< what is computed, in the letters of the shapes
+  std::string source;       ///< the upstream symbol that it follows
+  std::string determinism;  ///< reduction order, and what may differ between devices
+  std::vector<OpParameter> parameters;
+  std::vector<OpTensor> tensors;
+  std::vector<std::string> kernels;   ///< names in kernel_table.h
+  std::function<void(OpCall &)> run;
+
+  const OpParameter *parameter(std::string_view name) const;
+  const OpTensor *tensor(std::string_view name) const;
+};
+
+using Settings = std::map<std::string, std::string, std::less<>>;
+using NamedTensors = std::map<std::string, Tensor, std::less<>>;
+
+/// One execution of an op: named tensors and parameters in, named tensors out.
+class OpCall {
+public:
+  /// Takes inputs (on the stream's device, or on the host where the device can use that) and parameters; defaults fill what is
+  /// missing. Throws UserError for an unknown or missing tensor or parameter and a value that is not of its type, UnsupportedError
+  /// for a value that is not among the allowed ones. `wanted`: outputs to make; empty: all that the inputs allow.
+  OpCall(const Op &op, Stream stream, NamedTensors inputs, const Settings &parameters, std::vector<std::string> wanted = {});
+
+  const Op &op() const { return op_; }
+  const Stream &stream() const { return stream_; }
+  bool has(std::string_view input) const { return inputs_.contains(input); }
+  /// Throws UserError if it was not given.
+  const Tensor &in(std::string_view input) const;
+  /// True if one of these outputs is wanted.
+  bool wants(std::initializer_list<std::string_view> outputs) const;
+  void out(std::string name, Tensor tensor);
+  const NamedTensors &outputs() const { return outputs_; }
+
+  const std::string &text(std::string_view parameter) const;
+  int64_t integer(std::string_view parameter) const;
+  double floating(std::string_view parameter) const;
+  bool flag(std::string_view parameter) const;
+
+  /// Checks parameters, inputs, then runs the op. Throws what the op throws.
+  void run();
+
+private:
+  const Op &op_;
+  Stream stream_;
+  NamedTensors inputs_, outputs_;
+  Settings parameters_;
+  std::vector<std::string> wanted_;
+};
+
+/// All ops, by name.
+std::span<const Op> ops();
+/// nullptr if there is none.
+const Op *find_op(std::string_view name);
+/// Throws UnsupportedError with the names that come closest.
+const Op &op_at(std::string_view name);
+
+/// "f32[4, 8]", as texts of errors and `moec list` name a tensor's declaration.
+std::string signature(const Op &op);
+
+} // namespace moec

@@ -1,0 +1,17 @@
+// The committed table of specializations: what tests compile for every target, what contracts and benchmarks use.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace moec {
+
+struct SpecializationRow {
+  std::string_view kernel;   ///< name in kernel_table.h
+  std::string_view settings; ///< "topk=8,experts=128,dtype=bf16"; what is not named keeps its default
+  std::string_view where;    ///< the model or test that has these sizes
+};
+
+std::span<const SpecializationRow> specializations();
+
+} // namespace moec

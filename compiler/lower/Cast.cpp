@@ -74,14 +74,14 @@ Value narrowToF32(Lowering &l, Value v, Type from) {
 
 // ---- f32 to narrow floats (one rounding)
 
-/// The f8 code of an f32 in the low byte of an i32; saturating, NaN to 0x7f, bit-equal to cuda_fp8.h.
-Value f32ToF8(Lowering &l, Value v, Type to) {
+/// The f8 code of an f32 in the low byte of an i32; NaN to 0x7f; saturating, bit-equal to cuda_fp8.h, or with inf (e5m2) or NaN (e4m3) on overflow.
+Value f32ToF8(Lowering &l, Value v, Type to, bool saturate) {
   bool e4m3 = isa<Float8E4M3FNType>(to);
   int shift = e4m3 ? 20 : 21;                                        // f32 mantissa bits that are rounded away
   int64_t minNormal = e4m3 ? 0x3c800000 : 0x38800000;                // 2^-6, 2^-14
   double denormalMagic = e4m3 ? 0x1p14 : 0x1p7;                      // its last place is the smallest f8 denormal
   int64_t magicBits = e4m3 ? 0x46800000 : 0x43000000;
-  int64_t rebias = e4m3 ? 120 << 3 : 112 << 2, maximum = e4m3 ? 0x7e : 0x7b;
+  int64_t rebias = e4m3 ? 120 << 3 : 112 << 2, maximum = (e4m3 ? 0x7e : 0x7b) + (saturate ? 0 : 1);
   Code k(l, l.b.getI32Type());
   Type f32 = l.b.getF32Type();
   Value bits = l.bitcast(v, k.type), magnitude = k.and_(bits, k.c(0x7fffffff));
@@ -94,10 +94,10 @@ Value f32ToF8(Lowering &l, Value v, Type to) {
   return k.select(k.ugt(magnitude, k.c(0x7f800000)), k.c(0x7f), k.or_(code, sign));
 }
 
-SmallVector<Value> f32ToF8s(Lowering &l, ArrayRef<Value> regs, Type to) {
+SmallVector<Value> f32ToF8s(Lowering &l, ArrayRef<Value> regs, Type to, bool saturate) {
   Code k(l, l.b.getI32Type());
   SmallVector<Value> codes, result;
-  for (Value v : regs) codes.push_back(f32ToF8(l, v, to));
+  for (Value v : regs) codes.push_back(f32ToF8(l, v, to, saturate));
   size_t i = 0;
   for (; i + 4 <= codes.size(); i += 4) {
     Value low = k.or_(codes[i], k.shl(codes[i + 1], 8)), high = k.or_(codes[i + 2], k.shl(codes[i + 3], 8));
@@ -121,8 +121,8 @@ SmallVector<Value> f32ToHalves(Lowering &l, ArrayRef<Value> regs, Type to) {
   return result;
 }
 
-SmallVector<Value> f32ToNarrow(Lowering &l, ArrayRef<Value> regs, Type to) {
-  return to.isBF16() || to.isF16() ? f32ToHalves(l, regs, to) : f32ToF8s(l, regs, to);
+SmallVector<Value> f32ToNarrow(Lowering &l, ArrayRef<Value> regs, Type to, bool saturate = true) {
+  return to.isBF16() || to.isF16() ? f32ToHalves(l, regs, to) : f32ToF8s(l, regs, to, saturate);
 }
 
 /// f64 to f32, rounded to odd.
@@ -206,7 +206,7 @@ template <class F> SmallVector<Value> each(ArrayRef<Value> regs, F f) {
   return result;
 }
 
-SmallVector<Value> floatToFloat(Lowering &l, ArrayRef<Value> regs, Type from, Type to) {
+SmallVector<Value> floatToFloat(Lowering &l, ArrayRef<Value> regs, Type from, Type to, bool saturate) {
   Type f32 = l.b.getF32Type();
   if (from.isF64() && to.isF32()) return each(regs, [&](Value v) -> Value { return LLVM::FPTruncOp::create(l.b, l.loc, to, v); });
   SmallVector<Value> wide(regs);
@@ -214,14 +214,14 @@ SmallVector<Value> floatToFloat(Lowering &l, ArrayRef<Value> regs, Type from, Ty
   if (from.isF64()) wide = each(regs, [&](Value v) { return f64ToOddF32(l, v); });
   if (to == f32) return wide;
   if (to.isF64()) return each(wide, [&](Value v) -> Value { return LLVM::FPExtOp::create(l.b, l.loc, to, v); });
-  return f32ToNarrow(l, wide, to);
+  return f32ToNarrow(l, wide, to, saturate);
 }
 
 SmallVector<Value> castDistinct(Lowering &l, ArrayRef<Value> regs, Type from, Type to, CastFlags flags) {
   if (from == to) return SmallVector<Value>(regs);
   if (to.isInteger(1)) return each(regs, [&](Value v) { return toBool(l, v, from); });
   if (from.isInteger(1)) return each(regs, [&](Value v) { return boolTo(l, v, to); });
-  if (isa<FloatType>(from) && isa<FloatType>(to)) return floatToFloat(l, regs, from, to);
+  if (isa<FloatType>(from) && isa<FloatType>(to)) return floatToFloat(l, regs, from, to, flags.saturate);
   if (isa<FloatType>(to)) return intToFloat(l, regs, from, to, flags.unsignedInput);
   if (!isa<FloatType>(from)) return each(regs, [&](Value v) { return intToInt(l, v, to, flags.unsignedInput); });
   return each(regs, [&](Value v) { return floatToInt(l, isNarrow(from) ? narrowToF32(l, v, from) : v, to, flags.unsignedResult); });
@@ -243,7 +243,7 @@ LogicalResult lowerSigned(Lowering &l, Operation *op) {
     return mapRegisters(l, op, [&](ArrayRef<Value> v) -> Value {
       return LLVM::SExtOp::create(l.b, l.loc, getElementTypeOrSelf(op->getResult(0).getType()), v[0]);
     });
-  return lowerCastWith(l, op, {});
+  return lowerCastWith(l, op, {.saturate = false});
 }
 LogicalResult lowerUnsigned(Lowering &l, Operation *op) { return lowerCastWith(l, op, {true, true}); }
 LogicalResult lowerBitcast(Lowering &l, Operation *op) {

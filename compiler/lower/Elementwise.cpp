@@ -66,7 +66,7 @@ LogicalResult moec::compiler::mapFloatRegisters(Lowering &l, Operation *op, Regi
     for (auto &column : wide) regs.push_back(column[t]);
     values.push_back(fn(regs));
   }
-  tuples.set(l, op->getResult(0), castRegisters(l, values, f32, element));
+  tuples.set(l, op->getResult(0), castRegisters(l, values, f32, element, {.saturate = false}));
   return success();
 }
 

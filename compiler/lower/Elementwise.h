@@ -18,6 +18,7 @@ mlir::LogicalResult mapFloatRegisters(Lowering &l, mlir::Operation *op, Register
 struct CastFlags {
   bool unsignedInput = false;
   bool unsignedResult = false;
+  bool saturate = true; ///< to f8: what is too great becomes the greatest number (tile.cast), or inf or NaN (arithmetic)
 };
 /// tile.cast of a list of registers between element types, neighbours packed where the hardware converts pairs.
 llvm::SmallVector<mlir::Value> castRegisters(Lowering &l, llvm::ArrayRef<mlir::Value> regs, mlir::Type from, mlir::Type to, CastFlags flags = {});

@@ -85,7 +85,7 @@ LogicalResult lowerFma(Lowering &l, Operation *op) {
   return mapRegisters(l, op, [&](ArrayRef<Value> v) -> Value {
     if (element.isF32() || element.isF64()) return LLVM::FMAOp::create(l.b, l.loc, v[0], v[1], v[2]);
     SmallVector<Value> wide = castRegisters(l, v, element, f64);
-    return castRegisters(l, fusedToOdd(l, wide[0], wide[1], wide[2]), f64, element).front();
+    return castRegisters(l, fusedToOdd(l, wide[0], wide[1], wide[2]), f64, element, {.saturate = false}).front();
   });
 }
 

@@ -1,7 +1,6 @@
-// The runtime's public face: devices, tensors, streams, files, errors.
+// The runtime's public face: devices, tensors, streams, jit, files, errors.
 #pragma once
 
-#include "runtime/cache.h"
 #include "runtime/convert.h"
 #include "runtime/device.h"
 #include "runtime/environment.h"

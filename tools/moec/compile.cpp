@@ -1,0 +1,133 @@
+// moec compile: a library kernel or a .mlir file to any stage's text or binary; moec opt.
+#include "tools/moec/commands.h"
+
+#include "kernels/kernel_table.h"
+#include "runtime/compiler_library.h"
+#include "runtime/error.h"
+#include "runtime/jit.h"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+namespace moec::cli {
+
+namespace {
+
+struct Options {
+  std::string what, target = "sm_90a", emit = "ptx", out = "-";
+  std::vector<std::string> set;
+  std::optional<int> num_warps, num_stages;
+  bool contract_fma = false;
+};
+
+bool is_file(const std::string &what) { return what == "-" || what.ends_with(".mlir"); }
+
+std::string options_text(const Options &o, Schedule schedule) {
+  if (o.num_warps) schedule.num_warps = *o.num_warps;
+  if (o.num_stages) schedule.num_stages = *o.num_stages;
+  schedule.contract_fma |= o.contract_fma;
+  return compile_options(o.target, schedule);
+}
+
+std::string emit_name(const std::string &emit) { return emit == "cubin" ? "binary" : emit; }
+
+int finish(const Options &o, const CompileOutput &result) {
+  for (const Diagnostic &d : result.diagnostics) fmt::print(stderr, "{}\n", d.text());
+  write_output(o.out, o.emit == "resources" ? result.output + "\n" : result.output);
+  return kOk;
+}
+
+int compile_kernel(const Options &o) {
+  const KernelInfo &kernel = kernel_at(o.what);
+  Settings settings;
+  for (const std::string &item : o.set)
+    for (auto &[k, v] : parse_settings(item)) settings[k] = v;
+  Recording recording = kernel.record(settings);
+  CompileInput input;
+  input.source = recording.text;
+  input.options = options_text(o, kernel.schedule);
+  input.emit = emit_name(o.emit);
+  input.ordinal_locations = true;
+  input.lines = recording.lines;
+  input.what = fmt::format("compile {} for {}", kernel.name, o.target);
+  return finish(o, compile(input));
+}
+
+/// A file of somebody's may break the parser: it is compiled in a child, so that a crash becomes a message.
+int compile_file(const Options &o) {
+  if (!o.set.empty()) throw UserError("compile " + o.what, "--set is for kernels of the library", "leave it out; a .mlir file is specialized already");
+  std::string source = read_input(o.what);
+  std::fflush(nullptr);
+  pid_t child = fork();
+  if (child < 0) throw DeviceError("compile " + o.what, std::string("fork: ") + std::strerror(errno));
+  if (child == 0) {
+    int code = kInternal;
+    try {
+      CompileInput input;
+      input.source = source;
+      input.options = options_text(o, {});
+      input.emit = emit_name(o.emit);
+      input.what = fmt::format("compile {} for {}", o.what, o.target);
+      code = finish(o, compile(input));
+    } catch (const UserError &e) {
+      fmt::print(stderr, "moec: {}\n", e.what());
+      code = kFailed;
+    } catch (const DeviceError &e) {
+      fmt::print(stderr, "moec: {}\n", e.what());
+      code = kDeviceError;
+    } catch (const std::exception &e) {
+      fmt::print(stderr, "moec: internal error: {}\n", e.what());
+    }
+    std::fflush(nullptr);
+    _exit(code);
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+  if (WIFEXITED(status)) return WEXITSTATUS(status);
+  throw InternalError("compile " + o.what, fmt::format("the compiler crashed ({})", strsignal(WTERMSIG(status))));
+}
+
+int opt(const std::vector<std::string> &args) {
+  std::error_code ec;
+  auto self = std::filesystem::read_symlink("/proc/self/exe", ec);
+  std::string tool = (self.parent_path() / "moec-opt").string();
+  std::vector<char *> argv{tool.data()};
+  std::vector<std::string> copy = args;
+  for (std::string &a : copy) argv.push_back(a.data());
+  argv.push_back(nullptr);
+  execv(tool.c_str(), argv.data());
+  throw UserError("run moec opt", fmt::format("{}: {}", tool, std::strerror(errno)), "moec-opt belongs beside moec; build it with ./dev build moec-opt");
+}
+
+} // namespace
+
+void add_compile(CLI::App &app, Action &action) {
+  auto o = std::make_shared<Options>();
+  auto *c = app.add_subcommand("compile", "compile a kernel of the library, or a .mlir file; no GPU needed");
+  c->add_option("kernel", o->what, "a kernel (see moec list), a .mlir file, or '-' for standard input")->required();
+  c->add_option("--set", o->set, "a field of the kernel's spec, a size or a dtype: name=value");
+  c->add_option("--target", o->target, "sm_80, sm_90a, sm_100a, ..., sim")->capture_default_str();
+  c->add_option("--emit", o->emit, "what to write")
+      ->check(CLI::IsMember({"tile", "tilegpu", "nvvm", "llvm", "ptx", "cubin", "resources"}))
+      ->capture_default_str();
+  c->add_option("-o,--output", o->out, "file to write ('-': standard output)")->capture_default_str();
+  c->add_option("--num-warps", o->num_warps, "warps per CTA (default: the kernel's schedule)");
+  c->add_option("--num-stages", o->num_stages, "buffers of a pipelined loop (default: the kernel's schedule)");
+  c->add_flag("--contract-fma", o->contract_fma, "a*b+c becomes one fma");
+  c->callback([&action, o] { action = [o] { return is_file(o->what) ? compile_file(*o) : compile_kernel(*o); }; });
+}
+
+void add_opt(CLI::App &app, Action &action) {
+  auto *c = app.add_subcommand("opt", "run single passes: all arguments go to moec-opt");
+  c->prefix_command();
+  c->callback([&action, c] { action = [args = c->remaining()] { return opt(args); }; });
+}
+
+} // namespace moec::cli

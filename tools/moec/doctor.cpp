@@ -1,0 +1,63 @@
+// moec doctor: what was found on this machine, and who set what.
+#include "tools/moec/commands.h"
+
+#include "runtime/cache.h"
+#include "runtime/compiler_library.h"
+#include "runtime/device.h"
+#include "runtime/environment.h"
+#include "runtime/error.h"
+#include "runtime/toolkit.h"
+
+#include <fmt/format.h>
+
+namespace moec::cli {
+
+namespace {
+
+/// A line of the report: what a check gives, or why it failed.
+template <class F> bool line(std::string_view what, F &&check) {
+  try {
+    fmt::print("{:18} {}\n", what, check());
+    return true;
+  } catch (const std::exception &e) {
+    fmt::print("{:18} {}\n", what, e.what());
+    return false;
+  }
+}
+
+int doctor() {
+  bool ok = line("moec", [] { return std::string("0.1.0"); });
+  ok &= line("compiler", [] {
+    std::string path = compiler_library_path();
+    if (path.empty()) throw UserError("find libmoec_compiler.so", "it is neither beside this program nor in ../lib", "set MOEC_COMPILER; cached kernels run without it");
+    return path + "  " + describe_compiler();
+  });
+  line("nvJitLink", [] { return nvjitlink_path().empty() ? std::string("none: the driver assembles PTX") : nvjitlink_path(); });
+  line("CUDA device", [] { return Device::cuda(0).description(); }); // no GPU is no defect
+  line("simulated GPU", [] { return Device::sim().description(); });
+  ok &= line("default device", [] { return Device::best().name(); });
+  ok &= line("cache", [] {
+    DiskCache &cache = DiskCache::shared();
+    CacheTotals t = cache.totals();
+    return fmt::format("{}  {} entries, {} bytes of at most {}, {} bad", cache.directory(), t.entries, t.bytes, t.max_bytes, t.bad);
+  });
+  fmt::print("\nvariable                value                 default     meaning\n");
+  for (const EnvironmentVariable &v : environment_variables()) {
+    auto set = environment_text(v.name);
+    fmt::print("{:23} {:21} {:11} {} ({})\n", v.name, set ? *set + " (environment)" : "-", v.default_text, v.doc, v.type);
+  }
+  for (const std::string &name : unknown_environment_variables()) {
+    fmt::print("{:23} is set, but moec has no such variable\n", name);
+    ok = false;
+  }
+  return ok ? kOk : kFailed;
+}
+
+} // namespace
+
+void add_doctor(CLI::App &app, Action &action) {
+  auto *c = app.add_subcommand("doctor", "what was found on this machine, and which settings are in force; exit 1 if something is wrong");
+  c->callback([&action] { action = doctor; });
+}
+
+} // namespace moec::cli

@@ -1,0 +1,59 @@
+// moec: the command line of the compiler and the kernel library.
+#include "tools/moec/commands.h"
+
+#include "kernels/registry.h"
+#include "runtime/error.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+using namespace moec;
+using namespace moec::cli;
+
+namespace {
+
+constexpr const char *kFooter = R"(Exit codes: 0 done; 1 a mismatch or a mistake in what was given; 2 wrong command line (verify: something
+unsupported); 3 a device or an outside tool failed; 4 a defect of moec.
+Settings come from MOEC_* environment variables too: `moec doctor` lists them.)";
+
+int run(const Action &action) {
+  try {
+    return action();
+  } catch (const UnsupportedError &e) {
+    fmt::print(stderr, "moec: {}\n", e.what());
+    return kUsage;
+  } catch (const UserError &e) {
+    fmt::print(stderr, "moec: {}\n", e.what());
+    return kFailed;
+  } catch (const DeviceError &e) {
+    fmt::print(stderr, "moec: {}\n", e.what());
+    return kDeviceError;
+  } catch (const std::exception &e) {
+    fmt::print(stderr, "moec: internal error: {}\nThis is a defect of moec; please report it with the command line.\n", e.what());
+    return kInternal;
+  }
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  CLI::App app{"moec: kernels written in C++, compiled in process; a mixture-of-experts kernel library", "moec"};
+  app.require_subcommand(1);
+  app.footer(kFooter);
+  app.set_version_flag("--version", "moec 0.1.0");
+  Action action;
+  add_list(app, action);
+  add_compile(app, action);
+  add_opt(app, action);
+  add_run(app, action);
+  add_verify(app, action);
+  add_cache(app, action);
+  add_doctor(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &e) {
+    return app.exit(e) == 0 ? kOk : kUsage;
+  }
+  return run(action);
+}

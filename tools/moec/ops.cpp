@@ -1,0 +1,143 @@
+// moec list, run, verify: the op registry from the command line.
+#include "tools/moec/commands.h"
+
+#include "kernels/kernel_table.h"
+#include "kernels/registry.h"
+#include "kernels/verify.h"
+#include "runtime/safetensors.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+namespace moec::cli {
+
+namespace {
+
+/// "k=v" items of --set. Throws UserError for one without '='.
+Settings settings_of(const std::vector<std::string> &items) {
+  Settings settings;
+  for (const std::string &item : items)
+    for (auto &[k, v] : parse_settings(item)) settings[k] = v;
+  return settings;
+}
+
+// ---- list
+
+void print_op(const Op &op) {
+  fmt::print("{}\n  {}\n  {}\n  source: {}\n  {}\n", op.name, op.summary, op.formula, op.source, op.determinism);
+  for (const OpTensor &t : op.tensors)
+    fmt::print("  {:4}{:26} {:22} {}{}\n", t.output ? "out" : "in", t.name + " " + t.shape, t.dtypes, t.doc, t.optional ? " (optional)" : "");
+  for (const OpParameter &p : op.parameters)
+    fmt::print("  set {:26} {:22} {}\n", p.name, p.required ? "required" : "default " + p.default_value, p.doc);
+}
+
+int list(const std::string &name, bool kernels_too) {
+  if (!name.empty()) {
+    if (const KernelInfo *kernel = find_kernel(name); kernel && !find_op(name)) {
+      fmt::print("{} (kernel)\n  {}\n", kernel->name, kernel->summary);
+      for (const auto *group : {&kernel->spec, &kernel->settings})
+        for (const KernelSetting &s : *group) fmt::print("  set {:16} default {:10} {}\n", s.name, s.default_value, s.doc);
+      return kOk;
+    }
+    print_op(op_at(name));
+    return kOk;
+  }
+  fmt::print("Ops (moec run, moec verify):\n");
+  for (const Op &op : ops()) fmt::print("  {:32} {}\n", op.name, op.summary);
+  if (kernels_too) {
+    fmt::print("Kernels (moec compile):\n");
+    for (const KernelInfo &k : kernels()) fmt::print("  {:32} {}\n", k.name, k.summary);
+  }
+  return kOk;
+}
+
+// ---- run
+
+int run_op(const std::string &name, const std::string &in, const std::vector<std::string> &set, const std::string &out, const std::string &device) {
+  const Op &op = op_at(name);
+  TensorFile input = load_case(in);
+  NamedTensors inputs;
+  for (auto &[tensor_name, tensor] : input.tensors) {
+    if (tensor_name.starts_with("out.")) continue;
+    std::string plain = tensor_name.starts_with("in.") ? tensor_name.substr(3) : tensor_name;
+    if (op.tensor(plain)) inputs[plain] = tensor;
+  }
+  Settings settings = settings_of(set);
+  // What the file says of the op's parameters holds where --set says nothing.
+  for (auto &[k, v] : input.metadata)
+    if (op.parameter(k)) settings.try_emplace(k, v);
+  Device where = device.empty() ? Device::best() : Device::parse(device);
+  for (auto &[tensor_name, tensor] : inputs) tensor = tensor.to(where);
+  OpCall call(op, Stream(where), inputs, settings);
+  call.run();
+  call.stream().synchronize();
+  TensorFile result;
+  result.metadata["op"] = name;
+  for (auto &[k, v] : settings) result.metadata[k] = v;
+  for (auto &[tensor_name, tensor] : call.outputs()) result.add("out." + tensor_name, tensor.to(Device::host()));
+  auto bytes = serialize_safetensors(result);
+  write_output(out, {reinterpret_cast<const char *>(bytes.data()), bytes.size()});
+  if (out != "-")
+    for (auto &[tensor_name, tensor] : result.tensors) fmt::print("{:32} {}\n", tensor_name, tensor.text());
+  return kOk;
+}
+
+// ---- verify
+
+int verify_files(const std::vector<std::string> &paths, const std::string &device, const std::vector<std::string> &except, bool strict, bool quiet) {
+  VerifyOptions options;
+  options.device = device.empty() ? Device::best() : Device::parse(device);
+  options.strict = strict;
+  options.except = except;
+  VerifySummary summary = verify(find_cases(paths), options, [&](const CaseReport &report) {
+    if (!quiet || report.status != CheckStatus::pass) fmt::print("{}", report_text(report, !quiet));
+    std::fflush(stdout);
+  });
+  if (summary.unsupported_tensors) fmt::print("{} output tensors are not produced yet\n", summary.unsupported_tensors);
+  fmt::print("{}\n", summary.text());
+  return summary.exit_code();
+}
+
+} // namespace
+
+void add_list(CLI::App &app, Action &action) {
+  auto *c = app.add_subcommand("list", "ops and kernels; with a name, everything about it");
+  auto name = std::make_shared<std::string>();
+  c->add_option("name", *name, "an op or kernel");
+  c->callback([&action, name] { action = [name] { return list(*name, true); }; });
+}
+
+void add_run(CLI::App &app, Action &action) {
+  struct Options {
+    std::string op, in, out, device;
+    std::vector<std::string> set;
+  };
+  auto o = std::make_shared<Options>();
+  auto *c = app.add_subcommand("run", "run an op on tensors from a safetensors file");
+  c->add_option("op", o->op, "see moec list")->required();
+  c->add_option("--in", o->in, "safetensors with the inputs, named as the op's tensors (a prefix 'in.' is fine)")->required();
+  c->add_option("--set", o->set, "a parameter: name=value");
+  c->add_option("--out", o->out, "safetensors to write ('-': standard output)")->required();
+  c->add_option("--device", o->device, "sim, interp, cuda, cuda:N (default: MOEC_DEVICE, or the best there is)");
+  c->callback([&action, o] { action = [o] { return run_op(o->op, o->in, o->set, o->out, o->device); }; });
+}
+
+void add_verify(CLI::App &app, Action &action) {
+  struct Options {
+    std::vector<std::string> paths, except;
+    std::string device;
+    bool strict = false, quiet = false;
+  };
+  auto o = std::make_shared<Options>();
+  auto *c = app.add_subcommand("verify", "run recorded cases and compare every output with what was recorded");
+  c->add_option("paths", o->paths, "safetensors files, or folders of them")->required();
+  c->add_option("--device", o->device, "sim, interp, cuda, cuda:N (default: MOEC_DEVICE, or the best there is)");
+  c->add_option("--except", o->except, "ops to leave out, comma-separated")->delimiter(',');
+  c->add_flag("--strict", o->strict, "a case with an output that is not produced counts as unsupported");
+  c->add_flag("-q,--quiet", o->quiet, "print only what does not pass, and the summary");
+  c->footer("Last line: N passed, M failed, K unsupported (cases). Exit: 1 on any mismatch, else 2 on anything unsupported, else 0.");
+  c->callback([&action, o] { action = [o] { return verify_files(o->paths, o->device, o->except, o->strict, o->quiet); }; });
+}
+
+} // namespace moec::cli

@@ -153,6 +153,7 @@ llvm::Expected<SimImage> compileForSim(mlir::ModuleOp source, const SimTargetOpt
   setFunctionAttributes(**ir, **machine);
   timer.done("link device functions");
   optimize(**ir, **machine);
+  simtarget::demoteNarrowFloats(**ir);
   timer.done("llvm passes");
   if (options.llvmIr) llvm::raw_string_ostream(*options.llvmIr) << **ir;
   if (options.assembly) {

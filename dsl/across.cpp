@@ -12,13 +12,6 @@ using rec::Recorder;
 using rec::Type;
 using rec::Value;
 
-Tile operator+(const Operand &a, const Operand &b);
-Tile operator&(const Operand &a, const Operand &b);
-Tile operator|(const Operand &a, const Operand &b);
-Tile operator!=(const Operand &a, const Operand &b);
-Tile operator==(const Operand &a, const Operand &b);
-Tile operator<(const Operand &a, const Operand &b);
-Tile operator>(const Operand &a, const Operand &b);
 
 namespace rec {
 

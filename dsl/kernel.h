@@ -11,6 +11,11 @@
 
 namespace moec {
 
+/// The spec of a kernel that has no constants.
+struct NoSpec {
+  static void fields(auto &, auto &&) {}
+};
+
 struct Persistent {};
 /// As many programs as the device runs at once; the kernel loops over its work with program_id and num_programs.
 constexpr Persistent persistent() { return {}; }

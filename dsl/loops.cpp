@@ -13,7 +13,7 @@ void Recorder::enter(Scope &scope) {
   scope.first_serial = next_serial_;
   scope.outer_start = scope_start_;
   scope.start = scope_start_ = ++clock_;
-  for (Tile *t = newest_; t; t = t->older_) {
+  for (Tile *t = older(&handles_); t; t = older(t)) {
     Cell c{t, t->serial_, t->assigned_, t->value_, {}, {}, nullptr};
     // A value that is out of sight here (of an ended scope or another recording) stays what it is: using it is a mistake anyway.
     if (t->value_ && t->recording_ == id && find(t->value_)->block->open) c.type = t->value_->type;
@@ -23,9 +23,9 @@ void Recorder::enter(Scope &scope) {
 
 /// Live handles and the scope's cells are both in order of age: one walk matches them.
 template <class F> void Recorder::for_live(Scope &scope, F &&f) {
-  Tile *t = newest_;
+  Tile *t = older(&handles_);
   for (Cell &c : scope.cells) {
-    while (t && t->serial_ > c.serial) t = t->older_;
+    while (t && t->serial_ > c.serial) t = older(t);
     if (t && t->serial_ == c.serial) f(c, *t);
   }
 }
@@ -53,7 +53,7 @@ static void in_order(std::vector<Changed> &v) {
 
 static void check_carried(const Changed &c, Value *after, const char *what, Where where, Recorder &r) {
   Where at = made_at(after, where);
-  if (!c.cell->outer)
+  if (!c.cell->outer || !c.cell->type)
     fail(at, fmt::format("assignment inside the {} at {}", what, place(where)), fmt::format("the variable is empty before the {}, and {} in it", what, held(after)),
          fmt::format("give it its first value before the {}, or declare it inside", what));
   if (!after)
@@ -240,6 +240,11 @@ void Recorder::when(const Operand &condition, Call then, Call otherwise) {
            fmt::format("the variable is {} after one side and {} after the other", spell(*a->type), spell(*b->type)),
            "both sides leave the same dtype and shape: cast, or broadcast");
     types.push_back(a->type);
+    for (int side = 0; side < 2; ++side) {
+      blocks[side]->open = true; // what was made in the branch is visible to its end
+      check_visible(c.cell->results[side], id, where, "assignment inside a branch");
+      blocks[side]->open = false;
+    }
   }
   for (int side = 0; side < 2; ++side) {
     std::vector<Value *> yields;

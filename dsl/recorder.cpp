@@ -87,17 +87,14 @@ std::string spell_dtypes(uint16_t mask) {
 
 Recorder::Recorder(std::string_view kernel_name, std::vector<ArgFacts> facts)
     : name(kernel_name), arena(take_arena()), id(next_recording++), outer_(current_recorder), facts_(std::move(facts)) {
+  handles_.older = handles_.newer = &handles_;
   top = block = new_block(nullptr);
   current_recorder = this;
 }
 
 Recorder::~Recorder() {
-  for (Tile *t = newest_; t;) { // handles that outlive the recording are of no recording's list any more
-    Tile *older = t->older_;
-    t->older_ = t->newer_ = nullptr;
-    t->serial_ = 0;
-    t = older;
-  }
+  for (Link *l = handles_.older; l != &handles_;) // handles that outlive the recording are in no list any more
+    l = std::exchange(*l, Link()).older;
   current_recorder = outer_;
   --arenas_used;
 }
@@ -344,20 +341,13 @@ Value *Recorder::index(const Operand &o, std::string_view asked, bool tiles_too,
 
 // ------------------------------------------------------------------------------------------------------------- handles
 
+Where where_made(const Tile &t) { return current_recorder ? current_recorder->where_made(t) : Where(); }
+
 void Recorder::link(Tile &t) {
   t.serial_ = next_serial_++;
-  t.older_ = newest_;
-  t.newer_ = nullptr;
-  if (newest_) newest_->newer_ = &t;
-  newest_ = &t;
-}
-
-void Recorder::unlink(Tile &t) {
-  if (t.older_) t.older_->newer_ = t.newer_;
-  if (t.newer_)
-    t.newer_->older_ = t.older_;
-  else
-    newest_ = t.older_;
+  t.older = handles_.older;
+  t.newer = &handles_;
+  handles_.older = handles_.older->newer = &t;
 }
 
 void Recorder::assigned(Tile &t, const Tile &from) {

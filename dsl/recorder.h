@@ -193,6 +193,7 @@ public:
   /// o as a scalar of i32 or i64; i64 becomes i32 where `narrow`.
   Value *index(const Operand &o, std::string_view asked, bool tiles_too, bool narrow = false);
   /// Checks that a value may be used here.
+  Where where_made(const Tile &t) const { return t.value_ && t.recording_ == id && t.value_->def ? t.value_->def->where : last_where_; }
   void check_visible(Value *v, uint32_t recording, Where where, std::string_view asked);
   static Value *find(Value *v) {
     while (v->alias) v = v->alias;
@@ -208,7 +209,7 @@ public:
   Value *value(const View &v, Where where, std::string_view asked);
   Value *value(const Pointer &p, Where where, std::string_view asked);
   void link(Tile &t);
-  void unlink(Tile &t);
+  Tile *older(Link *l) const { return l->older == &handles_ ? nullptr : static_cast<Tile *>(l->older); }
   void assigned(Tile &t, const Tile &from);
   template <class Handle> void reassign(Handle &to, const Handle &from, const char *what);
 
@@ -256,7 +257,7 @@ private:
   std::deque<Block> blocks_;
   std::vector<std::unique_ptr<OpenLoop>> loops_;
   std::vector<std::pair<Value *, Where>> loop_variables_;
-  Tile *newest_ = nullptr;
+  Link handles_; ///< the ring's head; older: the newest handle
   uint32_t next_serial_ = 1, clock_ = 0, scope_start_ = 0;
   uint32_t num_ops_ = 0;
   Where last_where_; ///< of the last op
@@ -282,6 +283,8 @@ std::string spell(Recorder &r, const Operand &o);
 std::string spell_dtypes(uint16_t mask);
 
 // shapes.cpp
+/// The line of the op that made a handle's value: for operators that cannot carry their own.
+Where where_made(const Tile &t);
 /// The shape that both broadcast to, or fails.
 Shape common_shape(const Shape &a, const Shape &b, Where where, std::string_view asked);
 /// v repeated (splat, expand_dims, broadcast) up to `shape`; v's shape must fit.

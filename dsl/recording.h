@@ -51,7 +51,8 @@ struct SourceLine {
   int line;
 };
 
-/// One recorded specialization of a kernel.
+/// One recorded specialization of a kernel. Ops are numbered in the order of the text, from 0: the tile.kernel op itself is 0, then the ops of its
+/// body as they stand, nested ones and terminators included (a walk in pre-order from the kernel; the module around it is not counted).
 struct Recording {
   std::string kernel;             ///< the function's name
   std::string text;               ///< tile IR, generic form, no locations

@@ -160,7 +160,7 @@ void schedule(Recorder &r) { Scheduler(r).run(); }
 int64_t divisor(Value *v, int depth) {
   constexpr int64_t most = 4096;
   v = Recorder::find(v);
-  if (depth > 12) return 1;
+  if (depth > 8) return 1;
   const Node *n = v->def ? v->def : v->block->owner;
   if (!n) return 1;
   auto of = [&](uint32_t i) { return divisor(n->operands[i], depth + 1); };

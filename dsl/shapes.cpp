@@ -65,7 +65,7 @@ std::pair<Value *, Value *> unify_dtypes(Recorder &r, const Operand &a, const Op
   if (ty.is_scalar() && ty.dtype == DType::i32 && tx.dtype == DType::i64) return {x, widen(r, y, b.where())};
   DType wider = size_bytes(tx.dtype) >= size_bytes(ty.dtype) ? tx.dtype : ty.dtype;
   if (is_float(tx.dtype) != is_float(ty.dtype)) wider = is_float(tx.dtype) ? tx.dtype : ty.dtype;
-  fail(a.where(), std::string(asked), "dtypes do not mix", fmt::format("cast one side, for example cast({}, {})",
+  fail(a.where(), std::string(asked), "dtypes do not mix", fmt::format("cast one of them, for instance the {} one to {}",
        wider == tx.dtype ? "right" : "left", name(wider)));
 }
 
@@ -106,7 +106,6 @@ using rec::Recorder;
 using rec::Type;
 using rec::Value;
 
-Tile operator<(const Operand &a, const Operand &b);
 
 static Int program_number(OpId op, const char *what, int axis, Where where) {
   Recorder &r = Recorder::current(where);

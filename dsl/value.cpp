@@ -13,13 +13,9 @@ using rec::Value;
 void Tile::link() {
   if (Recorder *r = Recorder::current_or_null()) r->link(*this);
 }
-void Tile::unlink() {
-  if (serial_)
-    if (Recorder *r = Recorder::current_or_null()) r->unlink(*this);
-}
 void Tile::assign(const Tile &other) {
   if (Recorder *r = Recorder::current_or_null()) {
-    if (!serial_) r->link(*this);
+    if (!older) r->link(*this); // made before any recording
     r->assigned(*this, other);
   }
   value_ = other.value_;
@@ -152,7 +148,7 @@ Tile operator>(const Operand &a, const Operand &b) { return compare({">", 4, 8, 
 Tile operator>=(const Operand &a, const Operand &b) { return compare({">=", 5, 9, 3, false}, a, b); }
 
 Tile operator~(const Operand &a) { return negate_bits(a, "~", false); }
-Tile operator!(const Operand &a) { return negate_bits(a, "!", true); }
+Tile operator!(const Tile &a) { return negate_bits(Operand(a, rec::where_made(a)), "!", true); }
 
 Tile operator-(const Operand &a) {
   Recorder &r = Recorder::current(a.where());

@@ -4,6 +4,7 @@
 #include "dsl/dtype.h"
 
 #include <array>
+#include <concepts>
 #include <initializer_list>
 #include <source_location>
 #include <type_traits>
@@ -17,6 +18,10 @@ class Recorder;
 struct LoopVariable {
   Value *value;
   uint32_t recording;
+};
+/// Every handle is in its recorder's list, a ring.
+struct Link {
+  Link *older = nullptr, *newer = nullptr;
 };
 } // namespace rec
 
@@ -48,7 +53,8 @@ class Operand {
 public:
   enum class Kind : uint8_t { none, handle, integer, floating, boolean };
   Operand(const Tile &t, Where where = Where::current()) : tile_(&t), kind_(Kind::handle), where_(where) {}
-  Operand(bool v, Where where = Where::current()) : integer_(v), kind_(Kind::boolean), where_(where) {}
+  template <std::same_as<bool> B> // nothing that merely converts to bool, such as a pointer
+  Operand(B v, Where where = Where::current()) : integer_(v), kind_(Kind::boolean), where_(where) {}
   Operand(int v, Where where = Where::current()) : integer_(v), kind_(Kind::integer), where_(where) {}
   Operand(unsigned v, Where where = Where::current()) : integer_(v), kind_(Kind::integer), where_(where) {}
   Operand(long v, Where where = Where::current()) : integer_(v), kind_(Kind::integer), where_(where) {}
@@ -82,10 +88,8 @@ private:
 };
 
 /// A value inside a kernel: a tile, or a scalar where `rank() == 0`. Dtype and shape are known while the kernel is recorded.
-/// Assigning to a handle inside a recorded loop makes it a carried variable. All operators round once, to nearest even; `/` and `%` of
-/// integers truncate, as in C++; `==` and the other comparisons give a bool tile; `!=` is true where an operand is NaN.
-/// Operands must have one dtype (a literal takes the other side's); scalars and dimensions of size 1 broadcast, as in NumPy.
-class Tile {
+/// Assigning to a handle inside a recorded loop makes it a carried variable.
+class Tile : private rec::Link {
 public:
   Tile() { link(); }
   Tile(const Tile &other) : value_(other.value_), recording_(other.recording_) { link(); }
@@ -94,7 +98,7 @@ public:
   Tile(long long v, Where where = Where::current()) : Tile(Operand(v, where)) {}
   Tile(float v, Where where = Where::current()) : Tile(Operand(v, where)) {}
   Tile(double v, Where where = Where::current()) : Tile(Operand(v, where)) {}
-  Tile(bool v, Where where = Where::current()) : Tile(Operand(v, where)) {}
+  template <std::same_as<bool> B> Tile(B v, Where where = Where::current()) : Tile(Operand(v, where)) {}
   Tile &operator=(const Tile &other) {
     assign(other);
     return *this;
@@ -109,37 +113,6 @@ public:
   Shape shape(Where where = Where::current()) const;
   int rank(Where where = Where::current()) const { return shape(where).rank; }
 
-  Tile &operator+=(const Operand &o) { return *this = *this + o; }
-  Tile &operator-=(const Operand &o) { return *this = *this - o; }
-  Tile &operator*=(const Operand &o) { return *this = *this * o; }
-  Tile &operator/=(const Operand &o) { return *this = *this / o; }
-  Tile &operator%=(const Operand &o) { return *this = *this % o; }
-  Tile &operator&=(const Operand &o) { return *this = *this & o; }
-  Tile &operator|=(const Operand &o) { return *this = *this | o; }
-  Tile &operator^=(const Operand &o) { return *this = *this ^ o; }
-  Tile &operator<<=(const Operand &o) { return *this = *this << o; }
-  Tile &operator>>=(const Operand &o) { return *this = *this >> o; }
-
-  friend Tile operator+(const Operand &a, const Operand &b);
-  friend Tile operator-(const Operand &a, const Operand &b);
-  friend Tile operator*(const Operand &a, const Operand &b);
-  friend Tile operator/(const Operand &a, const Operand &b);
-  friend Tile operator%(const Operand &a, const Operand &b);
-  friend Tile operator&(const Operand &a, const Operand &b);
-  friend Tile operator|(const Operand &a, const Operand &b);
-  friend Tile operator^(const Operand &a, const Operand &b);
-  friend Tile operator<<(const Operand &a, const Operand &b);
-  friend Tile operator>>(const Operand &a, const Operand &b);
-  friend Tile operator==(const Operand &a, const Operand &b);
-  friend Tile operator!=(const Operand &a, const Operand &b);
-  friend Tile operator<(const Operand &a, const Operand &b);
-  friend Tile operator<=(const Operand &a, const Operand &b);
-  friend Tile operator>(const Operand &a, const Operand &b);
-  friend Tile operator>=(const Operand &a, const Operand &b);
-  friend Tile operator-(const Operand &a);
-  friend Tile operator~(const Operand &a); ///< all bits of an integer; "not" of a bool
-  friend Tile operator!(const Operand &a); ///< "not" of a bool
-
 protected:
   explicit Tile(const Operand &literal);
   explicit Tile(rec::LoopVariable v) : value_(v.value), recording_(v.recording), loop_variable_(true) { link(); }
@@ -148,14 +121,17 @@ protected:
 private:
   friend class rec::Recorder;
   void link();
-  void unlink();
+  void unlink() {
+    if (!older) return;
+    older->newer = newer;
+    newer->older = older;
+  }
 
   rec::Value *value_ = nullptr;
   uint32_t recording_ = 0; ///< number of the recording that made value_
   uint32_t serial_ = 0;    ///< grows with every handle of a recording
   uint32_t assigned_ = 0;  ///< when it was first assigned in the scope being recorded
   bool loop_variable_ = false;
-  Tile *older_ = nullptr, *newer_ = nullptr;
 };
 
 /// A scalar integer (i8, u8, i32 or i64). Throws KernelError if made from anything else.
@@ -194,11 +170,56 @@ public:
   Bool() = default;
   Bool(const Bool &) = default;
   Bool(const Tile &t, Where where = Where::current());
-  Bool(bool v, Where where = Where::current()) : Tile(v, where) {}
+  template <std::same_as<bool> B> Bool(B v, Where where = Where::current()) : Tile(v, where) {}
   Bool &operator=(const Bool &other) {
     assign(other);
     return *this;
   }
 };
+
+/// Operators round once, to nearest even; `/` and `%` of integers truncate, as in C++; comparisons give bool, and `!=` is true where an operand
+/// is NaN. Operands must have one dtype (a literal takes the other side's, a scalar i32 widens to i64); scalars and dimensions of size 1
+/// broadcast, as in NumPy.
+Tile operator+(const Operand &a, const Operand &b);
+Tile operator-(const Operand &a, const Operand &b);
+Tile operator*(const Operand &a, const Operand &b);
+Tile operator/(const Operand &a, const Operand &b);
+Tile operator%(const Operand &a, const Operand &b);
+Tile operator&(const Operand &a, const Operand &b);
+Tile operator|(const Operand &a, const Operand &b);
+Tile operator^(const Operand &a, const Operand &b);
+Tile operator<<(const Operand &a, const Operand &b);
+Tile operator>>(const Operand &a, const Operand &b);
+Tile operator==(const Operand &a, const Operand &b);
+Tile operator!=(const Operand &a, const Operand &b);
+Tile operator<(const Operand &a, const Operand &b);
+Tile operator<=(const Operand &a, const Operand &b);
+Tile operator>(const Operand &a, const Operand &b);
+Tile operator>=(const Operand &a, const Operand &b);
+Tile operator-(const Operand &a);
+Tile operator~(const Operand &a); ///< all bits of an integer; "not" of a bool
+Tile operator!(const Tile &a);    ///< "not" of a bool (an Operand would compete with the deleted conversion to bool)
+
+namespace rec {
+/// `a op= b` keeps the kind of handle: an Int stays a scalar integer.
+template <class T> T &update(T &a, const Tile &v, Where where) {
+  if constexpr (std::is_same_v<T, Tile>)
+    return a = v;
+  else
+    return a = T(v, where);
+}
+} // namespace rec
+template <class T>
+concept Handle = std::is_base_of_v<Tile, T>;
+template <Handle T> T &operator+=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) + b, b.where()); }
+template <Handle T> T &operator-=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) - b, b.where()); }
+template <Handle T> T &operator*=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) * b, b.where()); }
+template <Handle T> T &operator/=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) / b, b.where()); }
+template <Handle T> T &operator%=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) % b, b.where()); }
+template <Handle T> T &operator&=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) & b, b.where()); }
+template <Handle T> T &operator|=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) | b, b.where()); }
+template <Handle T> T &operator^=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) ^ b, b.where()); }
+template <Handle T> T &operator<<=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) << b, b.where()); }
+template <Handle T> T &operator>>=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) >> b, b.where()); }
 
 } // namespace moec

@@ -81,9 +81,6 @@ void legalizeForHost(llvm::Module &module, const SimTargetOptions &options, llvm
 /// bf16 and f16 values that are only moved become i16; after the last LLVM pass (NarrowFloats.cpp).
 void demoteNarrowFloats(llvm::Module &module);
 
-/// Carries bf16 values, which are only moved by now, as integers. The last thing before code generation.
-void moveBf16AsBits(llvm::Module &module);
-
 /// Lays the relocatable object out as one flat image and applies its relocations.
 llvm::Expected<SimImage> linkImage(llvm::StringRef object, const SimModuleInfo &info, const SimTargetOptions &options);
 

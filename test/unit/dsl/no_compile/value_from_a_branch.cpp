@@ -1,0 +1,15 @@
+// expect: a branch of when\(\) returns nothing
+#include "dsl/dsl.h"
+
+using namespace moec;
+
+void kernel(const NoSpec &, View x, Int n) {
+  grid(1);
+  Tile t = load(x(arange(16)));
+#ifdef MISTAKE
+  when(n > 0, [&] { return t + 1; });
+#else
+  when(n > 0, [&] { t = t + 1; });
+#endif
+  store(x(arange(16)), t + n * 0);
+}

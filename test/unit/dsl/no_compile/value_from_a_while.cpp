@@ -1,0 +1,15 @@
+// expect: the body of while_\(\) returns nothing
+#include "dsl/dsl.h"
+
+using namespace moec;
+
+void kernel(const NoSpec &, View x, Int n) {
+  grid(1);
+  Tile t = load(x(arange(16)));
+#ifdef MISTAKE
+  while_([&] { return n > 0; }, [&] { return n - 1; });
+#else
+  while_([&] { return n > 0; }, [&] { n = n - 1; });
+#endif
+  store(x(arange(16)), t + n * 0);
+}

@@ -1,0 +1,45 @@
+#include "kernels/host.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace moec {
+
+void check_shape(const char *what, const Tensor &tensor, std::initializer_list<int64_t> shape) {
+  bool fits = tensor.defined() && tensor.rank() == static_cast<int>(shape.size());
+  std::vector<std::string> sizes;
+  int i = 0;
+  for (int64_t s : shape) {
+    sizes.push_back(s < 0 ? "*" : std::to_string(s));
+    fits = fits && (s < 0 || tensor.size(i) == s);
+    ++i;
+  }
+  if (!fits)
+    throw UserError(what, fmt::format("it is {}", tensor.defined() ? tensor.text() : "missing"),
+                    fmt::format("its shape must be [{}]", fmt::join(sizes, ", ")));
+}
+
+void check_rank(const char *what, const Tensor &tensor, int rank) {
+  if (!tensor.defined() || tensor.rank() != rank)
+    throw UserError(what, fmt::format("it is {}", tensor.defined() ? tensor.text() : "missing"), fmt::format("it must have {} dimensions", rank));
+}
+
+void check_dtype(const char *what, const Tensor &tensor, std::initializer_list<DType> dtypes) {
+  if (std::ranges::find(dtypes, tensor.dtype()) != dtypes.end()) return;
+  std::vector<std::string_view> names;
+  for (DType t : dtypes) names.push_back(name(t));
+  throw UserError(what, fmt::format("it is {}", tensor.text()), fmt::format("its dtype must be {}", fmt::join(names, " or ")));
+}
+
+void check_that(bool condition, const char *asked, const std::string &wrong, const char *todo) {
+  if (!condition) throw UserError(asked, wrong, todo);
+}
+
+Tensor as_i64(const Tensor &t) {
+  std::vector<int32_t> narrow = t.to_vector<int32_t>();
+  std::vector<int64_t> wide(narrow.begin(), narrow.end());
+  return Tensor::from(wide, t.shape(), t.device());
+}
+
+} // namespace moec

@@ -1,0 +1,36 @@
+// What host functions of the library share: checks with one form of error. Internal to kernels/.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+
+#include "dsl/dsl.h"
+#include "runtime/device.h"
+#include "runtime/error.h"
+#include "runtime/jit.h"
+#include "runtime/tensor.h"
+
+namespace moec {
+
+/// The arithmetic of an op on tensors of this dtype: f64 for f64, else f32.
+constexpr DType wide_dtype(DType t) { return t == f64 ? f64 : f32; }
+
+/// Throws UserError unless the tensor has this shape (-1: any size). `what`: "weighted_swiglu: weights".
+void check_shape(const char *what, const Tensor &tensor, std::initializer_list<int64_t> shape);
+void check_rank(const char *what, const Tensor &tensor, int rank);
+/// Throws UserError unless the dtype is one of these.
+void check_dtype(const char *what, const Tensor &tensor, std::initializer_list<DType> dtypes);
+/// Throws UserError with these three parts unless `condition` holds.
+void check_that(bool condition, const char *asked, const std::string &wrong, const char *todo = "");
+
+/// A copy of an i32 tensor as i64 (waits for the device): ids that are i32 inside the library and i64 at its edge.
+Tensor as_i64(const Tensor &t);
+
+/// Columns per program for rows of `size` elements: a power of two, at most `most`.
+constexpr int block_for(int64_t size, int most) {
+  int b = 16;
+  while (b < size && b < most) b *= 2;
+  return b;
+}
+
+} // namespace moec

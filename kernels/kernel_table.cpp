@@ -1,0 +1,164 @@
+// Kernels by name: settings, example arguments and their facts.
+#include "kernels/kernel_table.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fmt/format.h>
+
+#include "kernels/names.h"
+#include "kernels/registration.h"
+
+namespace moec {
+
+const KernelInfo *find_kernel(std::string_view name) {
+  for (const KernelInfo &k : kernels())
+    if (k.name == name) return &k;
+  return nullptr;
+}
+const KernelInfo &kernel_at(std::string_view name) {
+  if (const KernelInfo *k = find_kernel(name)) return *k;
+  std::vector<std::string> names;
+  for (const KernelInfo &k : kernels()) names.push_back(k.name);
+  throw UserError(fmt::format("kernel {}", name), "there is no such kernel", did_you_mean(name, names, "moec list --kernels"));
+}
+
+Settings parse_settings(std::string_view text) {
+  Settings settings;
+  while (!text.empty()) {
+    size_t comma = std::min(text.find(','), text.size());
+    std::string_view item = text.substr(0, comma);
+    size_t equals = item.find('=');
+    if (equals == std::string_view::npos || equals == 0)
+      throw UserError(fmt::format("setting '{}'", item), "it is not name=value", "for example topk=8,experts=128");
+    settings.insert_or_assign(std::string(item.substr(0, equals)), std::string(item.substr(equals + 1)));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return settings;
+}
+
+namespace {
+
+std::string setting(const KernelInfo &kernel, const Settings &settings, std::string_view name) {
+  if (auto it = settings.find(name); it != settings.end()) return it->second;
+  for (auto *list : {&kernel.spec, &kernel.settings})
+    for (const KernelSetting &s : *list)
+      if (s.name == name) return s.default_value;
+  throw InternalError(kernel.name, fmt::format("'{}' is no setting of the kernel", name), "correct its registration");
+}
+
+/// Sums and products of numbers and settings: expression := term {('+'|'-') term}, term := factor {('*'|'/') factor}.
+class SizeExpression {
+public:
+  SizeExpression(const KernelInfo &kernel, const Settings &settings, std::string_view text) : kernel_(kernel), settings_(settings), text_(text) {}
+  int64_t value() {
+    int64_t v = sum();
+    if (!text_.empty()) throw InternalError(kernel_.name, fmt::format("shape text near '{}'", text_), "correct its registration");
+    return v;
+  }
+
+private:
+  bool take(char c) {
+    while (!text_.empty() && text_[0] == ' ') text_.remove_prefix(1);
+    if (text_.empty() || text_[0] != c) return false;
+    text_.remove_prefix(1);
+    return true;
+  }
+  int64_t sum() {
+    int64_t v = product();
+    for (;;) {
+      if (take('+')) v += product();
+      else if (take('-')) v -= product();
+      else return v;
+    }
+  }
+  int64_t product() {
+    int64_t v = factor();
+    for (;;) {
+      if (take('*')) v *= factor();
+      else if (take('/')) v /= std::max<int64_t>(1, factor());
+      else return v;
+    }
+  }
+  int64_t factor() {
+    if (take('(')) {
+      int64_t v = sum();
+      take(')');
+      return v;
+    }
+    size_t n = 0;
+    while (n < text_.size() && (isalnum(static_cast<unsigned char>(text_[n])) || text_[n] == '_')) ++n;
+    std::string word(text_.substr(0, n));
+    text_.remove_prefix(n);
+    std::string number = !word.empty() && isdigit(static_cast<unsigned char>(word[0])) ? word : setting(kernel_, settings_, word);
+    int64_t v = 0;
+    auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), v);
+    if (error != std::errc() || end != number.data() + number.size() || v < 0) detail::bad_setting(kernel_, word, number, true);
+    return v;
+  }
+  const KernelInfo &kernel_;
+  const Settings &settings_;
+  std::string_view text_;
+};
+
+} // namespace
+
+std::vector<ExampleArgument> example_arguments(const KernelInfo &kernel, const Settings &settings) {
+  std::vector<ExampleArgument> arguments;
+  for (const KernelArgument &a : kernel.arguments) {
+    ExampleArgument e{a.name, {}, f32, a.shape == "scalar"};
+    std::string type = dtype_from_name(a.dtype) ? a.dtype : setting(kernel, settings, a.dtype);
+    auto dtype = dtype_from_name(type);
+    if (!dtype) detail::bad_setting(kernel, a.dtype, type, true);
+    e.dtype = *dtype;
+    std::string_view text = a.shape;
+    if (!e.scalar && text.size() >= 2) {
+      text = text.substr(1, text.size() - 2);
+      while (!text.empty()) {
+        size_t comma = std::min(text.find(','), text.size());
+        e.shape.push_back(SizeExpression(kernel, settings, text.substr(0, comma)).value());
+        text.remove_prefix(std::min(comma + 1, text.size()));
+      }
+    }
+    arguments.push_back(std::move(e));
+  }
+  return arguments;
+}
+
+namespace detail {
+
+void bad_setting(const KernelInfo &kernel, std::string_view name, std::string_view value, bool known) {
+  std::vector<std::string> names;
+  for (auto *list : {&kernel.spec, &kernel.settings})
+    for (const KernelSetting &s : *list) names.push_back(s.name);
+  throw UserError(fmt::format("kernel {} with {}={}", kernel.name, name, value), known ? "the value does not fit" : "there is no such setting",
+                  did_you_mean(name, names, fmt::format("moec list --kernels {}", kernel.name)));
+}
+
+void check_settings(const KernelInfo &kernel, const Settings &settings) {
+  for (const auto &[name, value] : settings) {
+    auto named = [&n = name](const KernelSetting &s) { return s.name == n; };
+    if (std::ranges::none_of(kernel.spec, named) && std::ranges::none_of(kernel.settings, named)) bad_setting(kernel, name, value, false);
+  }
+}
+
+std::vector<ArgFacts> example_facts(const KernelInfo &kernel, const Settings &settings, std::span<const rec::Parameter> parameters) {
+  std::vector<ArgFacts> facts;
+  for (const ExampleArgument &a : example_arguments(kernel, settings)) {
+    auto index = facts.size();
+    if (a.scalar) {
+      ArgFacts f;
+      f.kind = ArgFacts::Kind::scalar;
+      f.dtype = a.dtype;
+      f.align = static_cast<uint8_t>(size_bytes(a.dtype));
+      facts.push_back(f);
+      continue;
+    }
+    // Memory that is never touched: only its alignment counts.
+    Tensor t = Tensor::lend(reinterpret_cast<void *>(uintptr_t{1} << 20), Dims(a.shape), a.dtype);
+    facts.push_back(facts_of(t, parameters[index], static_cast<int>(index), Device::host()));
+  }
+  return facts;
+}
+
+} // namespace detail
+} // namespace moec

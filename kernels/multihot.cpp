@@ -1,0 +1,235 @@
+// The indices converter: top-k indices to a dense map of experts and back. Semantics: docs, "indices_to_multihot".
+#include <algorithm>
+
+#include "kernels/host.h"
+#include "kernels/moe.h"
+#include "kernels/registration.h"
+
+namespace moec {
+
+namespace kernel {
+namespace {
+
+struct MultihotSpec {
+  int topk = 8, experts = 128;
+  int rows = 1; ///< tokens per program
+  static void fields(auto &s, auto &&f) { f("topk", s.topk), f("experts", s.experts), f("rows", s.rows); }
+};
+
+/// The tokens of this program, as a column [rows, 1].
+Tile token_column(int rows) { return expand_dims(program_id(0) * rows + arange(rows), 1); }
+
+/// Slots by expert: for each cell [rows, experts] the slot that names the expert (the highest wins; -1: none) and its probability.
+struct Cells {
+  Tile slot, prob;
+};
+/// `expert(k)`: the expert of slot k as i32 [rows, 1], or -1.
+template <class F> Cells scatter_slots(const MultihotSpec &s, View probs, Tile t, F expert) {
+  Tile e = expand_dims(arange(next_pow2(s.experts)), 0);
+  Cells c{full({s.rows, next_pow2(s.experts)}, -1, i32), zeros({s.rows, next_pow2(s.experts)}, probs.dtype())};
+  for (int k = 0; k < s.topk; ++k) {
+    Tile hit = expert(k) == e;
+    c.slot = where(hit, k, c.slot);
+    c.prob = where(hit, load(probs(t, k)), c.prob);
+  }
+  return c;
+}
+
+void indices_to_multihot(const MultihotSpec &s, View indices, View probs, View multihot, View dense, View position) {
+  arg_names({"indices", "probs", "multihot", "probs_in_multihot", "position_map"});
+  Int T = indices.size(0);
+  for (const View &v : {indices, probs}) v.expect({T, s.topk});
+  for (const View &v : {multihot, dense, position}) v.expect({T, s.experts});
+  grid(cdiv(T, s.rows));
+  Tile t = token_column(s.rows), e = arange(next_pow2(s.experts));
+  Cells c = scatter_slots(s, probs, t, [&](int k) {
+    Tile id = load(indices(t, k));
+    return where((id >= 0) & (id < s.experts), cast(id, i32), -1);
+  });
+  store(multihot(t, e), c.slot >= 0);
+  store(dense(t, e), c.prob);
+  store(position(t, e), c.slot);
+}
+
+/// As Python indexes: -1 is masked, other negative ids count from the end; anything else is an error.
+Tile wrapped(Tile id, int experts) {
+  Tile e = where(id < -1, id + experts, id);
+  device_assert((id == -1) | ((e >= 0) & (e < experts)), "an expert index is out of range: it must be -1 or in [-experts, experts)");
+  return cast(e, i32);
+}
+
+void indices_to_multihot_unfused(const MultihotSpec &s, View indices, View probs, View multihot, View dense) {
+  arg_names({"indices", "probs", "multihot", "probs_in_multihot"});
+  Int T = indices.size(0);
+  for (const View &v : {indices, probs}) v.expect({T, s.topk});
+  for (const View &v : {multihot, dense}) v.expect({T, s.experts});
+  grid(cdiv(T, s.rows));
+  Tile t = token_column(s.rows), e = arange(next_pow2(s.experts));
+  Cells c = scatter_slots(s, probs, t, [&](int k) { return wrapped(load(indices(t, k)), s.experts); });
+  store(multihot(t, e), c.slot >= 0);
+  store(dense(t, e), c.prob);
+}
+
+void multihot_to_indices(const MultihotSpec &s, View dense, View position, View out) {
+  arg_names({"probs_in_multihot", "position_map", "probs_indices"});
+  Int T = out.size(0);
+  for (const View &v : {dense, position}) v.expect({T, s.experts});
+  out.expect({T, s.topk});
+  grid(cdiv(T, s.rows));
+  Tile rows = program_id(0) * s.rows + arange(s.rows), e = arange(next_pow2(s.experts));
+  Tile p = load(position(expand_dims(rows, 1), e), Operand::none(), -1);
+  for (int k = 0; k < s.topk; ++k) {
+    Tile from = max(where(p == k, expand_dims(e, 0), -1), 1); // positions are unique in a row
+    store(out(rows, k), load(dense(rows, from), (from >= 0) & (rows < T)));
+  }
+}
+
+void multihot_unfused_backward(const MultihotSpec &s, View grad, View indices, View out) {
+  arg_names({"grad_probs_in_multihot", "indices", "grad_probs"});
+  Int T = out.size(0);
+  grad.expect({T, s.experts});
+  for (const View &v : {indices, out}) v.expect({T, s.topk});
+  grid(cdiv(T, s.rows));
+  Tile t = token_column(s.rows), k = arange(next_pow2(s.topk));
+  Tile e = wrapped(load(indices(t, k), Operand::none(), -1), s.experts);
+  store(out(t, k), load(grad(t, e), (e >= 0) & (t < T)));
+}
+
+} // namespace
+} // namespace kernel
+
+namespace {
+
+kernel::MultihotSpec multihot_spec(const char *what, int64_t topk, int64_t experts) {
+  check_that(topk >= 1 && topk <= 1024, what, "topk must be 1 to 1024");
+  check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
+  int e = static_cast<int>(experts);
+  return {static_cast<int>(topk), e, std::max(1, 1024 / next_pow2(e))};
+}
+constexpr Schedule kOneWarp{.num_warps = 1};
+
+} // namespace
+
+Multihot indices_to_multihot(const Stream &stream, const Tensor &indices, const Tensor &probs, int experts) {
+  check_rank("indices_to_multihot: indices", indices, 2);
+  check_dtype("indices_to_multihot: indices", indices, {i32, i64});
+  check_shape("indices_to_multihot: probs", probs, {indices.size(0), indices.size(1)});
+  check_dtype("indices_to_multihot: probs", probs, {f32, bf16, f16, f64});
+  static const auto run = jit(kernel::indices_to_multihot, kOneWarp);
+  auto spec = multihot_spec("indices_to_multihot", indices.size(1), experts);
+  Dims shape{indices.size(0), experts};
+  Multihot out{Tensor::empty(shape, boolean, stream.device()), Tensor::empty(shape, probs.dtype(), stream.device()),
+               Tensor::empty(shape, i32, stream.device())};
+  run(stream, spec, indices, probs, out.multihot, out.probs, out.position_map);
+  return out;
+}
+
+Tensor multihot_to_indices(const Stream &stream, const Tensor &dense, const Tensor &position_map, int topk) {
+  check_rank("multihot_to_indices: probs_in_multihot", dense, 2);
+  check_dtype("multihot_to_indices: probs_in_multihot", dense, {f32, bf16, f16, f64});
+  check_shape("multihot_to_indices: position_map", position_map, {dense.size(0), dense.size(1)});
+  check_dtype("multihot_to_indices: position_map", position_map, {i32});
+  static const auto run = jit(kernel::multihot_to_indices, kOneWarp);
+  auto spec = multihot_spec("multihot_to_indices", topk, dense.size(1));
+  Tensor out = Tensor::empty({dense.size(0), topk}, dense.dtype(), stream.device());
+  run(stream, spec, dense, position_map, out);
+  return out;
+}
+
+Multihot indices_to_multihot_unfused(const Stream &stream, const Tensor &indices, const Tensor &probs, int experts) {
+  check_rank("indices_to_multihot_unfused: indices", indices, 2);
+  check_dtype("indices_to_multihot_unfused: indices", indices, {i32, i64});
+  check_shape("indices_to_multihot_unfused: probs", probs, {indices.size(0), indices.size(1)});
+  check_dtype("indices_to_multihot_unfused: probs", probs, {f32});
+  static const auto run = jit(kernel::indices_to_multihot_unfused, kOneWarp);
+  auto spec = multihot_spec("indices_to_multihot_unfused", indices.size(1), experts);
+  Dims shape{indices.size(0), experts};
+  Multihot out{Tensor::empty(shape, boolean, stream.device()), Tensor::empty(shape, f32, stream.device()), {}};
+  run(stream, spec, indices, probs, out.multihot, out.probs);
+  return out;
+}
+
+Tensor indices_to_multihot_unfused_backward(const Stream &stream, const Tensor &grad, const Tensor &indices) {
+  check_rank("indices_to_multihot_unfused backward: indices", indices, 2);
+  check_dtype("indices_to_multihot_unfused backward: indices", indices, {i32, i64});
+  check_shape("indices_to_multihot_unfused backward: gradient", grad, {indices.size(0), -1});
+  static const auto run = jit(kernel::multihot_unfused_backward, kOneWarp);
+  auto spec = multihot_spec("indices_to_multihot_unfused backward", indices.size(1), grad.size(1));
+  Tensor out = Tensor::empty(indices.shape(), grad.dtype(), stream.device());
+  run(stream, spec, grad, indices, out);
+  return out;
+}
+
+// ------------------------------------------------------------------------------------------------------------- registration
+
+static void run_multihot(OpCall &c) {
+  int experts = static_cast<int>(c.integer("num_local_experts"));
+  Multihot m = indices_to_multihot(c.stream(), c.in("indices"), c.in("probs"), experts);
+  c.out("multihot", m.multihot);
+  c.out("probs_in_multihot", m.probs);
+  c.out("position_map", m.position_map);
+  if (c.has("grad_probs_in_multihot") && c.wants({"grad_probs"}))
+    c.out("grad_probs", multihot_to_indices(c.stream(), c.in("grad_probs_in_multihot"), m.position_map, static_cast<int>(c.in("probs").size(1))));
+}
+static void run_unfused(OpCall &c) {
+  int experts = static_cast<int>(c.integer("num_local_experts"));
+  Multihot m = indices_to_multihot_unfused(c.stream(), c.in("indices"), c.in("probs"), experts);
+  c.out("multihot", m.multihot);
+  c.out("probs_in_multihot", m.probs);
+  if (c.has("grad_probs_in_multihot") && c.wants({"grad_probs"}))
+    c.out("grad_probs", indices_to_multihot_unfused_backward(c.stream(), c.in("grad_probs_in_multihot"), c.in("indices")));
+}
+static void run_to_indices(OpCall &c) {
+  c.out("probs_indices",
+        multihot_to_indices(c.stream(), c.in("probs_in_multihot"), c.in("position_map"), static_cast<int>(c.integer("topk"))));
+}
+
+void register_multihot(Library &l) {
+  using Type = OpParameter::Type;
+  const std::vector<KernelSetting> sizes{{"T", "4096", "tokens"}, {"dtype", "f32", "of the probabilities"}, {"index", "i64", "of the indices"}};
+  const KernelArgument indices{"indices", "[T, topk]", "index"}, probs{"probs", "[T, topk]", "dtype"}, map{"multihot", "[T, experts]", "bool"},
+      dense{"probs_in_multihot", "[T, experts]", "dtype"}, position{"position_map", "[T, experts]", "i32"};
+  add_kernel(l, kernel::indices_to_multihot, "indices_to_multihot", "dense map, probabilities and positions from top-k indices", kOneWarp,
+             {indices, probs, map, dense, position}, sizes);
+  add_kernel(l, kernel::indices_to_multihot_unfused, "indices_to_multihot_unfused", "the same with wrapped ids and range errors", kOneWarp,
+             {indices, probs, map, dense}, sizes);
+  add_kernel(l, kernel::multihot_to_indices, "multihot_to_indices", "dense values back to slots, by position map", kOneWarp,
+             {dense, position, {"probs_indices", "[T, topk]", "dtype"}}, sizes);
+  add_kernel(l, kernel::multihot_unfused_backward, "multihot_unfused_backward", "gradient of the slots' probabilities, by index", kOneWarp,
+             {{"grad_probs_in_multihot", "[T, experts]", "dtype"}, indices, {"grad_probs", "[T, topk]", "dtype"}}, sizes);
+
+  const OpParameter experts{"num_local_experts", Type::integer, "", "E, the width of the map", {}, true};
+  l.ops.push_back({"indices_to_multihot", "top-k indices and probabilities to a dense map of experts",
+                   "multihot[t,e] = any_k indices[t,k]=e; probs_in_multihot[t,e] = probs[t,k] and position_map[t,e] = k of the highest such k, else 0 and -1; "
+                   "ids outside [0,E) are ignored. Backward: grad_probs[t,k] = grad[t,e] where position_map[t,e]=k, else 0",
+                   "nemo_automodel fused_indices_converter.IndicesToMultihot", "copies only: the same bits everywhere",
+                   {experts},
+                   {{"indices", "[T, K]", "i64 i32", "expert of each slot; -1: masked"},
+                    {"probs", "[T, K]", "f32 bf16 f16 f64", "probability of each slot"},
+                    {"grad_probs_in_multihot", "[T, E]", "probs", "gradient of probs_in_multihot", false, true},
+                    {"multihot", "[T, E]", "bool", "token t goes to expert e", true},
+                    {"probs_in_multihot", "[T, E]", "probs", "its probability", true},
+                    {"position_map", "[T, E]", "i32", "its slot, or -1", true},
+                    {"grad_probs", "[T, K]", "probs", "gradient of probs", true, true}},
+                   {"indices_to_multihot", "multihot_to_indices"}, run_multihot});
+  l.ops.push_back({"indices_to_multihot_unfused", "the unfused form: f32, ids wrap, out of range is an error",
+                   "as indices_to_multihot, but ids in [-E,-2] mean E+id and others outside [0,E) except -1 stop the launch. Backward: grad[t, indices[t,k]]",
+                   "nemo_automodel token_dispatcher._DeepepManager._indices_to_multihot", "copies only: the same bits everywhere",
+                   {experts},
+                   {{"indices", "[T, K]", "i64 i32", "expert of each slot; -1: masked"},
+                    {"probs", "[T, K]", "f32", "probability of each slot"},
+                    {"grad_probs_in_multihot", "[T, E]", "f32", "gradient of probs_in_multihot", false, true},
+                    {"multihot", "[T, E]", "bool", "token t goes to expert e", true},
+                    {"probs_in_multihot", "[T, E]", "f32", "its probability", true},
+                    {"grad_probs", "[T, K]", "f32", "gradient of probs", true, true}},
+                   {"indices_to_multihot_unfused", "multihot_unfused_backward"}, run_unfused});
+  l.ops.push_back({"multihot_to_indices", "dense values back to slots", "out[t,k] = probs_in_multihot[t,e] where position_map[t,e]=k, else 0",
+                   "nemo_automodel fused_indices_converter._multihot_to_indices_kernel", "copies only: the same bits everywhere",
+                   {{"topk", Type::integer, "", "K, slots per token", {}, true}},
+                   {{"probs_in_multihot", "[T, E]", "f32 bf16 f16 f64", "dense values"},
+                    {"position_map", "[T, E]", "i32", "slot of each cell, or -1; unique in a row"},
+                    {"probs_indices", "[T, K]", "probs_in_multihot", "values by slot", true}},
+                   {"multihot_to_indices"}, run_to_indices});
+}
+
+} // namespace moec

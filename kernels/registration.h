@@ -1,0 +1,57 @@
+// How a kernel file adds its ops and kernels to the library. Internal to kernels/.
+#pragma once
+
+#include <memory>
+
+#include "kernels/kernel_table.h"
+#include "kernels/registry.h"
+
+namespace moec {
+
+/// All that the library offers.
+struct Library {
+  std::vector<Op> ops;
+  std::vector<KernelInfo> kernels;
+};
+const Library &library();
+
+// One function per file; library.cpp calls them.
+void register_multihot(Library &);
+void register_topk(Library &);
+void register_routing(Library &);
+void register_routing_map(Library &);
+void register_permute(Library &);
+void register_unpermute(Library &);
+void register_swiglu(Library &);
+void register_grouped_mm(Library &);
+void register_experts(Library &);
+
+namespace detail {
+/// Facts of the kernel's example arguments under `settings`.
+std::vector<ArgFacts> example_facts(const KernelInfo &kernel, const Settings &settings, std::span<const rec::Parameter> parameters);
+[[noreturn]] void bad_setting(const KernelInfo &kernel, std::string_view name, std::string_view value, bool known);
+/// Throws UserError for a setting that is neither a spec field nor one of the kernel's own.
+void check_settings(const KernelInfo &kernel, const Settings &settings);
+} // namespace detail
+
+/// Adds a kernel function to the table. `arguments` and `settings` describe example arguments; the spec's fields are found by themselves.
+template <class Spec, class... P>
+void add_kernel(Library &library, void (*function)(const Spec &, P...), std::string name, std::string summary, const Schedule &schedule,
+                std::vector<KernelArgument> arguments, std::vector<KernelSetting> settings) {
+  KernelInfo info{name, std::move(summary), {}, std::move(settings), std::move(arguments), schedule, {}};
+  Spec defaults{};
+  visit_fields(defaults, [&](const char *field, auto &value) { info.spec.push_back({field, detail::field_text(value), "field of the spec"}); });
+  auto self = std::make_shared<KernelInfo>(info); // without record: what the recording needs to know of its own table row
+  info.record = [self, function](const Settings &given) {
+    detail::check_settings(*self, given);
+    Spec spec{};
+    for (const KernelSetting &field : self->spec)
+      if (auto it = given.find(field.name); it != given.end() && set_spec_field(spec, field.name, it->second) != 0)
+        detail::bad_setting(*self, field.name, it->second, true);
+    constexpr std::array<rec::Parameter, sizeof...(P)> parameters{rec::parameter_of<P>::value...};
+    return moec::record(function, spec, detail::example_facts(*self, given, parameters), self->name);
+  };
+  library.kernels.push_back(std::move(info));
+}
+
+} // namespace moec

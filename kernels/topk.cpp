@@ -1,0 +1,99 @@
+// Top-k routing weights from logits: softmax or sigmoid, before or after the selection.
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/host.h"
+#include "kernels/moe.h"
+#include "kernels/registration.h"
+
+namespace moec {
+
+namespace kernel {
+namespace {
+
+struct TopKSpec {
+  int topk = 8, experts = 128;
+  int rows = 4; ///< tokens per program
+  bool sigmoid = false, pre_act = true, renormalize = false;
+  static void fields(auto &s, auto &&f) {
+    f("topk", s.topk), f("experts", s.experts), f("rows", s.rows), f("sigmoid", s.sigmoid), f("pre_act", s.pre_act), f("renormalize", s.renormalize);
+  }
+};
+
+/// Softmax or sigmoid of x [rows, n] f32 along the last axis; lanes that are not live have no part in it.
+Tile activate(const TopKSpec &s, const Tile &x, const Tile &live) {
+  if (s.sigmoid) return 1.0f / (1.0f + exp(-x));
+  Tile masked = where(live, x, -INFINITY);
+  Tile e = exp(masked - expand_dims(max(masked, 1), 1));
+  return e / expand_dims(sum(e, 1), 1);
+}
+
+void calculate_topk(const TopKSpec &s, View logits, View weights, View ids) {
+  arg_names({"logits", "topk_weights", "topk_ids"});
+  Int T = logits.size(0);
+  logits.expect({T, s.experts});
+  for (const View &v : {weights, ids}) v.expect({T, s.topk});
+  grid(cdiv(T, s.rows));
+  Tile t = expand_dims(program_id(0) * s.rows + arange(s.rows), 1);
+  auto [e, real] = lanes(s.experts);
+  auto [k, live] = lanes(s.topk);
+  Tile x = cast(load(logits(t, e)), f32);
+  // Scores are rounded to the logits' dtype before they are compared.
+  Tile scores = s.pre_act ? cast(cast(activate(s, x, real), logits.dtype()), f32) : x;
+  moec::TopK best = topk(where(real, scores, -INFINITY), s.topk);
+  Tile w = s.pre_act ? best.values : cast(cast(activate(s, best.values, live), logits.dtype()), f32);
+  if (s.renormalize) w = w / expand_dims(cast(cast(sum(where(live, w, 0.0f), 1), logits.dtype()), f32), 1);
+  store(weights(t, k), cast(w, weights.dtype()));
+  store(ids(t, k), cast(best.indices, ids.dtype()));
+}
+
+} // namespace
+} // namespace kernel
+
+static constexpr Schedule kOneWarp{.num_warps = 1};
+
+TopKWeights calculate_topk(const Stream &stream, const Tensor &logits, int topk, const TopKOptions &options) {
+  check_rank("calculate_topk: logits", logits, 2);
+  check_dtype("calculate_topk: logits", logits, {f32, bf16, f16});
+  const int64_t experts = logits.size(1);
+  check_that(experts >= 1 && experts <= 4096, "calculate_topk", "the number of experts must be 1 to 4096");
+  check_that(topk >= 1 && topk <= experts, "calculate_topk", "topk must be 1 to the number of experts");
+  static const auto run = jit(kernel::calculate_topk, kOneWarp);
+  int e = static_cast<int>(experts);
+  kernel::TopKSpec spec{topk, e, std::max(1, 512 / next_pow2(e)), options.sigmoid, options.pre_act, options.renormalize};
+  Dims shape{logits.size(0), topk};
+  TopKWeights out{Tensor::empty(shape, logits.dtype(), stream.device()), Tensor::empty(shape, i64, stream.device())};
+  run(stream, spec, logits, out.weights, out.ids);
+  return out;
+}
+
+static void run_topk(OpCall &c) {
+  check_that(c.flag("pre_act") != c.flag("post_act"), "unsloth_calculate_topk", "exactly one of pre_act and post_act must be true");
+  TopKWeights r = calculate_topk(c.stream(), c.in("gating_output"), static_cast<int>(c.integer("topk")),
+                                 {c.flag("use_sigmoid"), c.flag("pre_act"), c.flag("renormalize")});
+  c.out("topk_weights", r.weights);
+  c.out("topk_ids", r.ids);
+}
+
+void register_topk(Library &l) {
+  using Type = OpParameter::Type;
+  add_kernel(l, kernel::calculate_topk, "calculate_topk", "top-k routing weights and ids from logits", kOneWarp,
+             {{"logits", "[T, experts]", "dtype"}, {"topk_weights", "[T, topk]", "dtype"}, {"topk_ids", "[T, topk]", "i64"}},
+             {{"T", "4096", "tokens"}, {"dtype", "f32", "of logits and weights"}});
+  l.ops.push_back({"unsloth_calculate_topk", "top-k routing weights from logits",
+                   "act = softmax over E or sigmoid, in f32, rounded to the logits' dtype; pre: top-k of act; post: act of the top-k logits; "
+                   "renormalize: w /= sum of w, rounded. Equal scores: the lower expert first",
+                   "unsloth kernels.moe.grouped_gemm.reference.moe_ops.calculate_topk",
+                   "sums over experts and slots: balanced tree, lowest index bit first",
+                   {{"topk", Type::integer, "", "K", {}, true},
+                    {"use_sigmoid", Type::boolean, "false", "sigmoid instead of softmax"},
+                    {"renormalize", Type::boolean, "false", "divide by the sum"},
+                    {"pre_act", Type::boolean, "true", "activation before the selection"},
+                    {"post_act", Type::boolean, "false", "activation after it"}},
+                   {{"gating_output", "[T, E]", "f32 bf16 f16", "router logits"},
+                    {"topk_weights", "[T, K]", "gating_output", "weights, descending", true, false, 5e-5, 8e-3},
+                    {"topk_ids", "[T, K]", "i64", "experts", true}},
+                   {"calculate_topk"}, run_topk});
+}
+
+} // namespace moec

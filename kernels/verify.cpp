@@ -1,0 +1,273 @@
+// Recorded cases: load, run, compare, report.
+#include "kernels/verify.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fmt/format.h>
+
+#include "kernels/registry.h"
+#include "runtime/convert.h"
+
+namespace moec {
+
+namespace {
+
+/// Metadata that says how a case was made or repeats what its tensors' shapes and dtypes say. An op that takes one of them declares it.
+constexpr std::string_view kDescribing[] = {
+    "op", "case", "split", "source", "commit", "torch", "seed", "format", "note", "dtype", "index_dtype", "probs_dtype", "weights_dtype", "tokens",
+    "hidden", "inter", "experts", "num_experts", "num_local_experts", "n_local_experts", "topk", "n", "k", "features", "shape", "experts_pow2",
+    "topk_pow2", "has_duplicates", "has_out_of_range", "mask_fraction", "empty_experts", "weights_stored", "num_out_tokens", "layout",
+    "norm_topk_prob", "bias_shape", "short_columns", "batch", "seq"};
+
+CheckStatus worse(CheckStatus a, CheckStatus b) {
+  if (a == CheckStatus::fail || b == CheckStatus::fail) return CheckStatus::fail;
+  return a == CheckStatus::unsupported ? a : b;
+}
+
+bool is_low(DType t) { return t == bf16 || t == f16 || is_fp8(t); }
+
+/// seed=S scale=C shape=AxB
+Tensor generated(const std::string &text, DType dtype, const std::string &what) {
+  auto bad = [&] { return UserError(what, fmt::format("'{}' cannot be generated", text), "it reads hash_uniform seed=S scale=C shape=AxB"); };
+  uint64_t seed = 0;
+  double scale = 0;
+  Dims shape;
+  auto field = [&](std::string_view key) -> std::string_view {
+    size_t at = text.find(std::string(" ") + std::string(key) + "=");
+    if (at == std::string::npos) throw bad();
+    at += key.size() + 2;
+    return std::string_view(text).substr(at, text.find(' ', at) - at);
+  };
+  auto number = [&](std::string_view t, auto &v) {
+    auto [end, error] = std::from_chars(t.data(), t.data() + t.size(), v);
+    if (error != std::errc() || end != t.data() + t.size()) throw bad();
+  };
+  if (!text.starts_with("hash_uniform ")) throw bad();
+  number(field("seed"), seed);
+  number(field("scale"), scale);
+  std::string_view sizes = field("shape");
+  double total = 1;
+  while (!sizes.empty()) {
+    size_t x = std::min(sizes.find('x'), sizes.size());
+    int64_t size = -1;
+    number(sizes.substr(0, x), size);
+    total *= static_cast<double>(size);
+    if (size < 0 || total > 1e9 || shape.rank() == kMaxRank) throw bad();
+    shape.push_back(size);
+    sizes.remove_prefix(std::min(x + 1, sizes.size()));
+  }
+  return hash_uniform(seed, scale, shape, dtype);
+}
+
+DType dtype_of_case(const TensorFile &file) {
+  auto it = file.metadata.find("dtype");
+  return (it == file.metadata.end() ? std::nullopt : dtype_from_name(it->second)).value_or(f32);
+}
+
+/// Parameters that the op takes, out of the metadata. Throws UnsupportedError for one that may change the result and is not known.
+Settings parameters_of(const Op &op, const TensorFile &file) {
+  Settings parameters;
+  for (const auto &[key, value] : file.metadata) {
+    if (key.starts_with("gen.")) continue;
+    if (op.parameter(key)) parameters[key] = value;
+    else if (std::ranges::find(kDescribing, key) == std::end(kDescribing))
+      throw UnsupportedError(fmt::format("{} with {}={}", op.name, key, value), "moec does not know this parameter", "");
+  }
+  return parameters;
+}
+
+/// The outputs that the file wants, with their references: out.ref32.X stands for out.X.
+std::vector<std::pair<std::string, const Tensor *>> references(const TensorFile &file) {
+  std::vector<std::pair<std::string, const Tensor *>> list;
+  for (const auto &[name, tensor] : file.tensors)
+    if (name.starts_with("out.") && !name.starts_with("out.ref32.")) {
+      std::string plain = name.substr(4), better = "out.ref32." + plain;
+      list.emplace_back(plain, file.contains(better) ? &file.at(better) : &tensor);
+    }
+  return list;
+}
+
+void run_case(const std::string &path, Device device, CaseReport &report) {
+  TensorFile file = load_case(path);
+  report.op = file.metadata.at("op");
+  if (auto it = file.metadata.find("case"); it != file.metadata.end()) report.name = it->second;
+  auto wanted = references(file);
+  for (const auto &[name, reference] : wanted) report.tensors.push_back({name, CheckStatus::unsupported, 0, 0, "not produced"});
+  const Op &op = op_at(report.op);
+  NamedTensors inputs;
+  for (const auto &[name, tensor] : file.tensors)
+    if (name.starts_with("in.") && op.tensor(name.substr(3))) inputs.emplace(name.substr(3), tensor);
+  std::vector<std::string> outputs;
+  for (const auto &[name, reference] : wanted)
+    if (const OpTensor *t = op.tensor(name); t && t->output) outputs.push_back(name);
+  if (outputs.empty()) throw UnsupportedError(report.op, "moec produces none of the case's tensors", "");
+  OpCall call(op, Stream(device), std::move(inputs), parameters_of(op, file), outputs);
+  call.run();
+  call.stream().synchronize();
+  const bool low = is_low(dtype_of_case(file));
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const auto &[name, reference] = wanted[i];
+    auto it = call.outputs().find(name);
+    if (it == call.outputs().end()) continue;
+    const OpTensor &t = *op.tensor(name);
+    double tolerance = low || is_low(reference->dtype()) ? t.low_tolerance : t.f32_tolerance;
+    report.tensors[i] = compare(name, it->second.to(Device::host()), *reference, tolerance);
+    report.status = worse(report.tensors[i].status, report.status);
+  }
+}
+
+} // namespace
+
+std::string_view name(CheckStatus status) {
+  constexpr std::string_view names[] = {"pass", "FAIL", "unsupported"};
+  return names[static_cast<int>(status)];
+}
+
+int CaseReport::unsupported_tensors() const {
+  return static_cast<int>(std::ranges::count(tensors, CheckStatus::unsupported, &TensorReport::status));
+}
+
+Tensor hash_uniform(uint64_t seed, double scale, const Dims &shape, DType dtype, Device device) {
+  Tensor t = Tensor::empty(shape, dtype);
+  auto *data = static_cast<std::byte *>(t.data());
+  const int64_t n = t.numel(), width = size_bytes(dtype);
+  for (int64_t i = 0; i < n; ++i) {
+    uint64_t z = seed * 0x100000001B3u + static_cast<uint64_t>(i);
+    z += 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    z ^= z >> 31;
+    double value = scale * (static_cast<double>(z >> 40) * 0x1p-23 - 1);
+    if (dtype == bf16) {
+      uint16_t b = to_bf16(value);
+      std::memcpy(data + i * 2, &b, 2);
+    } else {
+      store_element(dtype, data + i * width, value);
+    }
+  }
+  return device == Device::host() ? t : t.to(device);
+}
+
+TensorFile load_case(const std::string &path) {
+  TensorFile file = read_safetensors(path);
+  if (!file.metadata.contains("op")) throw UserError(fmt::format("read case {}", path), "its metadata names no op", "it needs __metadata__.op");
+  for (const auto &[key, value] : file.metadata)
+    if (key.starts_with("gen.") && !file.contains("in." + key.substr(4)))
+      file.add("in." + key.substr(4), generated(value, dtype_of_case(file), fmt::format("read case {}: {}", path, key)));
+  return file;
+}
+
+TensorReport compare(std::string name, const Tensor &got, const Tensor &reference, double tolerance) {
+  TensorReport r{std::move(name), CheckStatus::pass, 0, tolerance, ""};
+  auto fail = [&](std::string why) {
+    r.status = CheckStatus::fail;
+    if (r.detail.empty()) r.detail = std::move(why);
+  };
+  if (got.shape() != reference.shape() || got.dtype() != reference.dtype()) {
+    r.max_error = INFINITY;
+    fail(fmt::format("it is {}, the reference {}", got.text(), reference.text()));
+    return r;
+  }
+  std::vector<double> a = got.to_values(), b = reference.to_values();
+  double largest = 0;
+  for (double v : b)
+    if (std::isfinite(v)) largest = std::max(largest, std::abs(v));
+  int64_t different = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]))) continue;
+    ++different;
+    double error = std::abs(a[i] - b[i]) / (std::abs(b[i]) + 0.05 * largest);
+    if (!std::isfinite(b[i]) || !(error < INFINITY)) error = INFINITY;
+    if (tolerance > 0) r.max_error = std::max(r.max_error, error);
+    if (tolerance == 0 || error > tolerance) fail(fmt::format("element {} is {}, not {}", i, a[i], b[i]));
+  }
+  if (tolerance == 0) r.max_error = static_cast<double>(different);
+  return r;
+}
+
+CaseReport verify_case(const std::string &path, Device device) {
+  CaseReport report;
+  report.path = path;
+  auto start = std::chrono::steady_clock::now();
+  try {
+    run_case(path, device, report);
+  } catch (const UnsupportedError &e) {
+    report.status = CheckStatus::unsupported;
+    report.message = e.what();
+  } catch (const Error &e) {
+    report.status = CheckStatus::fail;
+    report.message = e.what();
+  } catch (const std::exception &e) {
+    report.status = CheckStatus::fail;
+    report.message = fmt::format("unexpected: {}", e.what());
+  }
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+std::vector<std::string> find_cases(const std::vector<std::string> &paths) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> files;
+  for (const std::string &p : paths) {
+    std::error_code error;
+    if (fs::is_directory(p, error)) {
+      std::vector<std::string> below;
+      for (auto it = fs::recursive_directory_iterator(p, fs::directory_options::skip_permission_denied, error); !error && it != fs::end(it); it.increment(error))
+        if (it->path().extension() == ".safetensors") below.push_back(it->path().string());
+      std::ranges::sort(below);
+      files.insert(files.end(), below.begin(), below.end());
+    } else if (fs::exists(p, error)) {
+      files.push_back(p);
+    } else {
+      throw UserError(fmt::format("verify {}", p), "there is no such file or directory", "give recorded cases or a directory of them");
+    }
+  }
+  return files;
+}
+
+std::string VerifySummary::text() const { return fmt::format("{} passed, {} failed, {} unsupported", passed, failed, unsupported); }
+
+VerifySummary verify(const std::vector<std::string> &files, const VerifyOptions &options, const std::function<void(const CaseReport &)> &each) {
+  VerifySummary summary;
+  for (const std::string &file : files) {
+    if (!options.except.empty()) { // the op stands in the metadata; a file that cannot be read is reported below
+      try {
+        TensorFile f = read_safetensors(file);
+        auto op = f.metadata.find("op");
+        if (op != f.metadata.end() && std::ranges::find(options.except, op->second) != options.except.end()) continue;
+      } catch (const Error &) {
+      }
+    }
+    CaseReport r = verify_case(file, options.device);
+    if (options.strict && r.status == CheckStatus::pass && r.unsupported_tensors() > 0) {
+      r.status = CheckStatus::unsupported;
+      r.message = fmt::format("{} tensors are not produced", r.unsupported_tensors());
+    }
+    (r.status == CheckStatus::pass ? summary.passed : r.status == CheckStatus::fail ? summary.failed : summary.unsupported)++;
+    summary.unsupported_tensors += r.unsupported_tensors();
+    if (each) each(r);
+  }
+  return summary;
+}
+
+std::string report_text(const CaseReport &r, bool tensors) {
+  std::string what = r.op.empty() ? r.path : fmt::format("{}/{}", r.op, r.name.empty() ? r.path : r.name);
+  std::string text = fmt::format("{:11} {} ({:.2f} s)\n", name(r.status), what, r.seconds);
+  if (!r.message.empty()) text += fmt::format("            {}\n", r.message);
+  for (const TensorReport &t : r.tensors) {
+    if (!tensors && t.status == CheckStatus::pass) continue;
+    if (t.status == CheckStatus::unsupported)
+      text += fmt::format("            {:28} unsupported{}\n", t.name, t.detail.empty() ? "" : ": " + t.detail);
+    else if (t.tolerance == 0)
+      text += fmt::format("            {:28} {:4}  {} elements differ (exact) {}\n", t.name, name(t.status), t.max_error, t.detail);
+    else
+      text += fmt::format("            {:28} {:4}  max error {:.2e} (tolerance {:.1e}) {}\n", t.name, name(t.status), t.max_error, t.tolerance, t.detail);
+  }
+  return text;
+}
+
+} // namespace moec

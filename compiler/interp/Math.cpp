@@ -60,7 +60,7 @@ void registerMath(Table &table) {
   unary<math::LogOp>(table, [](auto x) { return std::log(x); });
   unary<math::Log2Op>(table, [](auto x) { return std::log2(x); });
   unary<math::Log1pOp>(table, [](auto x) { return std::log1p(x); });
-  unary<math::SqrtOp>(table, [](auto x) { return std::sqrt(x); });
+  unary<math::SqrtOp>(table, [](auto x) { return decltype(x)(std::sqrt(double(x))); }); // in double: a wider root would round twice
   unary<math::RsqrtOp>(table, [](auto x) { return 1 / std::sqrt(x); });
   unary<math::TanhOp>(table, [](auto x) { return std::tanh(x); });
   unary<math::ErfOp>(table, [](auto x) { return std::erf(x); });

@@ -288,15 +288,13 @@ Lowering::Affine Lowering::affine(Value v) {
   return {v, 0};
 }
 
-Lowering::Affine Lowering::affineOffset(Value v) { return affine(v); }
-
 /// A pure integer op on two values, emitted at most once per block.
 template <class Op> static Value once(Lowering &l, llvm::DenseMap<std::tuple<Block *, unsigned, Value, Value>, Value> &known, unsigned kind, Value a, Value c) {
   Value &v = known[std::make_tuple(l.b.getInsertionBlock(), kind, a, c)];
   if (!v) v = Op::create(l.b, l.loc, a, c);
   return v;
 }
-enum { kAdd, kSub, kMul, kShl };
+enum { kAdd, kSub, kMul, kShl, kExtend };
 
 Value Lowering::addConstant(Value v, int64_t c) {
   Affine a = affine(v);
@@ -315,7 +313,7 @@ Value Lowering::add(Value x, Value y) {
   Affine a = affine(x), c = affine(y);
   if (!c.root) return addConstant(x, c.offset);
   if (!a.root) return addConstant(y, a.offset);
-  if (c.root.getAsOpaquePointer() < a.root.getAsOpaquePointer() && impl->known.count({b.getInsertionBlock(), kAdd, c.root, a.root})) std::swap(a, c);
+  if (impl->known.count({b.getInsertionBlock(), kAdd, c.root, a.root})) std::swap(a, c);
   return addConstant(once<LLVM::AddOp>(*this, impl->known, kAdd, a.root, c.root), a.offset + c.offset);
 }
 
@@ -340,6 +338,35 @@ Value Lowering::mul(Value x, Value y) {
   Value root = isPowerOf2(factor) ? once<LLVM::ShlOp>(*this, impl->known, kShl, a.root, constant(type, log2Exact(factor)))
                                   : once<LLVM::MulOp>(*this, impl->known, kMul, a.root, constant(type, factor));
   return addConstant(root, int64_t(uint64_t(a.offset) * uint64_t(factor)));
+}
+
+Lowering::Affine Lowering::affineOffset(Value v) {
+  Affine a = affine(v);
+  if (!a.root || !v.getType().isInteger(64)) return a;
+  // Through what was computed from an extended i32: its constant moves out of the extension, and up.
+  Operation *op = a.root.getDefiningOp();
+  if (auto extend = dyn_cast_or_null<LLVM::SExtOp>(op)) {
+    Affine inner = affine(extend.getArg());
+    if (!inner.root) return a;
+    // One root for all registers, also for the one whose constant is 0.
+    Value &root = impl->known[std::make_tuple(b.getInsertionBlock(), kExtend, inner.root, Value())];
+    if (!root) root = inner.offset == 0 ? a.root : Value(LLVM::SExtOp::create(b, loc, v.getType(), inner.root));
+    return {root, a.offset + inner.offset};
+  }
+  if (isa_and_nonnull<LLVM::AddOp>(op)) {
+    Affine x = affineOffset(op->getOperand(0)), y = affineOffset(op->getOperand(1));
+    if (!x.root || !y.root) return a;
+    Affine sum = affine(add(x.root, y.root));
+    return {sum.root, a.offset + sum.offset + x.offset + y.offset};
+  }
+  if (isa_and_nonnull<LLVM::MulOp, LLVM::ShlOp>(op)) {
+    Affine x = affineOffset(op->getOperand(0)), k = affine(op->getOperand(1));
+    if (k.root || !x.root) return a;
+    int64_t factor = isa<LLVM::ShlOp>(op) ? int64_t(1) << k.offset : k.offset;
+    Affine product = affine(mul(x.root, constant(v.getType(), factor)));
+    return {product.root, a.offset + product.offset + x.offset * factor};
+  }
+  return a;
 }
 
 static int64_t divisorOfOp(Lowering &l, Operation *op) {

@@ -114,7 +114,7 @@ CasResult emitCas(Lowering &l, Value address, Value expected, Value replacement)
 }
 
 /// A loop around compare-and-swap on integers of the element's width. `update` gives the new bits from the old ones, and whether (i1)
-/// they must be written at all (null: always). Returns the old bits.
+/// they must be written at all. Returns the old bits.
 Value emitCasLoop(Lowering &l, Value address, Type bits, function_ref<std::pair<Value, Value>(Value)> update) {
   OpBuilder &b = l.b;
   Value first = LLVM::LoadOp::create(b, l.loc, bits, address, bits.getIntOrFloatBitWidth() / 8, /*isVolatile=*/false, /*isNonTemporal=*/false,
@@ -127,12 +127,10 @@ Value emitCasLoop(Lowering &l, Value address, Type bits, function_ref<std::pair<
   Value old = loop->addArgument(bits, l.loc), result = after->addArgument(bits, l.loc);
   b.setInsertionPointToEnd(loop);
   auto [replacement, wanted] = update(old);
-  if (wanted) {
-    Block *swap = b.createBlock(after);
-    b.setInsertionPointToEnd(loop);
-    LLVM::CondBrOp::create(b, l.loc, wanted, swap, ValueRange(), after, ValueRange(old));
-    b.setInsertionPointToEnd(swap);
-  }
+  Block *swap = b.createBlock(after);
+  b.setInsertionPointToEnd(loop);
+  LLVM::CondBrOp::create(b, l.loc, wanted, swap, ValueRange(), after, ValueRange(old));
+  b.setInsertionPointToEnd(swap);
   CasResult cas = emitCas(l, address, old, replacement);
   LLVM::CondBrOp::create(b, l.loc, cas.swapped, after, ValueRange(old), loop, ValueRange(cas.old));
   b.setInsertionPointToStart(after);
@@ -163,17 +161,6 @@ Value emitFloatExtremum(Lowering &l, Value address, Value v, bool isMax) {
   return l.bitcast(old, type);
 }
 
-/// f16 and bf16: through f32, which holds their sum exactly enough to round once.
-Value emitHalfAdd(Lowering &l, Value address, Value v) {
-  Type type = v.getType(), bits = l.b.getI16Type(), f32 = l.b.getF32Type();
-  Value wide = LLVM::FPExtOp::create(l.b, l.loc, f32, v);
-  Value old = emitCasLoop(l, address, bits, [&](Value old) -> std::pair<Value, Value> {
-    Value sum = LLVM::FAddOp::create(l.b, l.loc, LLVM::FPExtOp::create(l.b, l.loc, f32, l.bitcast(old, type)), wide);
-    return {l.bitcast(LLVM::FPTruncOp::create(l.b, l.loc, type, sum), bits), Value()};
-  });
-  return l.bitcast(old, type);
-}
-
 LLVM::AtomicBinOp integerKind(tile::AtomicKind kind) {
   switch (kind) {
   case tile::AtomicKind::add: return LLVM::AtomicBinOp::add;
@@ -189,7 +176,6 @@ LLVM::AtomicBinOp integerKind(tile::AtomicKind kind) {
 Value emitRmw(Lowering &l, tile::AtomicKind kind, Value address, Value v) {
   Type type = v.getType();
   bool isFloat = isa<FloatType>(type);
-  if (isFloat && type.getIntOrFloatBitWidth() == 16) return emitHalfAdd(l, address, v);
   if (isFloat && (kind == tile::AtomicKind::max || kind == tile::AtomicKind::min)) return emitFloatExtremum(l, address, v, kind == tile::AtomicKind::max);
   if (isFloat && kind == tile::AtomicKind::add)
     return LLVM::AtomicRMWOp::create(l.b, l.loc, LLVM::AtomicBinOp::fadd, address, v, kRelaxed, kScope);

@@ -1,0 +1,25 @@
+// tile.topk: sorted blocks of k, two at a time, until one is left per row. Blocks are made of registers first, whatever elements these hold.
+// RUN: moec-opt %s --split-input-file --pass-pipeline="builtin.module(tilegpu-allocate-shared{num-warps=4},tile.kernel(tilegpu-insert-barriers{num-warps=4}),tilegpu-lower-to-nvvm{num-warps=4})" | FileCheck %s
+
+// The 8 greatest of 128 integers, a warp per row, 4 per thread. Sorting blocks of 8 crosses lanes once (4 keys of 2 words), then four times two
+// blocks become one (8 words across, 8 in the block): 8 + 4 * 16 shuffles. The result (rank r in lanes) needs no more.
+// CHECK-LABEL: module attributes {tilegpu.shared_bytes = 0
+// CHECK: llvm.intr.umin{{.*}} i64
+// CHECK-COUNT-72: nvvm.shfl.sync bfly
+// CHECK-NOT: nvvm.shfl
+// CHECK: llvm.return
+#l = #tilegpu.linear<"register = [[1], [2]], lane = [[4], [8], [16], [32], [64]], warp = [[128], [256]]">
+#t = #tilegpu.linear<"register = [[0, 1], [0, 2]], lane = [[0, 4], [0, 8], [0, 16], [0, 32], [0, 64]], warp = [[1, 0], [2, 0]]">
+#rl = #tilegpu.linear<"register = [[1], [2]], lane = [[4], [0], [0], [0], [0]], warp = [[8], [16]]">
+#rt = #tilegpu.linear<"register = [[0, 1], [0, 2]], lane = [[0, 4], [0, 0], [0, 0], [0, 0], [0, 0]], warp = [[1, 0], [2, 0]]">
+tile.kernel @topk(%x: !tile.ptr<i32, 16>, %y: !tile.ptr<i32, 16>, %z: !tile.ptr<i32, 16>) {
+  %f = tile.arange 0 : tensor<512xi32, #l>
+  %i = tile.reshape %f : tensor<512xi32, #l> -> tensor<4x128xi32, #t>
+  %v = tile.load %x[%i : tensor<4x128xi32, #t>] : !tile.ptr<i32, 16> -> tensor<4x128xi32, #t>
+  %s:2 = tile.topk %v, 8 : tensor<4x128xi32, #t> -> tensor<4x8xi32, #rt>, tensor<4x8xi32, #rt>
+  %rf = tile.arange 0 : tensor<32xi32, #rl>
+  %ri = tile.reshape %rf : tensor<32xi32, #rl> -> tensor<4x8xi32, #rt>
+  tile.store %y[%ri : tensor<4x8xi32, #rt>], %s#0 : tensor<4x8xi32, #rt> : !tile.ptr<i32, 16>
+  tile.store %z[%ri : tensor<4x8xi32, #rt>], %s#1 : tensor<4x8xi32, #rt> : !tile.ptr<i32, 16>
+  tile.return
+}

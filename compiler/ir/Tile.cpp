@@ -11,6 +11,27 @@
 using namespace mlir;
 using namespace moec::tile;
 
+// ---- [, mask %m : type] [, other %o : type]: each may stand without the other, which optional groups that both begin with a comma cannot parse.
+
+using OptionalOperand = std::optional<OpAsmParser::UnresolvedOperand>;
+
+static ParseResult parseMaskAndOther(OpAsmParser &parser, OptionalOperand &mask, Type &maskType, OptionalOperand &other, Type &otherType) {
+  while (succeeded(parser.parseOptionalComma())) {
+    bool isMask = !mask && !other && succeeded(parser.parseOptionalKeyword("mask"));
+    if (!isMask && (other || failed(parser.parseOptionalKeyword("other"))))
+      return parser.emitError(parser.getCurrentLocation(), other ? "nothing more comes after other" : "expected mask or other");
+    OptionalOperand &operand = isMask ? mask : other;
+    operand.emplace();
+    if (parser.parseOperand(*operand) || parser.parseColonType(isMask ? maskType : otherType)) return failure();
+  }
+  return success();
+}
+
+static void printMaskAndOther(OpAsmPrinter &printer, Operation *, Value mask, Type maskType, Value other, Type otherType) {
+  if (mask) printer << ", mask " << mask << " : " << maskType;
+  if (other) printer << ", other " << other << " : " << otherType;
+}
+
 #include "compiler/ir/TileDialect.cpp.inc"
 #include "compiler/ir/TileEnums.cpp.inc"
 #define GET_ATTRDEF_CLASSES

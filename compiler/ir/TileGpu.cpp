@@ -5,6 +5,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace moec::tilegpu;
@@ -71,4 +72,42 @@ LinearLayout LinearAttr::toLinearLayout(ArrayRef<int64_t> shape) const {
 
 LinearLayout moec::tilegpu::layoutOf(RankedTensorType type) {
   return cast<LayoutAttrInterface>(type.getEncoding()).toLinearLayout(type.getShape());
+}
+
+// ---- verifiers; each rule has a label that its test names
+
+LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<int64_t> shape, Type, int32_t stages, SwizzledAttr) {
+  if (shape.empty() || llvm::any_of(shape, [](int64_t size) { return size < 1 || !llvm::isPowerOf2_64(size); }))
+    return emitError() << "every dimension of a buffer's tiles is a power of two"; // buffer_c1
+  if (stages < 1) return emitError() << "a buffer has at least one stage";         // buffer_c2
+  return success();
+}
+
+/// A tile of the buffer's shape and dtype.
+static LogicalResult verifyStage(Operation *op, BufferType buffer, ArrayRef<int64_t> shape, Type element, StringRef what) {
+  if (shape == buffer.getShape() && element == buffer.getElementType()) return success();
+  return op->emitOpError() << what << " has another shape or dtype than the buffer's tiles"; // stage_c1
+}
+
+LogicalResult LocalStoreOp::verify() {
+  auto type = cast<RankedTensorType>(getValue().getType());
+  return verifyStage(*this, getBuffer().getType(), type.getShape(), type.getElementType(), "the value");
+}
+
+LogicalResult LocalLoadOp::verify() {
+  auto type = cast<RankedTensorType>(getType());
+  SmallVector<int64_t> shape(type.getShape());
+  if (getTrans()) {
+    if (shape.size() < 2) return emitOpError("transposes tiles of at least two dimensions"); // local_load_c1
+    std::swap(shape[shape.size() - 1], shape[shape.size() - 2]);
+  }
+  return verifyStage(*this, getBuffer().getType(), shape, type.getElementType(), "the result");
+}
+
+LogicalResult AsyncCopyOp::verify() {
+  auto offset = cast<RankedTensorType>(getOffset().getType());
+  if (failed(verifyStage(*this, getBuffer().getType(), offset.getShape(), getPtr().getType().getElementType(), "what is copied"))) return failure();
+  auto mask = getMask() ? dyn_cast<RankedTensorType>(getMask().getType()) : RankedTensorType();
+  if (mask && mask.getShape() != offset.getShape()) return emitOpError("mask and offset have different shapes"); // async_copy_c1
+  return success();
 }

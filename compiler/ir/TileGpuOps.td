@@ -78,6 +78,7 @@ def TileGpu_BufferType : TypeDef<TileGpu_Dialect, "Buffer"> {
   let summary = "a block of shared memory that holds `stages` tiles of one shape";
   let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType, "int32_t":$stages, "::moec::tilegpu::SwizzledAttr":$layout);
   let assemblyFormat = "`<` `[` $shape `]` `x` $elementType `,` `stages` `=` $stages `,` $layout `>`";
+  let genVerifyDecl = 1;
 }
 
 class TileGpu_Op<string mnemonic, list<Trait> traits = []> : Op<TileGpu_Dialect, mnemonic, traits>;
@@ -100,6 +101,7 @@ def TileGpu_LocalStoreOp : TileGpu_Op<"local_store", [MemoryEffects<[MemWrite]>]
   let summary = "stores a tile into stage `stage` of a buffer";
   let arguments = (ins Tile_Tile:$value, TileGpu_BufferType:$buffer, I32:$stage);
   let assemblyFormat = "$value `,` $buffer `[` $stage `]` attr-dict `:` type($value) `,` type($buffer)";
+  let hasVerifier = 1;
 }
 
 def TileGpu_LocalLoadOp : TileGpu_Op<"local_load", [MemoryEffects<[MemRead]>]> {
@@ -107,6 +109,7 @@ def TileGpu_LocalLoadOp : TileGpu_Op<"local_load", [MemoryEffects<[MemRead]>]> {
   let arguments = (ins TileGpu_BufferType:$buffer, I32:$stage, UnitAttr:$trans);
   let results = (outs Tile_Tile:$result);
   let assemblyFormat = "$buffer `[` $stage `]` (`trans` $trans^)? attr-dict `:` type($buffer) `->` type($result)";
+  let hasVerifier = 1;
 }
 
 def TileGpu_AsyncCopyOp : TileGpu_Op<"async_copy", [MemoryEffects<[MemRead, MemWrite]>]> {
@@ -116,6 +119,7 @@ def TileGpu_AsyncCopyOp : TileGpu_Op<"async_copy", [MemoryEffects<[MemRead, MemW
     $ptr `[` $offset `:` type($offset) `]` `to` $buffer `[` $stage `]` (`,` `mask` $mask^ `:` type($mask))? attr-dict
     `:` type($ptr) `,` type($buffer)
   }];
+  let hasVerifier = 1;
 }
 
 def TileGpu_AsyncCommitOp : TileGpu_Op<"async_commit", [MemoryEffects<[MemRead, MemWrite]>]> {
@@ -125,7 +129,7 @@ def TileGpu_AsyncCommitOp : TileGpu_Op<"async_commit", [MemoryEffects<[MemRead, 
 
 def TileGpu_AsyncWaitOp : TileGpu_Op<"async_wait", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "waits until at most `pending` of this thread's groups are unfinished";
-  let arguments = (ins I32Attr:$pending);
+  let arguments = (ins ConfinedAttr<I32Attr, [IntMinValue<0>]>:$pending);
   let assemblyFormat = "$pending attr-dict";
 }
 

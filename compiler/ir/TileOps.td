@@ -114,7 +114,8 @@ def Tile_GridOp : Tile_Op<"grid"> {
     dims and scalar arguments only.
   }];
   let arguments = (ins Variadic<I32>:$extents);
-  let assemblyFormat = "attr-dict ($extents^)?";
+  // A word for no extents: without it the next line's result would be taken for one.
+  let assemblyFormat = "($extents^) : (`persistent`)? attr-dict";
   let hasVerifier = 1;
 }
 
@@ -232,7 +233,7 @@ def Tile_ViewLoadOp : Tile_Op<"view_load", [MemoryEffects<[MemRead]>, AttrSizedO
                        Optional<Tile_Scalar>:$other, DenseBoolArrayAttr:$clip);
   let results = (outs Tile_Any:$result);
   let assemblyFormat = [{
-    $view `[` $indices `:` type($indices) `]` (`,` `mask` $mask^ `:` type($mask))? (`,` `other` $other^ `:` type($other))?
+    $view `[` ($indices^ `:` type($indices))? `]` `` custom<MaskAndOther>($mask, type($mask), $other, type($other))
     `clip` $clip attr-dict `:` type($view) `->` type($result)
   }];
   let hasVerifier = 1;
@@ -243,7 +244,7 @@ def Tile_ViewStoreOp : Tile_Op<"view_store", [MemoryEffects<[MemWrite]>, AttrSiz
   let arguments = (ins Tile_ViewType:$view, Variadic<Tile_Offset>:$indices, Tile_Any:$value, Optional<Tile_Pred>:$mask,
                        DenseBoolArrayAttr:$clip);
   let assemblyFormat = [{
-    $view `[` $indices `:` type($indices) `]` `,` $value `:` type($value) (`,` `mask` $mask^ `:` type($mask))?
+    $view `[` ($indices^ `:` type($indices))? `]` `,` $value `:` type($value) (`,` `mask` $mask^ `:` type($mask))?
     `clip` $clip attr-dict `:` type($view)
   }];
   let hasVerifier = 1;
@@ -282,7 +283,7 @@ def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>, AttrSizedOperandSeg
   let arguments = (ins Tile_PtrType:$ptr, Tile_Offset:$offset, Optional<Tile_Pred>:$mask, Optional<Tile_Scalar>:$other);
   let results = (outs Tile_Any:$result);
   let assemblyFormat = [{
-    $ptr `[` $offset `:` type($offset) `]` (`,` `mask` $mask^ `:` type($mask))? (`,` `other` $other^ `:` type($other))?
+    $ptr `[` $offset `:` type($offset) `]` `` custom<MaskAndOther>($mask, type($mask), $other, type($other))
     attr-dict `:` type($ptr) `->` type($result)
   }];
   let hasVerifier = 1;
@@ -331,7 +332,7 @@ def Tile_ViewAtomicRmwOp : Tile_Op<"view_atomic_rmw", [MemoryEffects<[MemRead, M
                        Optional<Tile_Pred>:$mask, DenseBoolArrayAttr:$clip);
   let results = (outs Tile_Any:$result);
   let assemblyFormat = [{
-    $kind `,` $view `[` $indices `:` type($indices) `]` `,` $value (`,` `mask` $mask^ `:` type($mask))? `clip` $clip attr-dict
+    $kind `,` $view `[` ($indices^ `:` type($indices))? `]` `,` $value (`,` `mask` $mask^ `:` type($mask))? `clip` $clip attr-dict
     `:` type($view) `,` type($value) `->` type($result)
   }];
   let hasVerifier = 1;
@@ -342,7 +343,7 @@ def Tile_ViewAtomicCasOp : Tile_Op<"view_atomic_cas", [MemoryEffects<[MemRead, M
   let summary = "tile.atomic_cas on elements of a view; indices must be in range";
   let arguments = (ins Tile_ViewType:$view, Variadic<Tile_Offset>:$indices, Tile_Any:$compare, Tile_Any:$value);
   let results = (outs Tile_Any:$result);
-  let assemblyFormat = "$view `[` $indices `:` type($indices) `]` `,` $compare `,` $value attr-dict `:` type($view) `,` type($value)";
+  let assemblyFormat = "$view `[` ($indices^ `:` type($indices))? `]` `,` $compare `,` $value attr-dict `:` type($view) `,` type($value)";
   let hasVerifier = 1;
 }
 

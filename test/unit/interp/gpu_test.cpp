@@ -78,7 +78,7 @@ TEST(gpu, copies_arrive_group_by_group) {
 
 TEST(gpu, a_copy_that_nobody_waited_for_is_found) {
   EXPECT_EQ(run(copies("tilegpu.async_wait 1\n  %d = tilegpu.local_load %b[%1] : !b -> !t"),
-                "error\tsource.mlir\t26\t8\tshared memory is read before anything is stored in it\n"),
+                "error\tsource.mlir\t25\t8\tshared memory is read before anything is stored in it\n"),
             std::vector<int32_t>(8, -1));
 }
 

@@ -17,7 +17,7 @@ const Function kFunctions[] = {
     {"math.exp", std::exp, 1},       {"math.exp2", std::exp2, 1},
     {"math.expm1", std::expm1, 1},   {"math.log", std::log, 1},
     {"math.log2", std::log2, 1},     {"math.log1p", std::log1p, 1},
-    {"math.sqrt", std::sqrt, 0},     {"math.rsqrt", [](long double x) -> long double { return 1 / std::sqrt(x); }, 1},
+    {"math.sqrt", [](long double x) -> long double { return std::sqrt(static_cast<double>(x)); }, 0},    {"math.rsqrt", [](long double x) -> long double { return 1 / std::sqrt(x); }, 1},
     {"math.tanh", std::tanh, 1},     {"math.erf", std::erf, 1},
     {"math.sin", std::sin, 1},       {"math.cos", std::cos, 1},
     {"math.floor", std::floor, 0},   {"math.ceil", std::ceil, 0},

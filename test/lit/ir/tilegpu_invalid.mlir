@@ -1,0 +1,111 @@
+// Every rule of the tilegpu dialect's verifiers, by its label in compiler/ir/TileGpu.cpp.
+// RUN: moec-opt %s -verify-diagnostics -split-input-file
+
+// linear_c1
+// expected-error @below {{not a linear layout}}
+tile.kernel @k(%x: tensor<4xf32, #tilegpu.linear<"nonsense">>) {
+  tile.return
+}
+
+// -----
+
+// buffer_c1
+#s = #tilegpu.swizzled<vec = 1, per_phase = 1, max_phase = 1, order = [1, 0]>
+tile.kernel @k() {
+  // expected-error @below {{every dimension of a buffer's tiles is a power of two}}
+  %0 = tilegpu.alloc : !tilegpu.buffer<[4, 3] x f32, stages = 1, #s>
+  tile.return
+}
+
+// -----
+
+// buffer_c2
+#s = #tilegpu.swizzled<vec = 1, per_phase = 1, max_phase = 1, order = [1, 0]>
+tile.kernel @k() {
+  // expected-error @below {{a buffer has at least one stage}}
+  %0 = tilegpu.alloc : !tilegpu.buffer<[4, 4] x f32, stages = 0, #s>
+  tile.return
+}
+
+// -----
+
+// stage_c1
+#s = #tilegpu.swizzled<vec = 1, per_phase = 1, max_phase = 1, order = [1, 0]>
+!b = !tilegpu.buffer<[4, 8] x f32, stages = 1, #s>
+tile.kernel @k(%n: i32) {
+  %b = tilegpu.alloc : !b
+  %v = arith.constant dense<0.0> : tensor<8x4xf32>
+  // expected-error @below {{'tilegpu.local_store' op the value has another shape or dtype than the buffer's tiles}}
+  tilegpu.local_store %v, %b[%n] : tensor<8x4xf32>, !b
+  tile.return
+}
+
+// -----
+
+// stage_c1
+#s = #tilegpu.swizzled<vec = 1, per_phase = 1, max_phase = 1, order = [1, 0]>
+!b = !tilegpu.buffer<[4, 8] x f32, stages = 1, #s>
+tile.kernel @k(%n: i32) {
+  %b = tilegpu.alloc : !b
+  // expected-error @below {{'tilegpu.local_load' op the result has another shape or dtype than the buffer's tiles}}
+  %v = tilegpu.local_load %b[%n] trans : !b -> tensor<4x8xf32>
+  tile.return
+}
+
+// -----
+
+// local_load_c1
+#s = #tilegpu.swizzled<vec = 1, per_phase = 1, max_phase = 1, order = [0]>
+!b = !tilegpu.buffer<[8] x f32, stages = 1, #s>
+tile.kernel @k(%n: i32) {
+  %b = tilegpu.alloc : !b
+  // expected-error @below {{'tilegpu.local_load' op transposes tiles of at least two dimensions}}
+  %v = tilegpu.local_load %b[%n] trans : !b -> tensor<8xf32>
+  tile.return
+}
+
+// -----
+
+// stage_c1
+#s = #tilegpu.swizzled<vec = 1, per_phase = 1, max_phase = 1, order = [1, 0]>
+!b = !tilegpu.buffer<[4, 8] x f32, stages = 1, #s>
+tile.kernel @k(%p: !tile.ptr<f16>, %n: i32) {
+  %b = tilegpu.alloc : !b
+  %o = arith.constant dense<0> : tensor<4x8xi32>
+  // expected-error @below {{'tilegpu.async_copy' op what is copied has another shape or dtype than the buffer's tiles}}
+  tilegpu.async_copy %p[%o : tensor<4x8xi32>] to %b[%n] : !tile.ptr<f16>, !b
+  tile.return
+}
+
+// -----
+
+// async_copy_c1
+#s = #tilegpu.swizzled<vec = 1, per_phase = 1, max_phase = 1, order = [1, 0]>
+!b = !tilegpu.buffer<[4, 8] x f32, stages = 1, #s>
+tile.kernel @k(%p: !tile.ptr<f32>, %n: i32) {
+  %b = tilegpu.alloc : !b
+  %o = arith.constant dense<0> : tensor<4x8xi32>
+  %m = arith.constant dense<true> : tensor<4xi1>
+  // expected-error @below {{'tilegpu.async_copy' op mask and offset have different shapes}}
+  tilegpu.async_copy %p[%o : tensor<4x8xi32>] to %b[%n], mask %m : tensor<4xi1> : !tile.ptr<f32>, !b
+  tile.return
+}
+
+// -----
+
+// a wait's number of groups is not negative
+tile.kernel @k() {
+  // expected-error @below {{attribute 'pending' failed to satisfy constraint}}
+  tilegpu.async_wait -1
+  tile.return
+}
+
+// -----
+
+// a conversion keeps the dtype
+tile.kernel @k() {
+  %v = arith.constant dense<0.0> : tensor<4xf32>
+  // expected-error @below {{'tilegpu.convert_layout' op requires the same element type for all operands and results}}
+  %0 = tilegpu.convert_layout %v : tensor<4xf32> -> tensor<4xf16>
+  tile.return
+}

@@ -19,20 +19,15 @@ struct MultihotSpec {
 /// The tokens of this program, as a column [rows, 1].
 Tile token_column(int rows) { return expand_dims(program_id(0) * rows + arange(rows), 1); }
 
-/// Slots by expert: for each cell [rows, experts] the slot that names the expert (the highest wins; -1: none) and its probability.
-struct Cells {
-  Tile slot, prob;
-};
-/// `expert(k)`: the expert of slot k as i32 [rows, 1], or -1.
-template <class F> Cells scatter_slots(const MultihotSpec &s, View probs, Tile t, F expert) {
-  Tile e = expand_dims(arange(next_pow2(s.experts)), 0);
-  Cells c{full({s.rows, next_pow2(s.experts)}, -1, i32), zeros({s.rows, next_pow2(s.experts)}, probs.dtype())};
-  for (int k = 0; k < s.topk; ++k) {
-    Tile hit = expert(k) == e;
-    c.slot = where(hit, k, c.slot);
-    c.prob = where(hit, load(probs(t, k)), c.prob);
+/// For each cell [rows, experts] the slot whose id is the expert, the highest if there are several, or -1. `id(k)`: ids of slot k,
+/// [rows, 1].
+template <class F> Tile slots_by_expert(const MultihotSpec &s, F id) {
+  Tile e = expand_dims(arange(next_pow2(s.experts)), 0), slot = full({s.rows, next_pow2(s.experts)}, -1, i32);
+  for (Int k : range(0, s.topk)) {
+    Tile named = id(k);
+    slot = where(named == cast(e, named.dtype()), k, slot);
   }
-  return c;
+  return slot;
 }
 
 void indices_to_multihot(const MultihotSpec &s, View indices, View probs, View multihot, View dense, View position) {
@@ -42,13 +37,10 @@ void indices_to_multihot(const MultihotSpec &s, View indices, View probs, View m
   for (const View &v : {multihot, dense, position}) v.expect({T, s.experts});
   grid(cdiv(T, s.rows));
   Tile t = token_column(s.rows), e = arange(next_pow2(s.experts));
-  Cells c = scatter_slots(s, probs, t, [&](int k) {
-    Tile id = load(indices(t, k));
-    return where((id >= 0) & (id < s.experts), cast(id, i32), -1);
-  });
-  store(multihot(t, e), c.slot >= 0);
-  store(dense(t, e), c.prob);
-  store(position(t, e), c.slot);
+  Tile slot = slots_by_expert(s, [&](Int k) { return load(indices(t, k)); }), real = (slot >= 0) & (t < T);
+  store(multihot(t, e), slot >= 0);
+  store(dense(t, e), load(probs(t, slot), real));
+  store(position(t, e), slot);
 }
 
 /// As Python indexes: -1 is masked, other negative ids count from the end; anything else is an error.
@@ -65,9 +57,9 @@ void indices_to_multihot_unfused(const MultihotSpec &s, View indices, View probs
   for (const View &v : {multihot, dense}) v.expect({T, s.experts});
   grid(cdiv(T, s.rows));
   Tile t = token_column(s.rows), e = arange(next_pow2(s.experts));
-  Cells c = scatter_slots(s, probs, t, [&](int k) { return wrapped(load(indices(t, k)), s.experts); });
-  store(multihot(t, e), c.slot >= 0);
-  store(dense(t, e), c.prob);
+  Tile slot = slots_by_expert(s, [&](Int k) { return wrapped(load(indices(t, k)), s.experts); });
+  store(multihot(t, e), slot >= 0);
+  store(dense(t, e), load(probs(t, slot), (slot >= 0) & (t < T)));
 }
 
 void multihot_to_indices(const MultihotSpec &s, View dense, View position, View out) {
@@ -78,7 +70,7 @@ void multihot_to_indices(const MultihotSpec &s, View dense, View position, View 
   grid(cdiv(T, s.rows));
   Tile rows = program_id(0) * s.rows + arange(s.rows), e = arange(next_pow2(s.experts));
   Tile p = load(position(expand_dims(rows, 1), e), Operand::none(), -1);
-  for (int k = 0; k < s.topk; ++k) {
+  for (Int k : range(0, s.topk)) {
     Tile from = max(where(p == k, expand_dims(e, 0), -1), 1); // positions are unique in a row
     store(out(rows, k), load(dense(rows, from), (from >= 0) & (rows < T)));
   }
@@ -104,7 +96,7 @@ kernel::MultihotSpec multihot_spec(const char *what, int64_t topk, int64_t exper
   check_that(topk >= 1 && topk <= 1024, what, "topk must be 1 to 1024");
   check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
   int e = static_cast<int>(experts);
-  return {static_cast<int>(topk), e, std::max(1, 1024 / next_pow2(e))};
+  return {static_cast<int>(topk), e, std::max(1, 256 / next_pow2(e))};
 }
 constexpr Schedule kOneWarp{.num_warps = 1};
 

@@ -13,7 +13,7 @@ struct RouteSpec {
   int first = 0;        ///< experts first..first+experts-1 are ours
   bool masked = false;  ///< there is a token mask
   bool weighted = true; ///< there are weights
-  int block = 1024;     ///< slots per program
+  int block = 512;      ///< slots per program
   static void fields(auto &s, auto &&f) {
     f("topk", s.topk), f("experts", s.experts), f("first", s.first), f("masked", s.masked), f("weighted", s.weighted), f("block", s.block);
   }

@@ -12,7 +12,7 @@ namespace {
 
 struct MapSpec {
   int experts = 128;
-  int block = 32;       ///< tokens per program
+  int block = 8;        ///< tokens per program
   bool weighted = true; ///< there are probabilities
   static void fields(auto &s, auto &&f) { f("experts", s.experts), f("block", s.block), f("weighted", s.weighted); }
 };
@@ -82,7 +82,7 @@ static constexpr Schedule kSchedule{.num_warps = 4};
 static kernel::MapSpec map_spec(const char *what, int64_t experts, bool weighted) {
   check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
   int e = static_cast<int>(experts);
-  return {e, std::clamp(4096 / next_pow2(e), 8, 64), weighted};
+  return {e, std::clamp(1024 / next_pow2(e), 4, 64), weighted};
 }
 
 RoutingMap route_map(const Stream &stream, const Tensor &routing_map, const Tensor &probs, std::optional<int64_t> rows) {

@@ -13,7 +13,7 @@ namespace {
 
 struct TopKSpec {
   int topk = 8, experts = 128;
-  int rows = 4; ///< tokens per program
+  int rows = 1; ///< tokens per program
   bool sigmoid = false, pre_act = true, renormalize = false;
   static void fields(auto &s, auto &&f) {
     f("topk", s.topk), f("experts", s.experts), f("rows", s.rows), f("sigmoid", s.sigmoid), f("pre_act", s.pre_act), f("renormalize", s.renormalize);
@@ -60,7 +60,7 @@ TopKWeights calculate_topk(const Stream &stream, const Tensor &logits, int topk,
   check_that(topk >= 1 && topk <= experts, "calculate_topk", "topk must be 1 to the number of experts");
   static const auto run = jit(kernel::calculate_topk, kOneWarp);
   int e = static_cast<int>(experts);
-  kernel::TopKSpec spec{topk, e, std::max(1, 512 / next_pow2(e)), options.sigmoid, options.pre_act, options.renormalize};
+  kernel::TopKSpec spec{topk, e, std::max(1, 128 / next_pow2(e)), options.sigmoid, options.pre_act, options.renormalize};
   Dims shape{logits.size(0), topk};
   TopKWeights out{Tensor::empty(shape, logits.dtype(), stream.device()), Tensor::empty(shape, i64, stream.device())};
   run(stream, spec, logits, out.weights, out.ids);

@@ -446,6 +446,17 @@ FN(float, fma_rz, "nvvm.fma.rz.f", float a, float b, float c) {
   return round_zero(odd, (float)odd);
 }
 FN(float, fma_rz_ftz, "nvvm.fma.rz.ftz.f", float a, float b, float c) { return ftz(fma_rz(ftz(a), ftz(b), ftz(c))); }
+/// Toward minus infinity: one step down where nearest lies above the exact value.
+static inline float round_down(double exact, float nearest) {
+  if (!((double)nearest > exact)) return nearest;
+  unsigned n = bits(nearest);
+  return n == 0 ? f32(0x80000001u) : f32(n & 0x80000000u ? n + 1 : n - 1);
+}
+FN(float, fma_rm, "nvvm.fma.rm.f", float a, float b, float c) {
+  double odd = add_odd((double)a * (double)b, (double)c);
+  return round_down(odd, (float)odd);
+}
+FN(float, fma_rm_ftz, "nvvm.fma.rm.ftz.f", float a, float b, float c) { return ftz(fma_rm(ftz(a), ftz(b), ftz(c))); }
 FN(float, mul_rz, "nvvm.mul.rz.f", float a, float b) { return round_zero((double)a * (double)b, a * b); }
 FN(float, mul_rz_ftz, "nvvm.mul.rz.ftz.f", float a, float b) { return ftz(mul_rz(ftz(a), ftz(b))); }
 FN(float, add_rz, "nvvm.add.rz.f", float a, float b) {

@@ -75,6 +75,8 @@ public:
   virtual void fill(void *to, uint8_t value, size_t bytes, void *stream) = 0;
 
   virtual std::unique_ptr<Executable> load(const ExecutableImage &image) = 0;
+  /// How many CTAs of the kernel the device runs at once: the grid of a persistent kernel.
+  virtual int resident_ctas(const Executable &, uint32_t /*threads*/, uint32_t /*shared_bytes*/) { return multiprocessors(); }
   virtual void launch(const Launch &launch, void *stream) = 0;
 };
 

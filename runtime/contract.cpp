@@ -72,10 +72,10 @@ void check_expects(const Recording &r, std::span<const LaunchArg> args) {
   }
 }
 
-bool evaluate_grid(const Recording &r, std::span<const LaunchArg> args, int multiprocessors, uint32_t (&grid)[3]) {
+bool evaluate_grid(const Recording &r, std::span<const LaunchArg> args, int resident_ctas, uint32_t (&grid)[3]) {
   constexpr int64_t limits[3] = {std::numeric_limits<int32_t>::max(), 65535, 65535};
   grid[0] = grid[1] = grid[2] = 1;
-  if (r.persistent) return grid[0] = static_cast<uint32_t>(multiprocessors), true;
+  if (r.persistent) return grid[0] = static_cast<uint32_t>(resident_ctas), true;
   bool some = true;
   int64_t extents[3] = {1, 1, 1};
   for (size_t i = 0; i < r.grid.size() && i < 3; ++i) some &= (extents[i] = evaluate(r.grid[i], args, r.kernel)) != 0;

@@ -48,7 +48,7 @@ public:
   std::string description() const;
   /// The compile target of kernels for it: "sim", "interp", "sm_90a", ...
   std::string target() const;
-  /// Multiprocessors, that is how many CTAs a persistent kernel launches: of the GPU, or a fixed number for sim and interp.
+  /// Multiprocessors of the GPU, or a fixed number for sim and interp.
   int multiprocessors() const;
 
   /// The implementation behind it. Throws DeviceError where there is none.

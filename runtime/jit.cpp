@@ -192,7 +192,7 @@ void JitKernel::launch(const Stream &stream, const void *spec, std::span<const L
   check_expects(s.recording, args);
   Backend &backend = device.backend();
   Launch launch;
-  if (!evaluate_grid(s.recording, args, s.recording.persistent ? backend.multiprocessors() : 1, launch.config.grid)) return;
+  if (!evaluate_grid(s.recording, args, s.resident_ctas, launch.config.grid)) return;
   launch.config.threads = s.threads;
   launch.config.shared_bytes = s.shared_bytes;
   Params params(args, arguments.facts);

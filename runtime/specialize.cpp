@@ -184,6 +184,7 @@ std::unique_ptr<Specialization> specialize(const SpecializeRequest &r) {
   s->threads = image.threads = static_cast<uint32_t>(record.threads);
   s->shared_bytes = image.shared_bytes = static_cast<uint32_t>(record.shared_bytes);
   s->executable = backend.load(image);
+  if (s->recording.persistent) s->resident_ctas = backend.resident_ctas(*s->executable, s->threads, s->shared_bytes);
   record.total_ms = ms_since(start);
   tell(record);
   return s;

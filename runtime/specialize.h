@@ -18,6 +18,7 @@ struct Specialization {
   Recording recording;
   std::unique_ptr<Executable> executable;
   uint32_t threads = 0, shared_bytes = 0;
+  int resident_ctas = 1; ///< of a persistent kernel
 };
 
 struct SpecializeRequest {

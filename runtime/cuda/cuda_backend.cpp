@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <utility>
@@ -198,6 +199,13 @@ public:
     auto executable = std::make_unique<CudaExecutable>(d_, image);
     executable->in(scope.get());
     return executable;
+  }
+  int resident_ctas(const Executable &e, uint32_t threads, uint32_t shared_bytes) override {
+    auto scope = current();
+    int per_sm = 0;
+    d_.check(d_.occupancy(&per_sm, static_cast<const CudaExecutable &>(e).in(scope.get()), static_cast<int>(threads), shared_bytes),
+             asked("ask for a kernel's occupancy"));
+    return sms_ * std::max(per_sm, 1);
   }
   void launch(const Launch &l, void *stream) override {
     auto scope = current();

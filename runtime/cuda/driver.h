@@ -64,6 +64,7 @@ struct Functions {
   Result (*module_function)(Function *, Module, const char *);
   Result (*function_set_attribute)(Function, int, int);
   Result (*function_attribute)(int *, int, Function);
+  Result (*occupancy)(int *, Function, int, size_t);
   Result (*launch)(Function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, StreamHandle, void **, void **);
   Result (*launch_ex)(const LaunchConfig *, Function, void **, void **); // optional
   Result (*allocate)(DevicePointer *, size_t);

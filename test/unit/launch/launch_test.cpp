@@ -2,6 +2,7 @@
 #include <moec/moec.h>
 
 #include <gmock/gmock.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,6 +116,28 @@ TEST(launch, seeds_and_workers_do_not_change_results) {
   reload_environment();
   jit(scaled_row_sums)(Device::interp(), {}, x, y, 1.0f);
   EXPECT_EQ(y.to_vector<float>(), first);
+}
+
+/// y[t, c] = x[t, c] + 1 in the first and the last `edge` rows only: a few programs of a tensor that could fill a disk.
+void touch_both_ends(const BlockSpec &s, View x, Int edge) {
+  Int rows = x.size(0), p = program_id(0);
+  grid(2 * edge);
+  Int row = Int(where(p < edge, p, rows - 2 * edge + p));
+  Tile c = arange(s.block);
+  store(x(row, c), load(x(row, c)) + 1);
+}
+TEST_P(OnDevice, more_than_2_to_the_31_elements) {
+  const int64_t rows = (int64_t{1} << 25) + 3, cols = 65; // 2.2 * 10^9 elements of lazily mapped memory
+  void *memory = ::mmap(nullptr, static_cast<size_t>(rows * cols), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  Tensor x = Tensor::lend(memory, {rows, cols}, i8, Device::host(), {}, [=] { ::munmap(memory, static_cast<size_t>(rows * cols)); });
+  jit(touch_both_ends)(GetParam(), {}, x, 2);
+  for (int64_t row : {int64_t{0}, int64_t{1}, int64_t{2}, rows / 2, rows - 3, rows - 2, rows - 1})
+    EXPECT_EQ(x.select(0, row).to_vector<int8_t>(), [&] {
+      std::vector<int8_t> want(65, row < 2 || row >= rows - 2);
+      want[64] = 0;
+      return want;
+    }()) << row;
 }
 
 /// Runs the tests named `filter` of this program in a process of their own.

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/cuda/driver.h"
+
 namespace {
 
 struct FakeFunction {
@@ -171,10 +173,14 @@ int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, 
   unsigned grid[3] = {gx, gy, gz}, block[3] = {bx, by, bz};
   return launch(static_cast<FakeFunction *>(f), grid, block, shared, stream, params);
 }
-int cuLaunchKernelEx(const FakeLaunchConfig *c, void *f, void **params, void **) {
+int cuLaunchKernelEx(const moec::cuda::LaunchConfig *c, void *f, void **params, void **) {
   CALL("cuLaunchKernelEx " << c->grid[0] << "x" << c->grid[1] << "x" << c->grid[2] << " " << c->block[0] << " " << c->shared_bytes);
   if (int e = no_context()) return e;
   return launch(static_cast<FakeFunction *>(f), c->grid, c->block, c->shared_bytes, c->stream, params);
+}
+int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *n, void *, int threads, size_t shared) {
+  CALL("cuOccupancyMaxActiveBlocksPerMultiprocessor " << threads << " " << shared);
+  return *n = 2, 0;
 }
 int cuMemAlloc_v2(unsigned long long *p, size_t n) {
   CALL("cuMemAlloc " << n);

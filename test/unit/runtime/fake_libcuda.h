@@ -5,13 +5,6 @@
 
 extern "C" {
 
-struct FakeLaunchConfig { // CUlaunchConfig
-  unsigned grid[3], block[3];
-  unsigned shared_bytes;
-  void *stream;
-  void *attributes;
-  unsigned num_attributes;
-};
 /// The last launch; params as 64-bit words.
 struct FakeLaunch {
   unsigned grid[3], block[3];

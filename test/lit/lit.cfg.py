@@ -1,4 +1,5 @@
 import os
+import sys
 import lit.formats
 
 config.name = "moec"
@@ -9,3 +10,4 @@ config.test_exec_root = config.moec_obj_root
 config.excludes = ["Inputs"]
 config.environment["PATH"] = os.pathsep.join([config.moec_bin, config.llvm_bin, os.environ["PATH"]])
 config.substitutions.append(("%src", config.moec_src_root))
+config.substitutions.append(("%python", sys.executable))

@@ -60,19 +60,20 @@ SmallVector<Value> KeyFormat::make(Lowering &l, Value v, Value position) const {
   Value bits = image(l, v);
   if (!isPacked()) return {bits, position};
   int packed = packedBits();
-  Value high = LLVM::ShlOp::create(l.b, l.loc, zext(l, bits, packed), l.constant(l.b.getIntegerType(packed), positionBits));
+  Value high = LLVM::ShlOp::create(l.b, l.loc, zext(l, bits, packed), l.constant(l.b.getIntegerType(packed), shift()));
   return {LLVM::OrOp::create(l.b, l.loc, high, zext(l, position, packed))};
 }
 
 Value KeyFormat::position(Lowering &l, ArrayRef<Value> key) const {
   if (!isPacked()) return key[1];
-  return LLVM::AndOp::create(l.b, l.loc, trunc(l, key[0], 32), l.i32((int64_t(1) << positionBits) - 1));
+  if (packedBits() == 64) return trunc(l, key[0], 32);
+  return LLVM::AndOp::create(l.b, l.loc, key[0], l.i32((int64_t(1) << positionBits) - 1));
 }
 
 Value KeyFormat::value(Lowering &l, ArrayRef<Value> key) const {
   Type type = l.b.getIntegerType(width);
   Value bits = key[0];
-  if (isPacked()) bits = trunc(l, LLVM::LShrOp::create(l.b, l.loc, bits, l.constant(bits.getType(), positionBits)), width);
+  if (isPacked()) bits = trunc(l, LLVM::LShrOp::create(l.b, l.loc, bits, l.constant(bits.getType(), shift())), width);
   int64_t flip = isUnsigned ? 0 : int64_t(uint64_t(1) << (width - 1));
   if (descending) flip = ~flip;
   return LLVM::XOrOp::create(l.b, l.loc, bits, l.constant(type, flip));
@@ -101,6 +102,58 @@ SmallVector<Registers> makeKeys(Lowering &l, const KeyFormat &format, ArrayRef<V
     for (auto [k, component] : llvm::enumerate(keys)) component.push_back(canonical[r] == r ? key[k] : component[canonical[r]]);
   }
   return keys;
+}
+
+// ---- tiles
+
+Type elementOf(Value v) { return cast<RankedTensorType>(v.getType()).getElementType(); }
+LinearLayout layoutOf(Value v) { return tilegpu::layoutOf(cast<RankedTensorType>(v.getType())); }
+
+Type storageOf(Value v) {
+  Type element = elementOf(v);
+  return isa<Float8E4M3FNType, Float8E5M2Type>(element) ? Type(IntegerType::get(v.getContext(), 8)) : element;
+}
+
+int64_t tileBytes(Value v) {
+  return alignTo16(cast<RankedTensorType>(v.getType()).getNumElements() * sharedElementBytes(storageOf(v)));
+}
+
+SmallVector<Registers> toLayout(Lowering &l, Scratch &scratch, ArrayRef<Registers> values, const LinearLayout &from, const LinearLayout &to) {
+  return convertTogether(l, scratch, values, from.flattenOuts(), to.flattenOuts());
+}
+
+Registers fetchByPosition(Lowering &l, Value buffer, Type storage, const LinearLayout &layout, uint32_t positionMask, int shift, ArrayRef<Value> positions) {
+  SmallVector<unsigned> canonical = canonicalRegisters(layout);
+  Registers result;
+  for (unsigned r = 0; r < canonical.size(); ++r) {
+    if (canonical[r] != r) {
+      result.push_back(result[canonical[r]]);
+      continue;
+    }
+    Value index = LLVM::OrOp::create(l.b, l.loc, flatIndex(l, layout, r, positionMask, shift), positions[r]);
+    result.push_back(loadShared(l, buffer, index, storage));
+  }
+  return result;
+}
+
+Registers positionsOf(Lowering &l, const KeyFormat &format, ArrayRef<Registers> keys) {
+  Registers result;
+  for (unsigned r = 0; r < keys[0].size(); ++r) {
+    SmallVector<Value> key;
+    for (const Registers &component : keys) key.push_back(component[r]);
+    result.push_back(format.position(l, key));
+  }
+  return result;
+}
+
+Registers valuesOf(Lowering &l, const KeyFormat &format, ArrayRef<Registers> keys) {
+  Registers result;
+  for (unsigned r = 0; r < keys[0].size(); ++r) {
+    SmallVector<Value> key;
+    for (const Registers &component : keys) key.push_back(component[r]);
+    result.push_back(format.value(l, key));
+  }
+  return result;
 }
 
 // ---- the network

@@ -6,7 +6,8 @@
 namespace moec::compiler {
 
 /// How the elements of a tile become unique unsigned keys: an order-preserving image of the value, then the position along the axis,
-/// so that equal values keep their order. Packed into i32 or i64 where that fits, else two components (i64 image, i32 position).
+/// so that equal values keep their order. Packed into one i32 where that fits, or an i64 whose words are image and position, or two components
+/// (i64 image, i32 position).
 class KeyFormat {
 public:
   KeyFormat(mlir::Type element, int positionBits, bool descending, bool isUnsigned);
@@ -20,8 +21,9 @@ public:
   mlir::Value value(Lowering &l, llvm::ArrayRef<mlir::Value> key) const;
 
 private:
-  bool isPacked() const { return width + positionBits <= 64; }
+  bool isPacked() const { return width <= 32; }
   int packedBits() const { return width + positionBits <= 32 ? 32 : 64; }
+  int shift() const { return packedBits() == 64 ? 32 : positionBits; }
   mlir::Value image(Lowering &l, mlir::Value v) const;
 
   mlir::Type element;
@@ -69,6 +71,19 @@ LinearLayout networkLayout(const LinearLayout &layout);
 int64_t networkScratchBytes(const LinearLayout &layout, llvm::ArrayRef<int> bits, int numWarps, llvm::ArrayRef<mlir::Type> components);
 /// The keys of a tile along its last axis.
 llvm::SmallVector<Registers> makeKeys(Lowering &l, const KeyFormat &format, llvm::ArrayRef<mlir::Value> values, const LinearLayout &layout);
+
+mlir::Type elementOf(mlir::Value tile);
+LinearLayout layoutOf(mlir::Value tile);
+mlir::Type storageOf(mlir::Value tile);
+int64_t tileBytes(mlir::Value tile); ///< in shared memory
+/// convertTogether between layouts of one element count, whatever their shapes.
+llvm::SmallVector<Registers> toLayout(Lowering &l, Scratch &scratch, llvm::ArrayRef<Registers> values, const LinearLayout &from, const LinearLayout &to);
+Registers positionsOf(Lowering &l, const KeyFormat &format, llvm::ArrayRef<Registers> keys);
+Registers valuesOf(Lowering &l, const KeyFormat &format, llvm::ArrayRef<Registers> keys);
+/// Elements of a tile that lies row-major at `buffer`: for each register of `layout` the row that its index has without `positionMask`
+/// (moved up by `shift`), at the given position.
+Registers fetchByPosition(Lowering &l, mlir::Value buffer, mlir::Type storage, const LinearLayout &layout, uint32_t positionMask, int shift,
+                          llvm::ArrayRef<mlir::Value> positions);
 
 /// Flat index of register r's element without the bits under `without`, as an i32.
 mlir::Value flatIndex(Lowering &l, const LinearLayout &layout, unsigned r, uint32_t without, int shift = 0);

@@ -2,12 +2,13 @@
 #include "kernels/verify.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
+#include <thread>
 
 #include "kernels/registry.h"
 #include "runtime/convert.h"
@@ -131,24 +132,41 @@ int CaseReport::unsupported_tensors() const {
   return static_cast<int>(std::ranges::count(tensors, CheckStatus::unsupported, &TensorReport::status));
 }
 
+namespace {
+
+double uniform(uint64_t seed, uint64_t i) {
+  uint64_t z = seed * 0x100000001B3u + i;
+  z += 0x9E3779B97F4A7C15u;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  z ^= z >> 31;
+  return static_cast<double>(z >> 40) * 0x1p-23 - 1;
+}
+/// Finite floats only.
+uint16_t bf16_of(float f) {
+  uint32_t b = std::bit_cast<uint32_t>(f);
+  return static_cast<uint16_t>((b + 0x7fff + (b >> 16 & 1)) >> 16);
+}
+
+} // namespace
+
 Tensor hash_uniform(uint64_t seed, double scale, const Dims &shape, DType dtype, Device device) {
   Tensor t = Tensor::empty(shape, dtype);
   auto *data = static_cast<std::byte *>(t.data());
   const int64_t n = t.numel(), width = size_bytes(dtype);
-  for (int64_t i = 0; i < n; ++i) {
-    uint64_t z = seed * 0x100000001B3u + static_cast<uint64_t>(i);
-    z += 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    z ^= z >> 31;
-    double value = scale * (static_cast<double>(z >> 40) * 0x1p-23 - 1);
-    if (dtype == bf16) {
-      uint16_t b = to_bf16(value);
-      std::memcpy(data + i * 2, &b, 2);
-    } else {
-      store_element(dtype, data + i * width, value);
+  auto fill = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      double value = scale * uniform(seed, static_cast<uint64_t>(i));
+      if (dtype == bf16) reinterpret_cast<uint16_t *>(data)[i] = bf16_of(static_cast<float>(value));
+      else store_element(dtype, data + i * width, value);
     }
-  }
+  };
+  // Weights of a real layer have 10^8 elements.
+  const int64_t workers = n < 1 << 20 ? 1 : std::max(1u, std::thread::hardware_concurrency());
+  std::vector<std::thread> threads;
+  for (int64_t w = 1; w < workers; ++w) threads.emplace_back(fill, n * w / workers, n * (w + 1) / workers);
+  fill(0, n / workers);
+  for (std::thread &thread : threads) thread.join();
   return device == Device::host() ? t : t.to(device);
 }
 

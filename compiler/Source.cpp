@@ -82,11 +82,31 @@ std::string DiagnosticCollector::text() const {
   return out;
 }
 
-static void setOrdinalLocations(ModuleOp module) {
-  StringAttr file = StringAttr::get(module.getContext(), "kernel");
+/// The "file:line" of the lines that begin with "//! ", in order.
+static SmallVector<std::pair<StringRef, unsigned>> placesIn(StringRef text) {
+  constexpr StringLiteral mark = "//! ";
+  SmallVector<std::pair<StringRef, unsigned>> places;
+  for (StringRef rest = text.substr(text.find(("\n" + mark).str())); !rest.empty();) {
+    auto [line, after] = rest.split('\n');
+    rest = after;
+    if (!line.consume_front(mark)) continue;
+    auto [file, number] = line.rsplit(':');
+    unsigned n = 0;
+    number.getAsInteger(10, n);
+    places.emplace_back(file, n);
+  }
+  return places;
+}
+
+static void setOrdinalLocations(ModuleOp module, StringRef text) {
+  MLIRContext *context = module.getContext();
+  StringAttr file = StringAttr::get(context, "kernel");
+  SmallVector<std::pair<StringRef, unsigned>> places = placesIn(text);
   unsigned ordinal = 0;
   module->walk<WalkOrder::PreOrder>([&](Operation *op) {
-    if (op != module) op->setLoc(FileLineColLoc::get(file, ordinal++, 0));
+    if (op == module) return;
+    unsigned n = ordinal++;
+    op->setLoc(n < places.size() ? FileLineColLoc::get(context, places[n].first, places[n].second, 0) : FileLineColLoc::get(file, n, 0));
   });
 }
 
@@ -98,7 +118,7 @@ OwningOpRef<ModuleOp> parseSource(MLIRContext &context, StringRef text, bool ord
     if (!collector.hasErrors()) collector.add({"error", name.str(), 1, 0, "the text is not a module"});
     return nullptr;
   }
-  if (ordinal) setOrdinalLocations(*module);
+  if (ordinal) setOrdinalLocations(*module, terminated);
   if (failed(verify(*module))) return nullptr;
   return module;
 }

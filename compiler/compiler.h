@@ -18,7 +18,8 @@ struct MoecCompileRequest {
   MoecText source;  ///< one kernel as MLIR text (generic or pretty form)
   MoecText options; ///< "key=value;key=value", see compiler/options.h: target, num_warps, num_stages, contract_fma, ...
   MoecText emit;    ///< "binary" (cubin, or the sim's code image), or a stage's text: tile, tilegpu, nvvm, llvm, ptx
-  /// 1: the text came from the recorder and has no locations; op number n (pre-order, from 0) gets the location "kernel":n.
+  /// 1: the text came from the recorder and has no locations; op number n (pre-order, from 0) gets the location "kernel":n,
+  /// or what the n-th line of the form "//! file:line" at the text's end says (so that line tables show the author's lines).
   int32_t ordinal_locations;
 };
 

@@ -51,10 +51,19 @@ std::string sim_level() {
   return __builtin_cpu_supports("x86-64-v4") ? "v4" : __builtin_cpu_supports("x86-64-v3") ? "v3" : "v2";
 }
 
+/// The text, with the ops' lines at its end where they are wanted in the binary; then they are part of the key.
+std::string source_of(const Recording &recording, bool lineinfo) {
+  std::string text = recording.text;
+  if (!lineinfo) return text;
+  if (!text.ends_with('\n')) text += '\n';
+  for (const SourceLine &at : recording.lines) text += fmt::format("//! {}:{}\n", at.file ? at.file : "", at.line);
+  return text;
+}
+
 /// One compile on its way: what is asked, for key, manifest and errors.
 struct Job {
   const Recording &recording;
-  std::string spec, target, options;
+  std::string source, spec, target, options;
   Device device;
   std::string what() const {
     return fmt::format("compile {}{}{}{} for {}", recording.kernel, spec.empty() ? "" : " (", spec, spec.empty() ? "" : ")", target);
@@ -64,7 +73,7 @@ struct Job {
 /// Everything that decides the binary's bytes.
 CacheKey key_of(const Job &job) {
   CacheKey key;
-  key.add("moec", "1").add("text", job.recording.text).add("options", job.options);
+  key.add("moec", "1").add("text", job.source).add("options", job.options);
   key.add("compiler", build_id_of(compiler_library_path()));
   if (job.device.is_cuda()) {
     std::string linker = nvjitlink_path(); // libdevice is inside the compiler
@@ -77,7 +86,7 @@ CacheKey key_of(const Job &job) {
 
 CacheEntry compile_entry(const Job &job) {
   CompileInput input;
-  input.source = job.recording.text;
+  input.source = job.source;
   input.options = job.options;
   if (!environment().dump.empty()) input.options += fmt::format(";dump={}/{}", environment().dump, job.recording.kernel);
   input.ordinal_locations = true;
@@ -176,7 +185,8 @@ std::unique_ptr<Specialization> specialize(const SpecializeRequest &r) {
     image.options = fmt::format("contract_fma={}", r.schedule->contract_fma ? 1 : 0);
     record.threads = 32 * r.schedule->num_warps;
   } else {
-    Job job{s->recording, record.spec, record.target, compile_options(record.target, *r.schedule), r.device};
+    bool lineinfo = r.device.is_cuda() && environment().lineinfo;
+    Job job{s->recording, source_of(s->recording, lineinfo), record.spec, record.target, compile_options(record.target, *r.schedule), r.device};
     entry = entry_of(job, record.from_cache);
     read_manifest(job, entry, record);
     image.payload = entry.payload;

@@ -10,7 +10,8 @@
 #include <numeric>
 
 #include "runtime/cache.h"
-#include "test/unit/runtime/scratch.h"
+#include "runtime/toolkit.h"
+#include "test/unit/runtime/stand_ins.h"
 
 using namespace moec;
 using namespace moec::testing;
@@ -24,6 +25,7 @@ struct Setup {
   Setup() {
     ::setenv("MOEC_CHECK", "record", 1);
     ::unsetenv("MOEC_DEVICE");
+    ::setenv("MOEC_LIBCUDA", fake_cuda_path().c_str(), 1);
     if (std::getenv("MOEC_LAUNCH_CHILD")) return;
     ::setenv("MOEC_CACHE_DIR", cache.emplace().path("kernels").c_str(), 1);
     set_sim_checked(true);
@@ -52,6 +54,7 @@ void scaled_row_sums(const BlockSpec &s, View x, View y, Float by) {
   for (Int c : range(0, H, s.block)) total = total + cast(load(x(t, c + arange(s.block))), f32);
   store(y(t), sum(total) * by);
 }
+constexpr int kLineOfTheStore = __LINE__ + 3;
 void beyond_the_end(const BlockSpec &s, Pointer p) {
   grid(1);
   store(p[arange(s.block)], full({s.block}, 1.0f, f32));
@@ -99,7 +102,42 @@ TEST_P(OnDevice, out_of_bounds_is_reported_with_the_users_line) {
   Tensor x = Tensor::zeros({60}, f32);
   std::string text = message_of<DeviceError>([&] { jit(beyond_the_end)(GetParam(), {}, x); });
   EXPECT_THAT(text, HasSubstr("beyond_the_end"));
-  EXPECT_THAT(text, ::testing::ContainsRegex("launch_test.cpp:[0-9]+"));
+  EXPECT_THAT(text, HasSubstr("launch_test.cpp:" + std::to_string(kLineOfTheStore)));
+}
+
+TEST(launch, a_real_cubin_on_the_stand_in_driver) {
+  if (nvjitlink_path().empty()) GTEST_SKIP() << "no nvJitLink: the driver would assemble";
+  auto last_launch = exported<decltype(fake_last_launch)>(fake_cuda_path(), "fake_last_launch");
+  Device gpu = Device::cuda();
+  DiskCache::shared().clear();
+  jit(copy2d, {.num_warps = 2})(gpu, {.block = 32}, Tensor::zeros({3, 100}, bf16, gpu), Tensor::zeros({3, 100}, bf16, gpu));
+  FakeLaunch l;
+  last_launch(&l);
+  EXPECT_STREQ(l.kernel, "copy2d");
+  EXPECT_THAT(l.grid, ::testing::ElementsAre(3, 4, 1));
+  EXPECT_THAT(l.block, ::testing::ElementsAre(64, 1, 1));
+  auto entries = DiskCache::shared().list();
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_THAT(entries[0].manifest, HasSubstr("\"target\":\"sm_90a\""));
+  EXPECT_GT(compile_records().back().registers, 0);
+}
+
+TEST(launch, line_tables_show_the_users_lines_when_asked) {
+  if (nvjitlink_path().empty()) GTEST_SKIP() << "no nvJitLink: the driver would assemble";
+  Device gpu = Device::cuda();
+  for (bool wanted : {false, true}) {
+    WithVariable lineinfo("MOEC_LINEINFO", wanted ? "1" : "0");
+    reload_environment();
+    DiskCache::shared().clear();
+    jit(beyond_the_end)(gpu, {.block = 32}, Tensor::zeros({32}, f32, gpu));
+    auto entries = DiskCache::shared().list();
+    ASSERT_EQ(entries.size(), 1u);
+    std::string file = read_file(DiskCache::shared().directory() + "/" + entries[0].file);
+    std::string cubin = file.substr(file.find("\177ELF"));
+    EXPECT_EQ(cubin.find("launch_test.cpp") != std::string::npos, wanted);
+    EXPECT_EQ(entries[0].key.find("launch_test.cpp:" + std::to_string(kLineOfTheStore)) != std::string::npos, wanted);
+  }
+  reload_environment();
 }
 
 TEST(launch, seeds_and_workers_do_not_change_results) {
@@ -174,7 +212,7 @@ TEST(LaunchChild, compiles) {
 TEST(LaunchChild, takes_from_the_cache) {
   if (!std::getenv("MOEC_LAUNCH_CHILD")) GTEST_SKIP() << "run by launch.a_process_that_finds_its_kernels_cached_maps_no_compiler";
   child_launch();
-  for (const char *library : {"libmoec_compiler", "libLLVM", "libMLIR", "libcuda", "libnvJitLink"})
+  for (const char *library : {"libmoec_compiler", "libLLVM", "libMLIR", "libcuda", "libfake_cuda", "libnvJitLink"})
     EXPECT_THAT(maps(), ::testing::Not(HasSubstr(library)));
   EXPECT_TRUE(compile_records().at(0).from_cache);
   EXPECT_LE(compile_records().at(0).total_ms, 10.0);

@@ -255,7 +255,10 @@ private:
 
 struct AssignLayoutsPass : moec::compiler::impl::TileGpuAssignLayoutsBase<AssignLayoutsPass> {
   using TileGpuAssignLayoutsBase::TileGpuAssignLayoutsBase;
-  void runOnOperation() override { Assigner(getOperation(), numWarps).run(); }
+  void runOnOperation() override {
+    Assigner(getOperation(), numWarps).run();
+    spellAlike(getOperation());
+  }
 };
 
 } // namespace

@@ -138,4 +138,37 @@ void setLayout(Value v, Attribute layout) {
     constant.setValueAttr(cast<DenseElementsAttr>(constant.getValue()).reshape(type));
 }
 
+/// What the lowering of a dot looks for is kept, then what reads best.
+static int spellingRank(Attribute layout) {
+  return TypeSwitch<Attribute, int>(layout).Case<DotOperandAttr>([](auto) { return 0; }).Case<MmaAttr>([](auto) { return 1; })
+      .Case<BlockedAttr>([](auto) { return 2; }).Case<SliceAttr>([](auto) { return 3; }).Default([](auto) { return 4; });
+}
+
+void spellAlike(tile::KernelOp kernel) {
+  // Per shape the distinct attributes; there are few.
+  std::map<std::vector<int64_t>, SmallVector<Attribute>> spellings;
+  auto forTiles = [&](auto f) {
+    kernel.walk([&](Operation *op) {
+      for (Value v : op->getResults())
+        if (layoutAttr(v)) f(v);
+      for (Region &region : op->getRegions())
+        for (Block &block : region)
+          for (Value v : block.getArguments())
+            if (layoutAttr(v)) f(v);
+    });
+  };
+  forTiles([&](Value v) {
+    SmallVector<Attribute> &known = spellings[cast<RankedTensorType>(v.getType()).getShape().vec()];
+    if (!llvm::is_contained(known, layoutAttr(v))) known.push_back(layoutAttr(v));
+  });
+  for (auto &[shape, known] : spellings) llvm::sort(known, [](Attribute a, Attribute b) { return spellingRank(a) < spellingRank(b); });
+  forTiles([&](Value v) {
+    ArrayRef<int64_t> shape = cast<RankedTensorType>(v.getType()).getShape();
+    for (Attribute first : spellings[shape.vec()]) {
+      if (first == layoutAttr(v)) return;
+      if (sameLayout(first, layoutAttr(v), shape)) return setLayout(v, first);
+    }
+  });
+}
+
 } // namespace moec::compiler

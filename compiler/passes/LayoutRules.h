@@ -38,5 +38,7 @@ mlir::Attribute operandLayout(mlir::Operation *shapeOp, mlir::Attribute layout);
 mlir::Attribute resultLayout(mlir::Operation *shapeOp, mlir::Attribute layout);
 /// Changes the type of a result to have the layout; constants change their value's type too.
 void setLayout(mlir::Value v, mlir::Attribute layout);
+/// Gives tiles of one shape whose attributes spell the same linear layout the same attribute, as ops on tiles of one type require.
+void spellAlike(tile::KernelOp kernel);
 
 } // namespace moec::compiler

@@ -34,6 +34,7 @@ public:
       op.erase();
     }
     eraseDead(kernel.getBody().front());
+    spellAlike(kernel);
   }
 
 private:

@@ -5,13 +5,29 @@ using namespace moec;
 
 namespace {
 
+/// The kernel's text as written, after the tile passes, and with layouts: it must mean the same everywhere.
+std::vector<std::string> stages(const std::string &text) {
+  std::vector<std::string> all = {text};
+  for (const char *emit : {"tile", "tilegpu"}) {
+    std::string_view options = "target=sm_80;num_warps=1";
+    MoecCompileRequest request{
+        {text.data(), text.size()}, {options.data(), options.size()}, {emit, std::strlen(emit)}, 0};
+    MoecCompileResult result{};
+    EXPECT_EQ(moec_compiler_compile(&request, &result), MOEC_OK)
+        << emit << ": " << std::string(result.diagnostics.data, result.diagnostics.size);
+    all.emplace_back(result.output.data, result.output.size);
+    moec_compiler_free(&result);
+  }
+  return all;
+}
+
 TEST(kernel, weighted_swiglu) {
   constexpr int T = 3, H = 10;
   std::mt19937_64 random(91);
   std::vector<uint16_t> x(T * 2 * H), w(T), y(T * H, 0xeeee);
   for (auto *v : {&x, &w})
     for (uint16_t &e : *v) e = bf16.nearest(std::ldexp(double(int64_t(random()) >> 11), -51));
-  Outcome o = Launch().view(x, {T, 2 * H}, {2 * H}).view(w, {T, 1}, {1}).view(y, {T, H}, {H}).grid(T, 2).run(R"(
+  const std::string kernel = R"(
 !x = !tile.view<bf16, sizes = [1, 1], strides = [1, 0], align = 2, wide = false>
 tile.kernel @weighted_swiglu(%x: !x, %w: !x, %y: !x) {
   %T = tile.dim %y, 0 : !x
@@ -47,14 +63,18 @@ tile.kernel @weighted_swiglu(%x: !x, %w: !x, %y: !x) {
   %r = tile.cast %r32 : tensor<8xf32> -> tensor<8xbf16>
   tile.view_store %y[%t, %c : i32, tensor<8xi32>], %r : tensor<8xbf16> clip [false, true] : !x
   tile.return
-})");
-  ASSERT_EQ(o.diagnostics, "");
-  for (int t = 0; t < T; ++t)
-    for (int c = 0; c < H; ++c) {
-      float g = float(bf16.number(x[t * 2 * H + c])), u = float(bf16.number(x[t * 2 * H + H + c]));
-      float s = float(1 / (1 + std::exp(-double(g))));
-      EXPECT_EQ(y[t * H + c], bf16.nearest(g * s * u * float(bf16.number(w[t])))) << t << ", " << c;
-    }
+})";
+  for (const std::string &text : stages(kernel)) {
+    std::fill(y.begin(), y.end(), 0xeeee);
+    Outcome o = Launch().view(x, {T, 2 * H}, {2 * H}).view(w, {T, 1}, {1}).view(y, {T, H}, {H}).grid(T, 2).run(text);
+    ASSERT_EQ(o.diagnostics, "") << text;
+    for (int t = 0; t < T; ++t)
+      for (int c = 0; c < H; ++c) {
+        float g = float(bf16.number(x[t * 2 * H + c])), u = float(bf16.number(x[t * 2 * H + H + c]));
+        float s = float(1 / (1 + std::exp(-double(g))));
+        EXPECT_EQ(y[t * H + c], bf16.nearest(g * s * u * float(bf16.number(w[t])))) << t << ", " << c << text;
+      }
+  }
 }
 
 TEST(kernel, indices_to_multihot) {
@@ -63,7 +83,7 @@ TEST(kernel, indices_to_multihot) {
   std::vector<int64_t> indices = {0, 5, 3, -1, -1, -1, 2, 1};
   std::vector<float> probs = {.5f, .25f, 1, 9, 9, 9, .75f, .125f}, out(T * E, -1);
   std::vector<uint8_t> map(T * E, 9);
-  Outcome o = Launch().view(indices, {T, K}, {K}).view(probs, {T, K}, {K}).view(map, {T, E}, {E}).view(out, {T, E}, {E}).grid(T).run(R"(
+  const std::string kernel = R"(
 !i = !tile.view<i64, sizes = [1, 1], strides = [1, 0], align = 8, wide = false>
 !f = !tile.view<f32, sizes = [1, 1], strides = [1, 0], align = 4, wide = false>
 !b = !tile.view<i1, sizes = [1, 1], strides = [1, 0], align = 1, wide = false>
@@ -96,17 +116,28 @@ tile.kernel @indices_to_multihot(%indices: !i, %probs: !f, %map: !b, %out: !f) {
   tile.view_store %map[%t, %e : i32, tensor<8xi32>], %any : tensor<8xi1> clip [false, true] : !b
   tile.view_store %out[%t, %e : i32, tensor<8xi32>], %row : tensor<8xf32> clip [false, true] : !f
   tile.return
-})");
-  ASSERT_EQ(o.diagnostics, "");
-  for (int t = 0; t < T; ++t)
-    for (int e = 0; e < E; ++e) {
-      float expected = 0;
-      bool hit = false;
-      for (int k = 0; k < K; ++k)
-        if (indices[t * K + k] == e) expected = probs[t * K + k], hit = true;
-      EXPECT_EQ(out[t * E + e], expected);
-      EXPECT_EQ(map[t * E + e], hit);
-    }
+})";
+  for (const std::string &text : stages(kernel)) {
+    std::fill(out.begin(), out.end(), -1.0f);
+    std::fill(map.begin(), map.end(), 9);
+    Outcome o = Launch()
+                    .view(indices, {T, K}, {K})
+                    .view(probs, {T, K}, {K})
+                    .view(map, {T, E}, {E})
+                    .view(out, {T, E}, {E})
+                    .grid(T)
+                    .run(text);
+    ASSERT_EQ(o.diagnostics, "") << text;
+    for (int t = 0; t < T; ++t)
+      for (int e = 0; e < E; ++e) {
+        float expected = 0;
+        bool hit = false;
+        for (int k = 0; k < K; ++k)
+          if (indices[t * K + k] == e) expected = probs[t * K + k], hit = true;
+        EXPECT_EQ(out[t * E + e], expected);
+        EXPECT_EQ(map[t * E + e], hit) << text;
+      }
+  }
 }
 
 } // namespace

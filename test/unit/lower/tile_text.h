@@ -15,11 +15,24 @@ struct TileType {
   LinearLayout layout;
   bool scalar = false;
 
+  /// While it lives, types are printed without layouts: the passes are to choose them.
+  struct WithoutLayouts {
+    WithoutLayouts() { hidden() = true; }
+    ~WithoutLayouts() { hidden() = false; }
+  };
+
   std::string text() const { return scalar ? element : tensor(element, layout); }
   static std::string tensor(const std::string &element, const LinearLayout &layout) {
     std::string shape;
     for (int64_t size : layout.shape()) shape += fmt::format("{}x", size);
+    if (hidden()) return fmt::format("tensor<{}{}>", shape, element);
     return fmt::format("tensor<{}{}, #tilegpu.linear<\"{}\">>", shape, element, layout.toText());
+  }
+
+private:
+  static bool &hidden() {
+    static bool value = false;
+    return value;
   }
 };
 

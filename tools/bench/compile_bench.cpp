@@ -28,21 +28,21 @@ namespace {
 double ms_since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
 
 struct Case {
-  const char *settings;
+  const char *kernel, *settings;
   int num_warps;
 };
-// The constants of triton_kernels.py, one row per CTA as there.
+// By the names of triton_kernels.py, with its constants: one row per CTA.
 const std::map<std::string, Case, std::less<>> kCases = {
-    {"indices_to_multihot", {"topk=8,experts=128,rows=1,index_dtype=i64,dtype=f32", 1}},
-    {"weighted_swiglu", {"hidden=2048,block=1024,dtype=bf16,weights_dtype=f32", 4}},
-    {"permute_rows", {"hidden=4096,block=1024,dtype=bf16,index_dtype=i32", 4}},
+    {"indices_to_multihot", {"indices_to_multihot", "topk=8,experts=128,rows=1", 1}},
+    {"weighted_swiglu", {"weighted_swiglu", "block=2048,H=2048", 4}},
+    {"permute_rows", {"gather_rows", "cols=4096,block=4096", 4}},
 };
 
 int compile_loop() {
   std::string name, file;
   while (std::cin >> name >> file) {
     const Case &c = kCases.at(name);
-    const KernelInfo &kernel = kernel_at(name);
+    const KernelInfo &kernel = kernel_at(c.kernel);
     Settings settings = parse_settings(c.settings);
     Schedule schedule = kernel.schedule;
     schedule.num_warps = c.num_warps;

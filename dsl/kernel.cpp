@@ -87,7 +87,7 @@ int64_t Recorder::host_steps(Value *v, HostExpr &e, Where where, std::string_vie
       if (top->args[i] == x) return static_cast<int64_t>(i);
     return int64_t(-1);
   };
-  if (depth > 64) refuse("an expression this deep");
+  if (depth > 64 || e.steps.size() > 1000) refuse("an expression this large");
   if (!v->def) {
     int64_t i = argument(v);
     if (i < 0) refuse("a loop's variable");

@@ -191,7 +191,10 @@ Range::~Range() {
 namespace {
 /// Sets the block being recorded, and sets it back whatever happens.
 struct BlockScope {
-  BlockScope(Recorder &r, Block *b) : recorder(r), outer(r.block), inner(b) { r.block = b; }
+  BlockScope(Recorder &r, Block *b) : recorder(r), outer(r.block), inner(b) {
+    r.block = b;
+    b->open = true;
+  }
   ~BlockScope() {
     inner->open = false;
     recorder.block = outer;
@@ -250,7 +253,6 @@ void Recorder::when(const Operand &condition, Call then, Call otherwise) {
     std::vector<Value *> yields;
     for (Changed &c : changed) yields.push_back(c.cell->results[side]);
     if (side == 1 && !otherwise.function && changed.empty()) break; // no else region
-    blocks[side]->open = true;
     BlockScope inside(*this, blocks[side]);
     create(OpId::scf_yield, {std::span<Value *const>(yields)}, {}, {}, where);
   }

@@ -211,7 +211,10 @@ Node *Recorder::create(OpId op, std::initializer_list<Group> operands, std::span
   n->segments = o.segments ? arena.make<int32_t>(operands.size()) : nullptr;
   size_t at = 0, which = 0;
   for (const Group &g : operands) {
-    for (size_t k = 0; k < g.size; ++k) n->operands[at++] = g.data[k];
+    for (size_t k = 0; k < g.size; ++k) {
+      check_visible(g.data[k], id, where, o.name.substr(o.name.find('.') + 1)); // references keep indices of their own
+      n->operands[at++] = g.data[k];
+    }
     if (n->segments) n->segments[which++] = static_cast<int32_t>(g.size);
   }
   if (block->combiner && o.effect != Effect::terminator) {

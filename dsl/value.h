@@ -99,7 +99,7 @@ public:
   Tile(float v, Where where = Where::current()) : Tile(Operand(v, where)) {}
   Tile(double v, Where where = Where::current()) : Tile(Operand(v, where)) {}
   template <std::same_as<bool> B> Tile(B v, Where where = Where::current()) : Tile(Operand(v, where)) {}
-  Tile &operator=(const Tile &other) {
+  Tile &operator=(const Tile &other) & {
     assign(other);
     return *this;
   }
@@ -144,7 +144,7 @@ public:
   Int(long v, Where where = Where::current()) : Tile(v, where) {}
   Int(long long v, Where where = Where::current()) : Tile(v, where) {}
   explicit Int(rec::LoopVariable v) : Tile(v) {}
-  Int &operator=(const Int &other) {
+  Int &operator=(const Int &other) & {
     assign(other);
     return *this;
   }
@@ -158,7 +158,7 @@ public:
   Float(const Tile &t, Where where = Where::current());
   Float(float v, Where where = Where::current()) : Tile(v, where) {}
   Float(double v, Where where = Where::current()) : Tile(v, where) {}
-  Float &operator=(const Float &other) {
+  Float &operator=(const Float &other) & {
     assign(other);
     return *this;
   }
@@ -171,7 +171,7 @@ public:
   Bool(const Bool &) = default;
   Bool(const Tile &t, Where where = Where::current());
   template <std::same_as<bool> B> Bool(B v, Where where = Where::current()) : Tile(v, where) {}
-  Bool &operator=(const Bool &other) {
+  Bool &operator=(const Bool &other) & {
     assign(other);
     return *this;
   }

@@ -72,6 +72,7 @@ TEST(DslMistakes, HandlesOfAnotherRecording) {
   kept = &outside;
   record(KERNEL(*kept = i), NoSpec{}, {view(f32, 1), view(f32, 2), view(i32, 1), view(bf16, 2), view(u8, 1), view(e4m3, 1), scalar(i32), scalar(i64), scalar(f32), pointer(i32)});
   MISTAKE("+: the handle belongs to another recording; make it inside this kernel; global and static handles do not work", i + *kept);
+  MISTAKE("view_load: the value was made inside a loop or branch that has ended; assign it to a variable declared before the loop or branch", ElementRef ref; for (Int k : range(n)) { ref = x(k); } load(ref));
   MISTAKE("load: the handle belongs to another recording; make it inside this kernel; global and static handles do not work", static ElementRef ref = x(i); ref.recording = 0; load(ref));
   try {
     Tile t = 3;
@@ -185,6 +186,7 @@ TEST(DslMistakes, Contract) {
   MISTAKE("expect() on a sub-view: the host checks the kernel's own arguments only; call it on the parameter", y.rows_before(n).expect({n, n}));
   MISTAKE("expect(): size 0: the host cannot evaluate a loaded value; use sizes of the kernel's views, scalar arguments and constants only", x.expect({load(ix(0))}));
   MISTAKE("expect(): size 0: the host cannot evaluate program_id; use sizes of the kernel's views, scalar arguments and constants only", x.expect({program_id(0) + 1}));
+  MISTAKE("expect(): size 0: the host cannot evaluate an expression this large; use sizes of the kernel's views, scalar arguments and constants only", for (int k = 0; k < 40; ++k) n = n + n; x.expect({n}));
   MISTAKE("expect() inside a loop or branch: the host checks it before the launch; call it at the top of the kernel", for (Int k : range(n)) x.expect({n}));
   MISTAKE("expect: scalar f32 as an index; indices are i32 or i64: cast(index, i32)", x.expect({s}));
   MISTAKE("arg_names() with 2 names: the kernel has 10 arguments; name each, in order", arg_names({"x", "y"}));

@@ -147,6 +147,14 @@ TEST(DslText, CompoundAssignmentHasTheUsersLine) {
   EXPECT_TRUE(std::any_of(r.lines.begin(), r.lines.end(), [](const SourceLine &l) { return l.line == marker_line; }));
 }
 
+void long_chain(const NoSpec &, View x) {
+  grid(1);
+  Tile v = load(x(arange(16)));
+  for (int k = 0; k < 40000; ++k) v = v + v;
+  store(x(arange(16)), v);
+}
+TEST(DslText, LongChainsNeedNoStack) { EXPECT_EQ(count(record(long_chain, NoSpec{}, {view(f32, 1)}), "arith.addf"), 40000u); }
+
 struct LiteralCase {
   DType dtype;
   double value;

@@ -1,8 +1,10 @@
 // The snippets of docs/dsl.md: regions between "// [name]" and "// [end]" stand in the document word by word (docs_agree.py).
-#include "recorded.h"
+#include <moec/moec.h>
 
-using namespace moec::test;
-using testing::HasSubstr;
+#include <bit>
+#include <cmath>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 // [scale]
 using namespace moec;
@@ -212,26 +214,149 @@ void route(const TopkSpec &s, View logits, View weights, View experts) {
 }
 // [end]
 
+// [launch]
+Tensor scaled(const Tensor &x, float factor) {
+  static const auto run = jit(scale, {.num_warps = 4});
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  run(x.device(), ScaleSpec{.block = 256}, x, y, factor); // on the device's default stream
+  return y;
+}
+// [end]
+
 namespace {
 
-TEST(DslTutorial, SnippetsRecordAndVerify) {
-  std::vector<std::string> texts;
-  auto add = [&](const Recording &r) { texts.push_back(r.text); };
-  add(record(scale, ScaleSpec{}, {view(bf16, 1), view(bf16, 1), scalar(f32)}));
-  add(record(dtypes, NoSpec{}, {view(bf16, 1), view(f16, 1), scalar(i32)}));
-  add(record(max_of_halves, ScaleSpec{}, {view(bf16, 2), view(bf16, 2)}));
-  add(record(transpose, NoSpec{}, {view(f16, 2), view(f16, 2)}));
-  add(record(gather, ScaleSpec{}, {view(f32, 2), view(i64, 1), view(f32, 2)}));
-  add(record(count_row, TopkSpec{}, {view(i32, 2), view(i32, 2)}));
-  add(record(softmax, ScaleSpec{}, {view(bf16, 2), view(bf16, 2)}));
-  add(record(moments, ScaleSpec{}, {view(f32, 2), view(f32, 1), view(f32, 1)}));
-  add(record(row_sum, ScaleSpec{}, {view(bf16, 2), view(f32, 1)}));
-  add(record(collatz, NoSpec{}, {view(i32, 1), view(i32, 1), scalar(i32)}));
-  add(record(polynomial, PolynomialSpec{}, {view(f32, 1), view(f32, 1)}));
-  add(record(histogram_of_bytes, NoSpec{}, {view(u8, 1), pointer(i32), scalar(i32)}));
-  add(record(matmul, MatmulSpec{}, {view(bf16, 2), view(bf16, 2), view(f32, 2)}));
-  add(record(route, TopkSpec{}, {view(f32, 2), view(bf16, 2), view(i64, 2)}));
-  EXPECT_EQ(parse_and_verify(texts), "");
+const Device device = Device::interp();
+
+/// values(i) for i in 0..count, as a tensor.
+template <class F> Tensor make(const Dims &shape, DType dtype, F values) {
+  int64_t n = 1;
+  for (int64_t d : shape) n *= d;
+  std::vector<double> v;
+  for (int64_t i = 0; i < n; ++i) v.push_back(values(i));
+  return Tensor::from_values(v, shape, dtype, device);
+}
+Tensor empty(const Dims &shape, DType dtype) { return make(shape, dtype, [](int64_t) { return -77; }); }
+
+TEST(DslTutorial, Scale) {
+  auto y = scaled(make({1000}, bf16, [](int64_t i) { return i % 100; }), 2).to_values();
+  for (size_t i = 0; i < y.size(); ++i) EXPECT_EQ(y[i], 2.0 * static_cast<double>(i % 100));
+}
+
+TEST(DslTutorial, Dtypes) {
+  Tensor y = empty({64}, f64);
+  jit(dtypes)(device, NoSpec{}, make({64}, bf16, [](int64_t i) { return i == 0 ? 3.5 : 0; }), y, 64);
+  // b = 1 everywhere but at 0, where it is 8: c * scale = 71/64 and 8 * 71/64, read as bits
+  auto bits = [](float v) { return std::bit_cast<int32_t>(v) + 0.5; };
+  EXPECT_EQ(y.to_values()[1], bits(71.0f / 64));
+  EXPECT_EQ(y.to_values()[0], bits(8 * (71.0f / 64)));
+}
+
+TEST(DslTutorial, MaxOfHalves) {
+  Tensor y = empty({3, 100}, f32);
+  jit(max_of_halves)(device, ScaleSpec{.block = 64}, make({3, 200}, f32, [](int64_t i) { return i * 7 % 31; }), y);
+  auto v = y.to_values();
+  for (int t = 0; t < 3; ++t)
+    for (int c = 0; c < 100; ++c) EXPECT_EQ(v[static_cast<size_t>(t * 100 + c)], std::max((t * 200 + c) * 7 % 31, (t * 200 + 100 + c) * 7 % 31));
+}
+
+TEST(DslTutorial, Transpose) {
+  Tensor y = empty({70, 90}, f16);
+  jit(transpose)(device, NoSpec{}, make({90, 70}, f16, [](int64_t i) { return i % 1000; }), y);
+  auto v = y.to_values();
+  for (int r = 0; r < 90; ++r)
+    for (int c = 0; c < 70; ++c) EXPECT_EQ(v[static_cast<size_t>(c * 90 + r)], (r * 70 + c) % 1000);
+}
+
+TEST(DslTutorial, Gather) {
+  const double rows[] = {2, -1, 0};
+  Tensor y = empty({3, 40}, f32);
+  jit(gather)(device, ScaleSpec{.block = 32}, make({4, 40}, f32, [](int64_t i) { return i; }), make({3}, i64, [&](int64_t i) { return rows[i]; }), y);
+  auto v = y.to_values();
+  for (int r = 0; r < 3; ++r)
+    for (int c = 0; c < 40; ++c) EXPECT_EQ(v[static_cast<size_t>(r * 40 + c)], rows[r] < 0 ? 0 : rows[r] * 40 + c);
+}
+
+TEST(DslTutorial, Lanes) {
+  Tensor counts = empty({2, 60}, i32);
+  jit(count_row)(device, TopkSpec{}, make({2, 6}, i32, [](int64_t i) { return i < 6 ? 59 : i; }), counts);
+  auto v = counts.to_values();
+  EXPECT_EQ(v[59], 6);
+  EXPECT_EQ(v[0], 0);
+  for (int e = 0; e < 60; ++e) EXPECT_EQ(v[static_cast<size_t>(60 + e)], e >= 6 && e < 12);
+}
+
+TEST(DslTutorial, Softmax) {
+  Tensor y = empty({2, 50}, f32);
+  jit(softmax)(device, ScaleSpec{.block = 64}, make({2, 50}, f32, [](int64_t i) { return i % 50 * 0.1; }), y);
+  auto v = y.to_values();
+  double sum = 0, total = 0;
+  for (int i = 0; i < 50; ++i) sum += std::exp(i * 0.1);
+  for (size_t i = 0; i < 50; ++i) {
+    EXPECT_NEAR(v[i], std::exp(static_cast<double>(i) * 0.1) / sum, 1e-6);
+    total += v[50 + i];
+  }
+  EXPECT_NEAR(total, 1, 1e-5);
+}
+
+TEST(DslTutorial, Moments) {
+  Tensor mean = empty({2}, f32), variance = empty({2}, f32);
+  jit(moments)(device, ScaleSpec{.block = 64}, make({2, 64}, f32, [](int64_t i) { return i; }), mean, variance);
+  EXPECT_NEAR(mean.to_values()[1], 95.5, 1e-4);
+  EXPECT_NEAR(variance.to_values()[1], (64.0 * 64 - 1) / 12, 1e-2);
+}
+
+TEST(DslTutorial, RowSum) {
+  Tensor y = empty({2}, f32);
+  jit(row_sum)(device, ScaleSpec{.block = 32}, make({2, 100}, bf16, [](int64_t i) { return i % 100; }), y);
+  EXPECT_THAT(y.to_values(), testing::Each(4950));
+}
+
+TEST(DslTutorial, Collatz) {
+  const double x[] = {1, 2, 3, 27};
+  Tensor steps = empty({4}, i32);
+  jit(collatz)(device, NoSpec{}, make({4}, i32, [&](int64_t i) { return x[i]; }), steps, 1000);
+  EXPECT_THAT(steps.to_values(), testing::ElementsAre(0, 1, 7, 111));
+}
+
+TEST(DslTutorial, Polynomial) {
+  Tensor y = empty({4}, f32);
+  jit(polynomial)(device, PolynomialSpec{}, make({4}, f32, [](int64_t i) { return i; }), y);
+  EXPECT_THAT(y.to_values(), testing::ElementsAre(1, 2.75, 7, 15.25));
+}
+
+TEST(DslTutorial, HistogramOfBytes) {
+  Tensor counts = make({256}, i32, [](int64_t) { return 0; });
+  jit(histogram_of_bytes)(device, NoSpec{}, make({3000}, u8, [](int64_t i) { return i % 250; }), counts, 3000);
+  auto v = counts.to_values();
+  for (size_t b = 0; b < 256; ++b) EXPECT_EQ(v[b], b < 250 ? 12 : 0);
+}
+
+TEST(DslTutorial, Matmul) {
+  Tensor c = empty({40, 70}, f32);
+  jit(matmul)(device, MatmulSpec{}, make({40, 50}, bf16, [](int64_t i) { return i % 5 - 2; }), make({70, 50}, bf16, [](int64_t i) { return i % 3; }), c);
+  auto v = c.to_values();
+  for (int m = 0; m < 40; ++m)
+    for (int n = 0; n < 70; ++n) {
+      double sum = 0;
+      for (int k = 0; k < 50; ++k) sum += ((m * 50 + k) % 5 - 2) * ((n * 50 + k) % 3);
+      EXPECT_EQ(v[static_cast<size_t>(m * 70 + n)], sum);
+    }
+}
+
+TEST(DslTutorial, Route) {
+  Tensor weights = empty({2, 6}, f32), experts = empty({2, 6}, i64);
+  jit(route)(device, TopkSpec{}, make({2, 60}, f32, [](int64_t i) { return i * 17 % 60 * 0.1; }), weights, experts);
+  auto w = weights.to_values(), e = experts.to_values();
+  for (size_t t = 0; t < 2; ++t) {
+    double sum = 0, total = 0;
+    for (int k = 0; k < 6; ++k) sum += std::exp((59 - k) * 0.1);
+    for (size_t k = 0; k < 6; ++k) {
+      EXPECT_EQ(static_cast<int>(e[t * 6 + k]) * 17 % 60, 59 - static_cast<int>(k));
+      EXPECT_NEAR(w[t * 6 + k], std::exp((59 - static_cast<double>(k)) * 0.1) / sum, 1e-6);
+      total += w[t * 6 + k];
+    }
+    EXPECT_NEAR(total, 1, 1e-5);
+  }
 }
 
 } // namespace

@@ -12,7 +12,6 @@ using rec::Recorder;
 using rec::Type;
 using rec::Value;
 
-
 namespace rec {
 
 /// Tiles of one shape.
@@ -21,15 +20,18 @@ static std::vector<Value *> tiles_of(Recorder &r, const Operand *x, int n, const
   for (int i = 0; i < n; ++i) {
     v.push_back(r.value(x[i], what));
     if (!v.back()->type->is_tile())
-      fail(x[i].where(), fmt::format("{}({})", what, spell(*v.back()->type)), "it takes a tile", "a scalar has nothing to combine");
+      fail(x[i].where(), fmt::format("{}({})", what, spell(*v.back()->type)), "it takes a tile",
+           "a scalar has nothing to combine");
     if (v.back()->type->shape() != v[0]->type->shape())
-      fail(x[i].where(), fmt::format("{}({}, {})", what, spell(*v[0]->type), spell(*v.back()->type)), "the shapes differ", "broadcast them to one shape");
+      fail(x[i].where(), fmt::format("{}({}, {})", what, spell(*v[0]->type), spell(*v.back()->type)),
+           "the shapes differ", "broadcast them to one shape");
   }
   return v;
 }
 
 /// The region of a reduce or scan: scalars left and right in, combined out.
-static Block *record_combiner(Recorder &r, const std::vector<Value *> &v, Combiner combiner, const char *what, Where where) {
+static Block *record_combiner(Recorder &r, const std::vector<Value *> &v, Combiner combiner, const char *what,
+                              Where where) {
   const size_t n = v.size();
   Block *body = r.new_block(r.block);
   body->combiner = true;
@@ -58,7 +60,8 @@ static Block *record_combiner(Recorder &r, const std::vector<Value *> &v, Combin
     if (Recorder::find(y)->block != body)
       fail(where, fmt::format("combiner of {}", what), "it gives a value from outside", "combine the two arguments");
     if (y->type != body->args[i]->type)
-      fail(where, fmt::format("combiner of {}", what), fmt::format("it gives {} for {}", spell(*y->type), spell(*body->args[i]->type)),
+      fail(where, fmt::format("combiner of {}", what),
+           fmt::format("it gives {} for {}", spell(*y->type), spell(*body->args[i]->type)),
            "it gives the dtype that it gets: cast the tile first");
     yields.push_back(y);
   }
@@ -74,7 +77,8 @@ void reduce(const Operand *x, int n, int axis, Combiner combiner, Tile *out) {
   if (axis == all_axes) {
     if (s.rank > 1)
       for (Value *&t : v)
-        t = r.make(OpId::tile_reshape, {t}, {}, where, r.type(Type::of(t->type->dtype, Shape{static_cast<int>(s.count())})));
+        t = r.make(OpId::tile_reshape, {t}, {}, where,
+                   r.type(Type::of(t->type->dtype, Shape{static_cast<int>(s.count())})));
     s = v[0]->type->shape();
     axis = 0;
   }
@@ -103,7 +107,8 @@ void scan(const Operand *x, int n, int axis, bool reverse, Combiner combiner, Ti
 
 static void check_ordered(const Operand &x, DType t, const char *what) {
   if (t == DType::boolean || is_fp8(t))
-    fail(x.where(), fmt::format("{} of {}", what, name(t)), "it has no order to sort by", "cast the keys to i32 or f32");
+    fail(x.where(), fmt::format("{} of {}", what, name(t)), "it has no order to sort by",
+         "cast the keys to i32 or f32");
 }
 
 void sort(const Operand *x, int n, bool descending, Tile *out, Where where) {
@@ -112,23 +117,29 @@ void sort(const Operand *x, int n, bool descending, Tile *out, Where where) {
   check_ordered(x[0], v[0]->type->dtype, "sort");
   std::vector<TypeRef> types;
   for (Value *t : v) types.push_back(t->type);
-  Node *node = r.create(OpId::tile_sort, {std::span<Value *const>(v)}, types, {descending, v[0]->type->dtype == DType::u8}, where);
+  Node *node = r.create(OpId::tile_sort, {std::span<Value *const>(v)}, types,
+                        {descending, v[0]->type->dtype == DType::u8}, where);
   for (int i = 0; i < n; ++i) out[i] = r.tile(&node->results[i]);
 }
 
 } // namespace rec
 
-// ------------------------------------------------------------------------------------------------------------- ready-made
+// -------------------------------------------------------------------------------------------------------------
+// ready-made
 
 /// Reductions say their own name in errors.
 static DType reduced_dtype(const Operand &x, const char *what, bool of_bool, bool of_number) {
   Recorder &r = Recorder::current(x.where());
   Value *v = r.value(x, what);
   DType t = v->type->dtype;
-  if (!v->type->is_tile()) fail(x.where(), fmt::format("{}({})", what, rec::spell(*v->type)), "it takes a tile", "a scalar has nothing to combine");
+  if (!v->type->is_tile())
+    fail(x.where(), fmt::format("{}({})", what, rec::spell(*v->type)), "it takes a tile",
+         "a scalar has nothing to combine");
   if (t == DType::boolean ? !of_bool : !of_number || is_fp8(t))
     fail(x.where(), fmt::format("{}({})", what, rec::spell(*v->type)), fmt::format("{} has no {}", name(t), what),
-         t == DType::boolean ? "any() and all() combine bools; to count, cast to i32" : of_number ? "cast it to f32 first" : "compare first: x != 0");
+         t == DType::boolean ? "any() and all() combine bools; to count, cast to i32"
+         : of_number         ? "cast it to f32 first"
+                             : "compare first: x != 0");
   return t;
 }
 
@@ -191,7 +202,8 @@ Tile argmin(const Operand &x, int axis) { return arg_extreme(x, axis, "argmin", 
 
 Tile cumsum(const Operand &x, int axis, bool reverse) {
   reduced_dtype(x, "cumsum", false, true);
-  return scan(x, axis, [&](const Tile &a, const Tile &b) { return Operand(a, x.where()) + b; }, reverse);
+  return scan(
+      x, axis, [&](const Tile &a, const Tile &b) { return Operand(a, x.where()) + b; }, reverse);
 }
 
 Tile sort(const Operand &x, bool descending) {
@@ -207,7 +219,8 @@ TopK topk(const Operand &x, int k) {
   Shape s = v->type->shape();
   const auto last = static_cast<size_t>(s.rank - 1);
   if (k < 1 || next_pow2(k) > s.sizes[last])
-    fail(x.where(), fmt::format("topk({}, {})", rec::spell(*v->type), k), fmt::format("the last axis has {} elements", s.sizes[last]), "k is at least 1 and at most that");
+    fail(x.where(), fmt::format("topk({}, {})", rec::spell(*v->type), k),
+         fmt::format("the last axis has {} elements", s.sizes[last]), "k is at least 1 and at most that");
   s.sizes[last] = next_pow2(k);
   rec::TypeRef types[] = {r.type(Type::of(v->type->dtype, s)), r.type(Type::of(DType::i32, s))};
   rec::Node *n = r.create(OpId::tile_topk, {v}, types, {next_pow2(k)}, x.where());
@@ -217,33 +230,43 @@ TopK topk(const Operand &x, int k) {
 Tile histogram(const Operand &x, int bins, const Operand &mask) {
   Recorder &r = Recorder::current(x.where());
   Value *v = rec::tiles_of(r, &x, 1, "histogram")[0];
-  if (v->type->dtype != i32) fail(x.where(), fmt::format("histogram({})", rec::spell(*v->type)), "it counts i32", "cast(x, i32)");
-  if (bins < 1) fail(x.where(), fmt::format("histogram with {} bins", bins), "there is nothing to count", "bins is at least 1");
+  if (v->type->dtype != i32)
+    fail(x.where(), fmt::format("histogram({})", rec::spell(*v->type)), "it counts i32", "cast(x, i32)");
+  if (bins < 1)
+    fail(x.where(), fmt::format("histogram with {} bins", bins), "there is nothing to count", "bins is at least 1");
   Value *m = nullptr;
   if (mask.given()) {
     m = r.value(mask, "histogram");
-    if (m->type->dtype != boolean) fail(mask.where(), fmt::format("histogram with mask {}", rec::spell(r, mask)), "a mask is bool", "compare: mask != 0");
+    if (m->type->dtype != boolean)
+      fail(mask.where(), fmt::format("histogram with mask {}", rec::spell(r, mask)), "a mask is bool",
+           "compare: mask != 0");
     m = rec::broadcast_to(r, m, v->type->shape(), mask.where(), "histogram");
   }
-  return r.tile(r.make(OpId::tile_histogram, {v, m}, {}, x.where(), r.type(i32, {next_pow2(bins)}, x.where(), "histogram")));
+  return r.tile(
+      r.make(OpId::tile_histogram, {v, m}, {}, x.where(), r.type(i32, {next_pow2(bins)}, x.where(), "histogram")));
 }
 
 Tile dot(const Operand &a, const Operand &b, const Operand &acc) {
   Recorder &r = Recorder::current(a.where());
   Value *x = rec::tiles_of(r, &a, 1, "dot")[0], *y = rec::tiles_of(r, &b, 1, "dot")[0];
   const Type &tx = *x->type, &ty = *y->type;
-  std::string asked = fmt::format("dot({}, {}{}{})", rec::spell(tx), rec::spell(ty), acc.given() ? ", " : "", acc.given() ? rec::spell(r, acc) : "");
+  std::string asked = fmt::format("dot({}, {}{}{})", rec::spell(tx), rec::spell(ty), acc.given() ? ", " : "",
+                                  acc.given() ? rec::spell(r, acc) : "");
   if (tx.rank != 2 || ty.rank != 2 || tx.sizes[1] != ty.sizes[0])
-    fail(a.where(), asked, "it multiplies [M, K] by [K, N]", "the first tile's columns are the second's rows: use trans()");
+    fail(a.where(), asked, "it multiplies [M, K] by [K, N]",
+         "the first tile's columns are the second's rows: use trans()");
   const bool fp8 = is_fp8(tx.dtype) && is_fp8(ty.dtype), same = tx.dtype == ty.dtype;
   const DType sum = tx.dtype == f64 ? f64 : f32;
   if (!fp8 && !(same && is_float(tx.dtype)))
     fail(a.where(), asked, fmt::format("it does not multiply {} by {}", name(tx.dtype), name(ty.dtype)),
          "both f16, both bf16, both f32, both f64, or e4m3 and e5m2 in any mix");
   rec::TypeRef type = r.type(sum, {tx.sizes[0], ty.sizes[1]}, a.where(), "dot");
-  Value *c = !acc.given() ? r.constant(type, 0, a.where()) : acc.is_literal() ? r.literal(acc, type, asked) : r.value(acc, asked);
+  Value *c = !acc.given()       ? r.constant(type, 0, a.where())
+             : acc.is_literal() ? r.literal(acc, type, asked)
+                                : r.value(acc, asked);
   if (c->type != type)
-    fail(acc.where(), asked, fmt::format("the sum is {}", rec::spell(*type)), fmt::format("start with zeros({{{}, {}}}, {})", tx.sizes[0], ty.sizes[1], name(sum)));
+    fail(acc.where(), asked, fmt::format("the sum is {}", rec::spell(*type)),
+         fmt::format("start with zeros({{{}, {}}}, {})", tx.sizes[0], ty.sizes[1], name(sum)));
   return r.tile(r.make(OpId::tile_dot, {x, y, c}, {}, a.where()));
 }
 

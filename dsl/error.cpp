@@ -10,10 +10,11 @@ static std::string sentence(const std::string &asked, const std::string &wrong, 
 }
 
 Error::Error(std::string asked, std::string wrong, std::string todo)
-    : std::runtime_error(sentence(asked, wrong, todo)), asked_(std::move(asked)), wrong_(std::move(wrong)), todo_(std::move(todo)) {}
+    : std::runtime_error(sentence(asked, wrong, todo)), asked_(std::move(asked)), wrong_(std::move(wrong)),
+      todo_(std::move(todo)) {}
 
 KernelError::KernelError(const char *file, int line, std::string asked, std::string wrong, std::string todo)
-    : UserError(std::string(file) + ":" + std::to_string(line) + ": " + asked, std::move(wrong), std::move(todo)), file_(file),
-      line_(line) {}
+    : UserError(std::string(file) + ":" + std::to_string(line) + ": " + asked, std::move(wrong), std::move(todo)),
+      file_(file), line_(line) {}
 
 } // namespace moec

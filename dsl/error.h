@@ -6,7 +6,8 @@
 
 namespace moec {
 
-/// Base of everything that moec throws. what() reads "<asked>: <wrong>; <todo>"; the parts are kept, so that a tool can set them apart.
+/// Base of everything that moec throws. what() reads "<asked>: <wrong>; <todo>"; the parts are kept, so that a tool can
+/// set them apart.
 class Error : public std::runtime_error {
 public:
   /// `asked`: what the caller wanted. `wrong`: why it cannot be. `todo`: what to do about it (may be empty).
@@ -24,7 +25,8 @@ class UserError : public Error {
   using Error::Error;
 };
 
-/// A mistake in a kernel, found while it is recorded. what() reads "<file>:<line>: <asked>: <wrong>; <todo>"; asked() begins with the place.
+/// A mistake in a kernel, found while it is recorded. what() reads "<file>:<line>: <asked>: <wrong>; <todo>"; asked()
+/// begins with the place.
 class KernelError : public UserError {
 public:
   KernelError(const char *file, int line, std::string asked, std::string wrong, std::string todo = "");

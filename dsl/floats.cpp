@@ -11,12 +11,18 @@ struct Format {
 };
 Format format(DType t) {
   switch (t) {
-  case DType::f16: return {5, 10};
-  case DType::bf16: return {8, 7};
-  case DType::f32: return {8, 23};
-  case DType::e4m3: return {4, 3};
-  case DType::e5m2: return {5, 2};
-  default: return {11, 52};
+  case DType::f16:
+    return {5, 10};
+  case DType::bf16:
+    return {8, 7};
+  case DType::f32:
+    return {8, 23};
+  case DType::e4m3:
+    return {4, 3};
+  case DType::e5m2:
+    return {5, 2};
+  default:
+    return {11, 52};
   }
 }
 } // namespace
@@ -41,7 +47,7 @@ uint64_t float_bits(double v, DType dtype) {
   const double a = std::fabs(v);
   if (a == 0) return sign;
   int e;
-  std::frexp(a, &e);                           // a = m * 2^e, m in [0.5, 1)
+  std::frexp(a, &e);                                  // a = m * 2^e, m in [0.5, 1)
   int exponent = e - 1 < 1 - bias ? 1 - bias : e - 1; // denormals share the least exponent
   // In units of the last place; nearbyint is to nearest even in the default rounding mode, and exact here.
   const double units = std::nearbyint(std::ldexp(a, mbits - exponent));

@@ -7,19 +7,28 @@ namespace moec::rec {
 
 static const char *const kHostTodo = "use sizes of the kernel's views, scalar arguments and constants only";
 
-// ------------------------------------------------------------------------------------------------------------- host expressions
+// ------------------------------------------------------------------------------------------------------------- host
+// expressions
 
 /// The host's op for a device op; nullopt: the host does not know it.
 static std::optional<HostExpr::Op> host_op(OpId op) {
   switch (op) {
-  case OpId::arith_addi: return HostExpr::Op::add;
-  case OpId::arith_subi: return HostExpr::Op::sub;
-  case OpId::arith_muli: return HostExpr::Op::mul;
-  case OpId::arith_divsi: return HostExpr::Op::div;
-  case OpId::arith_remsi: return HostExpr::Op::rem;
-  case OpId::arith_minsi: return HostExpr::Op::min;
-  case OpId::arith_maxsi: return HostExpr::Op::max;
-  default: return std::nullopt;
+  case OpId::arith_addi:
+    return HostExpr::Op::add;
+  case OpId::arith_subi:
+    return HostExpr::Op::sub;
+  case OpId::arith_muli:
+    return HostExpr::Op::mul;
+  case OpId::arith_divsi:
+    return HostExpr::Op::div;
+  case OpId::arith_remsi:
+    return HostExpr::Op::rem;
+  case OpId::arith_minsi:
+    return HostExpr::Op::min;
+  case OpId::arith_maxsi:
+    return HostExpr::Op::max;
+  default:
+    return std::nullopt;
   }
 }
 
@@ -49,16 +58,17 @@ struct Spelling {
     int64_t c;
     if (is_constant(v, c)) return std::to_string(c);
     if (n->op == OpId::tile_dim)
-      return fmt::format("{}.size({})", names[static_cast<size_t>(argument(Recorder::find(n->operands[0])))], n->attrs[0].integer);
+      return fmt::format("{}.size({})", names[static_cast<size_t>(argument(Recorder::find(n->operands[0])))],
+                         n->attrs[0].integer);
     if (n->op == OpId::tile_cast) return (*this)(n->operands[0], nested);
     Value *a = n->operands[0], *b = n->operands[1];
     if (n->op == OpId::arith_divsi)
       if (Value *numerator = cdiv_numerator(a, b)) return fmt::format("cdiv({}, {})", (*this)(numerator), (*this)(b));
     if (n->op == OpId::arith_minsi || n->op == OpId::arith_maxsi)
       return fmt::format("{}({}, {})", n->op == OpId::arith_minsi ? "minimum" : "maximum", (*this)(a), (*this)(b));
-    const char *symbol = n->op == OpId::arith_addi   ? "+"
-                         : n->op == OpId::arith_subi ? "-"
-                         : n->op == OpId::arith_muli ? "*"
+    const char *symbol = n->op == OpId::arith_addi    ? "+"
+                         : n->op == OpId::arith_subi  ? "-"
+                         : n->op == OpId::arith_muli  ? "*"
                          : n->op == OpId::arith_divsi ? "/"
                                                       : "%";
     std::string s = fmt::format("{} {} {}", (*this)(a, true), symbol, (*this)(b, true));
@@ -71,8 +81,11 @@ struct Spelling {
     if (!sum->def || sum->def->op != OpId::arith_addi) return nullptr;
     Value *minus = Recorder::find(sum->def->operands[1]);
     int64_t less, divisor;
-    if (is_constant(minus, less) && is_constant(b, divisor)) return less == divisor - 1 ? sum->def->operands[0] : nullptr;
-    if (!minus->def || minus->def->op != OpId::arith_subi || Recorder::find(minus->def->operands[0]) != Recorder::find(b)) return nullptr;
+    if (is_constant(minus, less) && is_constant(b, divisor))
+      return less == divisor - 1 ? sum->def->operands[0] : nullptr;
+    if (!minus->def || minus->def->op != OpId::arith_subi ||
+        Recorder::find(minus->def->operands[0]) != Recorder::find(b))
+      return nullptr;
     return is_constant(minus->def->operands[1], less) && less == 1 ? sum->def->operands[0] : nullptr;
   }
 };
@@ -80,7 +93,9 @@ struct Spelling {
 
 int64_t Recorder::host_steps(Value *v, HostExpr &e, Where where, std::string_view asked, int depth) {
   auto push = [&](HostExpr::Op op, int64_t a = 0, int64_t b = 0) { e.steps.push_back({op, a, b}); };
-  auto refuse = [&](std::string what) { fail(where, std::string(asked), "the host cannot evaluate " + what, kHostTodo); };
+  auto refuse = [&](std::string what) {
+    fail(where, std::string(asked), "the host cannot evaluate " + what, kHostTodo);
+  };
   v = find(v);
   auto argument = [&](Value *x) {
     for (size_t i = 0; i < top->args.size(); ++i)
@@ -121,14 +136,19 @@ HostExpr Recorder::host_expr(Value *v, Where where, std::string_view asked) {
   return e;
 }
 
-// ------------------------------------------------------------------------------------------------------------- contract
+// -------------------------------------------------------------------------------------------------------------
+// contract
 
 void Recorder::add_grid(std::span<const Operand> extents, Where where) {
   std::vector<Value *> values;
   for (const Operand &o : extents) values.push_back(index(o, "grid", false, true));
-  if (block != top) fail(where, "grid() inside a loop or branch", "the host evaluates it before the launch", "call it at the top of the kernel");
+  if (block != top)
+    fail(where, "grid() inside a loop or branch", "the host evaluates it before the launch",
+         "call it at the top of the kernel");
   if (has_grid_)
-    fail(where, "a second grid()", fmt::format("the kernel's grid is set at {}:{}", grid_where_.file_name(), grid_where_.line()), "call grid() once");
+    fail(where, "a second grid()",
+         fmt::format("the kernel's grid is set at {}:{}", grid_where_.file_name(), grid_where_.line()),
+         "call grid() once");
   has_grid_ = true;
   grid_where_ = where;
   persistent_ = extents.empty();
@@ -136,9 +156,13 @@ void Recorder::add_grid(std::span<const Operand> extents, Where where) {
 }
 
 void Recorder::add_expect(Value *view, std::span<const Operand> sizes, Where where) {
-  if (block != top) fail(where, "expect() inside a loop or branch", "the host checks it before the launch", "call it at the top of the kernel");
+  if (block != top)
+    fail(where, "expect() inside a loop or branch", "the host checks it before the launch",
+         "call it at the top of the kernel");
   view = find(view);
-  if (view->def) fail(where, "expect() on a sub-view", "the host checks the kernel's own arguments only", "call it on the parameter");
+  if (view->def)
+    fail(where, "expect() on a sub-view", "the host checks the kernel's own arguments only",
+         "call it on the parameter");
   if (sizes.size() != view->type->rank)
     fail(where, fmt::format("expect() with {} sizes", sizes.size()), fmt::format("the {}", spell(*view->type)),
          fmt::format("give {} sizes, one per dimension", view->type->rank));
@@ -150,11 +174,13 @@ void Recorder::add_expect(Value *view, std::span<const Operand> sizes, Where whe
 
 void Recorder::set_arg_names(std::span<const std::string_view> names, Where where) {
   if (names.size() != facts_.size())
-    fail(where, fmt::format("arg_names() with {} names", names.size()), fmt::format("the kernel has {} arguments", facts_.size()), "name each, in order");
+    fail(where, fmt::format("arg_names() with {} names", names.size()),
+         fmt::format("the kernel has {} arguments", facts_.size()), "name each, in order");
   for (size_t i = 0; i < names.size(); ++i) arg_names_[i] = names[i];
 }
 
-// ------------------------------------------------------------------------------------------------------------- arguments
+// -------------------------------------------------------------------------------------------------------------
+// arguments
 
 static const char *spell(Parameter p) {
   constexpr const char *names[] = {"View", "Pointer", "Int", "Float", "Bool", "Tile"};
@@ -162,21 +188,30 @@ static const char *spell(Parameter p) {
 }
 static std::string spell(const ArgFacts &f) {
   switch (f.kind) {
-  case ArgFacts::Kind::view: return fmt::format("a tensor of {} with rank {}", name(f.dtype), f.rank);
-  case ArgFacts::Kind::pointer: return fmt::format("a pointer to {}", name(f.dtype));
-  case ArgFacts::Kind::scalar: return fmt::format("a scalar {}", name(f.dtype));
+  case ArgFacts::Kind::view:
+    return fmt::format("a tensor of {} with rank {}", name(f.dtype), f.rank);
+  case ArgFacts::Kind::pointer:
+    return fmt::format("a pointer to {}", name(f.dtype));
+  case ArgFacts::Kind::scalar:
+    return fmt::format("a scalar {}", name(f.dtype));
   }
   return "";
 }
 static bool fits(Parameter p, const ArgFacts &f) {
   using Kind = ArgFacts::Kind;
   switch (p) {
-  case Parameter::view: return f.kind == Kind::view;
-  case Parameter::pointer: return f.kind == Kind::pointer;
-  case Parameter::integer: return f.kind == Kind::scalar && is_int(f.dtype);
-  case Parameter::floating: return f.kind == Kind::scalar && is_float(f.dtype);
-  case Parameter::boolean: return f.kind == Kind::scalar && f.dtype == DType::boolean;
-  case Parameter::any: return f.kind == Kind::scalar;
+  case Parameter::view:
+    return f.kind == Kind::view;
+  case Parameter::pointer:
+    return f.kind == Kind::pointer;
+  case Parameter::integer:
+    return f.kind == Kind::scalar && is_int(f.dtype);
+  case Parameter::floating:
+    return f.kind == Kind::scalar && is_float(f.dtype);
+  case Parameter::boolean:
+    return f.kind == Kind::scalar && f.dtype == DType::boolean;
+  case Parameter::any:
+    return f.kind == Kind::scalar;
   }
   return false;
 }
@@ -211,7 +246,8 @@ void Recorder::make_arguments() {
   }
 }
 
-// ------------------------------------------------------------------------------------------------------------- recording
+// -------------------------------------------------------------------------------------------------------------
+// recording
 
 /// "void (anonymous namespace)::copy<3>(const Spec &, View)" ▶ "copy"; g++ and clang spell the rest differently.
 static std::string function_name(std::string_view s) {
@@ -233,13 +269,15 @@ Recording Recorder::finish() {
   out.kernel = name.empty() ? function_name(grid_where_.function_name()) : name;
   for (Node *n : top->order) {
     if (n->op == OpId::tile_grid)
-      for (uint32_t i = 0; i < n->num_operands; ++i) out.grid.push_back(host_expr(n->operands[i], n->where, fmt::format("grid(): extent {}", i)));
+      for (uint32_t i = 0; i < n->num_operands; ++i)
+        out.grid.push_back(host_expr(n->operands[i], n->where, fmt::format("grid(): extent {}", i)));
   }
   for (auto &[n, where] : expect_nodes_)
     for (uint32_t d = 0; d + 1 < n->num_operands; ++d) {
       int arg = 0;
       while (top->args[static_cast<size_t>(arg)] != n->operands[0]) ++arg;
-      out.expects.push_back({arg, static_cast<int>(d), host_expr(n->operands[d + 1], where, fmt::format("expect(): size {}", d)),
+      out.expects.push_back({arg, static_cast<int>(d),
+                             host_expr(n->operands[d + 1], where, fmt::format("expect(): size {}", d)),
                              where.file_name(), static_cast<int>(where.line())});
     }
   out.text = print(*this, out.kernel, out.lines);
@@ -256,8 +294,11 @@ Recording record(std::string_view name, std::vector<ArgFacts> facts, const Param
     throw UserError(asked, fmt::format("it takes {} arguments after its spec, {} are given", count, facts.size()));
   for (size_t i = 0; i < facts.size(); ++i) {
     if (!fits(parameters[i], facts[i]))
-      throw UserError(asked, fmt::format("argument {} is {}, the kernel's parameter is a {}", i, spell(facts[i]), spell(parameters[i])));
-    if (facts[i].rank > Shape::kMaxRank) throw UserError(asked, fmt::format("argument {} has rank {}", i, facts[i].rank), "views have at most 5 dimensions");
+      throw UserError(asked, fmt::format("argument {} is {}, the kernel's parameter is a {}", i, spell(facts[i]),
+                                         spell(parameters[i])));
+    if (facts[i].rank > Shape::kMaxRank)
+      throw UserError(asked, fmt::format("argument {} has rank {}", i, facts[i].rank),
+                      "views have at most 5 dimensions");
   }
   Recorder r(name, std::move(facts));
   r.make_arguments();

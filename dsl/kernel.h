@@ -20,20 +20,22 @@ struct Persistent {};
 /// As many programs as the device runs at once; the kernel loops over its work with program_id and num_programs.
 constexpr Persistent persistent() { return {}; }
 
-/// The launch's grid in programs: 1 to 3 extents, built from sizes, scalars and constants only; evaluated on the host at launch.
-/// Once per kernel, at its top. The calling function's name is the kernel's.
+/// The launch's grid in programs: 1 to 3 extents, built from sizes, scalars and constants only; evaluated on the host
+/// at launch. Once per kernel, at its top. The calling function's name is the kernel's.
 void grid(const Operand &x, Where where = Where::current());
 void grid(const Operand &x, const Operand &y, Where where = Where::current());
 void grid(const Operand &x, const Operand &y, const Operand &z, Where where = Where::current());
 void grid(Persistent, Where where = Where::current());
-/// Names of the kernel's arguments (without the spec), for errors and the launch manifest: `arg_names({"x", "w", "y"})`.
+/// Names of the kernel's arguments (without the spec), for errors and the launch manifest: `arg_names({"x", "w",
+/// "y"})`.
 void arg_names(std::initializer_list<std::string_view> names, Where where = Where::current());
 
 namespace rec {
 /// What a kernel's C++ parameter is.
 enum class Parameter : uint8_t { view, pointer, integer, floating, boolean, any };
 template <class T> struct parameter_of {
-  static_assert(sizeof(T) == 0, "a kernel's parameters are a const Spec &, then View, Pointer, Int, Float, Bool or Tile, by value");
+  static_assert(sizeof(T) == 0,
+                "a kernel's parameters are a const Spec &, then View, Pointer, Int, Float, Bool or Tile, by value");
 };
 template <> struct parameter_of<View> { static constexpr Parameter value = Parameter::view; };
 template <> struct parameter_of<Pointer> { static constexpr Parameter value = Parameter::pointer; };
@@ -76,11 +78,12 @@ template <class Spec, class... P> struct Invocation {
 };
 } // namespace rec
 
-/// Records `kernel` for one specialization: `spec`, and what is known of each argument after it. `name` is the kernel's name in the text and in
-/// errors; empty: the function that calls grid(). Thread-safe. Throws KernelError for a mistake in the kernel and UserError if
-/// `facts` do not fit its parameters.
+/// Records `kernel` for one specialization: `spec`, and what is known of each argument after it. `name` is the kernel's
+/// name in the text and in errors; empty: the function that calls grid(). Thread-safe. Throws KernelError for a mistake
+/// in the kernel and UserError if `facts` do not fit its parameters.
 template <class Spec, class... P>
-Recording record(void (*kernel)(const Spec &, P...), const Spec &spec, std::vector<ArgFacts> facts, std::string_view name = {}) {
+Recording record(void (*kernel)(const Spec &, P...), const Spec &spec, std::vector<ArgFacts> facts,
+                 std::string_view name = {}) {
   rec::Invocation<Spec, P...> invocation{kernel, &spec};
   constexpr std::array<rec::Parameter, sizeof...(P)> parameters{rec::parameter_of<P>::value...};
   return rec::record(

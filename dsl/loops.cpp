@@ -1,5 +1,6 @@
-// Recorded loops and branches. Every live handle is a cell; entering a loop gives each cell a loop argument; leaving it, cells that
-// still hold theirs were not assigned: the argument then stands for the outer value. The rest become carried values.
+// Recorded loops and branches. Every live handle is a cell; entering a loop gives each cell a loop argument; leaving
+// it, cells that still hold theirs were not assigned: the argument then stands for the outer value. The rest become
+// carried values.
 #include "dsl/recorder.h"
 
 #include <exception>
@@ -15,7 +16,8 @@ void Recorder::enter(Scope &scope) {
   scope.start = scope_start_ = ++clock_;
   for (Tile *t = older(&handles_); t; t = older(t)) {
     Cell c{t, t->serial_, t->assigned_, t->value_, {}, {}, nullptr};
-    // A value that is out of sight here (of an ended scope or another recording) stays what it is: using it is a mistake anyway.
+    // A value that is out of sight here (of an ended scope or another recording) stays what it is: using it is a
+    // mistake anyway.
     if (t->value_ && t->recording_ == id && find(t->value_)->block->open) c.type = t->value_->type;
     scope.cells.push_back(c);
   }
@@ -54,15 +56,19 @@ static void in_order(std::vector<Changed> &v) {
 static void check_carried(const Changed &c, Value *after, const char *what, Where where, Recorder &r) {
   Where at = made_at(after, where);
   if (!c.cell->outer || !c.cell->type)
-    fail(at, fmt::format("assignment inside the {} at {}", what, place(where)), fmt::format("the variable is empty before the {}, and {} in it", what, held(after)),
+    fail(at, fmt::format("assignment inside the {} at {}", what, place(where)),
+         fmt::format("the variable is empty before the {}, and {} in it", what, held(after)),
          fmt::format("give it its first value before the {}, or declare it inside", what));
   if (!after)
-    fail(where, fmt::format("variable carried through the {}", what), "it is empty at the end of the body", "do not assign an empty handle to it");
+    fail(where, fmt::format("variable carried through the {}", what), "it is empty at the end of the body",
+         "do not assign an empty handle to it");
   if (after->type != c.cell->type)
     fail(at, fmt::format("assignment inside the {} at {}", what, place(where)),
-         fmt::format("the variable is {} before the {} and {} at the end of its body", spell(*c.cell->type), what, spell(*after->type)),
-         after->type->dtype != c.cell->type->dtype ? fmt::format("a carried variable keeps its type: cast(value, {})", name(c.cell->type->dtype))
-                                                   : "a carried variable keeps its shape: give it its final shape before");
+         fmt::format("the variable is {} before the {} and {} at the end of its body", spell(*c.cell->type), what,
+                     spell(*after->type)),
+         after->type->dtype != c.cell->type->dtype
+             ? fmt::format("a carried variable keeps its type: cast(value, {})", name(c.cell->type->dtype))
+             : "a carried variable keeps its shape: give it its final shape before");
   r.check_visible(after, r.id, at, "carried variable");
 }
 
@@ -93,7 +99,8 @@ OpenLoop *Recorder::open_loop(TypeRef type, Where where) {
 
 void Recorder::close_loop(OpenLoop *loop, Value *lo, Value *hi, Value *step) {
   if (block != loop->body || loops_.back().get() != loop)
-    fail(loop->where, "recorded loop", "another recorded loop or branch is still open at its end", "nest recorded loops like C++ blocks");
+    fail(loop->where, "recorded loop", "another recorded loop or branch is still open at its end",
+         "nest recorded loops like C++ blocks");
   std::vector<Changed> changed;
   for_live(loop->scope, [&](Cell &c, Tile &t) {
     if (t.value_ != (c.args[0] ? c.args[0] : c.outer)) changed.push_back({&c, &t, t.assigned_});
@@ -112,7 +119,8 @@ void Recorder::close_loop(OpenLoop *loop, Value *lo, Value *hi, Value *step) {
   loop->body->open = false;
   block = loop->outer;
   Block *body = loop->body;
-  Node *node = create(OpId::scf_for, {lo, hi, step, std::span<Value *const>(inits)}, types, {}, loop->where, {&body, 1});
+  Node *node =
+      create(OpId::scf_for, {lo, hi, step, std::span<Value *const>(inits)}, types, {}, loop->where, {&body, 1});
   for (Cell &c : loop->scope.cells)
     if (c.args[0]) c.args[0]->alias = c.outer;
   for (size_t i = 0; i < changed.size(); ++i) changed[i].cell->args[0]->alias = nullptr;
@@ -141,7 +149,8 @@ void Recorder::abandon_loop(OpenLoop *loop, bool tell) {
 Range::Range(const Operand &lo, const Operand &hi, const Operand &step, Where where) : where_(where) {
   Recorder &r = Recorder::current(where);
   if (step.is_literal() && (step.kind() != Operand::Kind::integer || step.integer() < 1))
-    fail(where, fmt::format("range with step {}", spell(r, step)), "a recorded loop counts upwards", "give a positive step; to go down, use hi - 1 - i");
+    fail(where, fmt::format("range with step {}", spell(r, step)), "a recorded loop counts upwards",
+         "give a positive step; to go down, use hi - 1 - i");
   bool wide = false;
   for (const Operand *o : {&lo, &hi, &step}) {
     if (o->kind() == Operand::Kind::integer) {
@@ -150,8 +159,8 @@ Range::Range(const Operand &lo, const Operand &hi, const Operand &step, Where wh
     }
     const Type &t = *r.value(*o, "range")->type;
     if (!t.is_scalar() || (t.dtype != DType::i32 && t.dtype != DType::i64))
-      fail(where, fmt::format("range({}, {}, {})", spell(r, lo), spell(r, hi), spell(r, step)), fmt::format("{} is not a bound", spell(r, *o)),
-           "bounds and step are scalar i32 or i64");
+      fail(where, fmt::format("range({}, {}, {})", spell(r, lo), spell(r, hi), spell(r, step)),
+           fmt::format("{} is not a bound", spell(r, *o)), "bounds and step are scalar i32 or i64");
     wide |= t.dtype == DType::i64;
   }
   TypeRef type = r.type(Type::of(wide ? DType::i64 : DType::i32, {}));
@@ -186,7 +195,8 @@ Range::~Range() {
   if (Recorder *r = Recorder::current_or_null()) r->abandon_loop(loop_, std::uncaught_exceptions() == exceptions_);
 }
 
-// ------------------------------------------------------------------------------------------------------------- when, while_
+// ------------------------------------------------------------------------------------------------------------- when,
+// while_
 
 namespace {
 /// Sets the block being recorded, and sets it back whatever happens.
@@ -236,7 +246,8 @@ void Recorder::when(const Operand &condition, Call then, Call otherwise) {
     Value *a = c.cell->results[0], *b = c.cell->results[1];
     if (!a || !b)
       fail(made_at(a ? a : b, where), fmt::format("assignment inside the branch at {}", place(where)),
-           fmt::format("the variable is empty before the branch and only one side gives it a value ({})", held(a ? a : b)),
+           fmt::format("the variable is empty before the branch and only one side gives it a value ({})",
+                       held(a ? a : b)),
            "give it a value before when(), or on both sides");
     if (a->type != b->type)
       fail(made_at(a == c.cell->outer ? b : a, where), fmt::format("assignment inside the branch at {}", place(where)),
@@ -257,7 +268,8 @@ void Recorder::when(const Operand &condition, Call then, Call otherwise) {
     create(OpId::scf_yield, {std::span<Value *const>(yields)}, {}, {}, where);
   }
   Node *node = create(OpId::scf_if, {holds}, types, {}, where, blocks);
-  for (size_t i = 0; i < changed.size(); ++i) changed[i].handle->value_ = &node->results[i], changed[i].handle->recording_ = id;
+  for (size_t i = 0; i < changed.size(); ++i)
+    changed[i].handle->value_ = &node->results[i], changed[i].handle->recording_ = id;
   leave(scope);
 }
 
@@ -288,7 +300,8 @@ void Recorder::while_(TileCall condition, Call body, Where where) {
     Tile h = condition.function(condition.context);
     holds = value(h, where, "condition of while_");
     if (holds->type != type(Type::of(DType::boolean, {})))
-      fail(where, fmt::format("while_ with condition {}", spell(*holds->type)), "the condition is a scalar bool", "compare, or reduce: any(), all()");
+      fail(where, fmt::format("while_ with condition {}", spell(*holds->type)), "the condition is a scalar bool",
+           "compare, or reduce: any(), all()");
     keep(0);
   }
   {
@@ -298,23 +311,29 @@ void Recorder::while_(TileCall condition, Call body, Where where) {
     raise_pending();
     keep(1);
   }
+  close_while(scope, blocks, holds, where);
+}
+
+/// The op: what either region assigned goes from the initial values through the condition to the body and back.
+void Recorder::close_while(Scope &scope, Block *const (&blocks)[2], Value *holds, Where where) {
   std::vector<Changed> changed;
   for_live(scope, [&](Cell &c, Tile &t) {
-    if (c.type ? c.results[0] != c.args[0] || c.results[1] != c.args[1] : c.results[1] != c.outer) changed.push_back({&c, &t, t.assigned_});
+    const bool assigned = c.type ? c.results[0] != c.args[0] || c.results[1] != c.args[1] : c.results[1] != c.outer;
+    if (assigned) changed.push_back({&c, &t, t.assigned_});
   });
   in_order(changed);
   std::vector<Value *> inits, passed, nexts;
   std::vector<TypeRef> types;
-  for (Changed &c : changed) {
+  for (const Changed &c : changed) {
     blocks[0]->open = blocks[1]->open = true; // values made in them are visible to their terminators
-    check_carried(c, c.cell->results[0] == c.cell->args[0] ? c.cell->results[1] : c.cell->results[0], "while_", where, *this);
-    check_carried(c, c.cell->results[1], "while_", where, *this);
-    inits.push_back(c.cell->outer);
-    passed.push_back(c.cell->results[0]);
-    nexts.push_back(c.cell->results[1]);
-    types.push_back(c.cell->type);
-    blocks[0]->args.push_back(c.cell->args[0]);
-    blocks[1]->args.push_back(c.cell->args[1]);
+    Cell &cell = *c.cell;
+    check_carried(c, cell.results[0] == cell.args[0] ? cell.results[1] : cell.results[0], "while_", where, *this);
+    check_carried(c, cell.results[1], "while_", where, *this);
+    inits.push_back(cell.outer);
+    passed.push_back(cell.results[0]);
+    nexts.push_back(cell.results[1]);
+    types.push_back(cell.type);
+    for (int which = 0; which < 2; ++which) blocks[which]->args.push_back(cell.args[which]);
   }
   {
     BlockScope inside(*this, blocks[0]);
@@ -328,7 +347,7 @@ void Recorder::while_(TileCall condition, Call body, Where where) {
   for (Cell &c : scope.cells)
     for (Value *arg : c.args)
       if (arg) arg->alias = c.outer;
-  for (Changed &c : changed) c.cell->args[0]->alias = c.cell->args[1]->alias = nullptr;
+  for (const Changed &c : changed) c.cell->args[0]->alias = c.cell->args[1]->alias = nullptr;
   for_live(scope, [&](Cell &c, Tile &t) { t.value_ = c.outer; });
   for (size_t i = 0; i < changed.size(); ++i) changed[i].handle->value_ = &node->results[i];
   leave(scope);

@@ -61,13 +61,16 @@ void when(const Operand &condition, Call then, Call otherwise);
 void while_(TileCall condition, Call body, Where where);
 } // namespace rec
 
-/// `for (Int k : range(lo, hi, step))` records its body once, as a loop at run time. Variables declared outside that the body assigns are
-/// carried from one pass to the next; they keep dtype and shape. `step` must be positive. Bounds are i32, or i64 if one of them is.
-/// `continue` skips to the end of the body being recorded; leaving the loop (break, return) is an error. Loops over plain C++ ints unroll.
+/// `for (Int k : range(lo, hi, step))` records its body once, as a loop at run time. Variables declared outside that
+/// the body assigns are carried from one pass to the next; they keep dtype and shape. `step` must be positive. Bounds
+/// are i32, or i64 if one of them is. `continue` skips to the end of the body being recorded; leaving the loop (break,
+/// return) is an error. Loops over plain C++ ints unroll.
 inline rec::Range range(const Operand &lo, const Operand &hi, const Operand &step, Where where = Where::current()) {
   return rec::Range(lo, hi, step, where);
 }
-inline rec::Range range(const Operand &lo, const Operand &hi, Where where = Where::current()) { return rec::Range(lo, hi, 1, where); }
+inline rec::Range range(const Operand &lo, const Operand &hi, Where where = Where::current()) {
+  return rec::Range(lo, hi, 1, where);
+}
 inline rec::Range range(const Operand &hi, Where where = Where::current()) { return rec::Range(0, hi, 1, where); }
 
 /// A branch at run time on a scalar bool: the variables that a branch assigns have the value of the branch taken.
@@ -77,14 +80,18 @@ template <class Then, class Else> void when(const Operand &condition, Then then,
   rec::when(condition, rec::call(then), rec::call(otherwise));
 }
 template <class Then> void when(const Operand &condition, Then then) {
-  static_assert(std::is_void_v<decltype(then())>, "a branch of when() returns nothing: assign to a variable declared outside");
+  static_assert(std::is_void_v<decltype(then())>,
+                "a branch of when() returns nothing: assign to a variable declared outside");
   rec::when(condition, rec::call(then), {nullptr, nullptr});
 }
 
-/// A loop at run time as long as `condition()` (a scalar bool) holds: `while_([&] { return x > 0; }, [&] { x = x / 2; });`.
+/// A loop at run time as long as `condition()` (a scalar bool) holds: `while_([&] { return x > 0; }, [&] { x = x / 2;
+/// });`.
 template <class Condition, class Body> void while_(Condition condition, Body body, Where where = Where::current()) {
-  static_assert(std::is_void_v<decltype(body())>, "the body of while_() returns nothing: assign to a variable declared outside");
-  static_assert(!std::is_same_v<decltype(condition()), bool>, "the condition of while_() is a Tile or Bool, not a C++ bool");
+  static_assert(std::is_void_v<decltype(body())>,
+                "the body of while_() returns nothing: assign to a variable declared outside");
+  static_assert(!std::is_same_v<decltype(condition()), bool>,
+                "the condition of while_() is a Tile or Bool, not a C++ bool");
   rec::while_({[](void *c) -> Tile { return (*static_cast<Condition *>(c))(); }, &condition}, rec::call(body), where);
 }
 

@@ -11,7 +11,6 @@ using rec::Recorder;
 using rec::Type;
 using rec::Value;
 
-
 namespace {
 
 constexpr uint16_t bit(DType t) { return static_cast<uint16_t>(1u << static_cast<int>(t)); }
@@ -21,8 +20,8 @@ constexpr uint16_t kFloats = bit(f16) | bit(bf16) | bit(f32) | bit(f64), kWide =
 Value *taken(Recorder &r, const Operand &x, const char *what, uint16_t mask) {
   Value *v = x.is_literal() ? r.literal(x, r.type(Type::of(f32, {})), what) : r.value(x, what);
   if (mask >> static_cast<int>(v->type->dtype) & 1) return v;
-  fail(x.where(), fmt::format("{}({})", what, rec::spell(*v->type)), fmt::format("it takes {}", rec::spell_dtypes(mask)),
-       fmt::format("{}(cast(x, f32))", what));
+  fail(x.where(), fmt::format("{}({})", what, rec::spell(*v->type)),
+       fmt::format("it takes {}", rec::spell_dtypes(mask)), fmt::format("{}(cast(x, f32))", what));
 }
 
 Tile unary(OpId op, const char *what, const Operand &x, uint16_t mask = kFloats) {
@@ -58,7 +57,9 @@ Tile abs(const Operand &x) {
 Tile fast_div(const Operand &a, const Operand &b) {
   Recorder &r = Recorder::current(a.where());
   auto [x, y] = rec::unify(r, a, b, "fast_div");
-  if (x->type->dtype != f32) fail(a.where(), fmt::format("fast_div({})", rec::spell(*x->type)), "it takes f32", "cast(x, f32), or use /, which is exact");
+  if (x->type->dtype != f32)
+    fail(a.where(), fmt::format("fast_div({})", rec::spell(*x->type)), "it takes f32",
+         "cast(x, f32), or use /, which is exact");
   return r.tile(r.make(OpId::tile_fast_div, {x, y}, {}, a.where()));
 }
 
@@ -74,8 +75,8 @@ Tile fma(const Operand &a, const Operand &b, const Operand &c) {
   for (const Operand *o : {&a, &b, &c}) {
     v[i] = o->is_literal() ? r.literal(*o, scalar, "fma") : r.value(*o, "fma");
     if (v[i]->type->dtype != first->type->dtype)
-      fail(o->where(), fmt::format("fma({}, {}, {})", rec::spell(r, a), rec::spell(r, b), rec::spell(r, c)), "dtypes do not mix",
-           fmt::format("cast all three to {}", name(first->type->dtype)));
+      fail(o->where(), fmt::format("fma({}, {}, {})", rec::spell(r, a), rec::spell(r, b), rec::spell(r, c)),
+           "dtypes do not mix", fmt::format("cast all three to {}", name(first->type->dtype)));
     s = rec::common_shape(s, v[i++]->type->shape(), a.where(), "fma");
   }
   for (Value *&x : v) x = rec::broadcast_to(r, x, s, a.where(), "fma");
@@ -86,9 +87,11 @@ Tile cdiv(const Operand &a, const Operand &b) {
   Recorder &r = Recorder::current(a.where());
   for (const Operand *o : {&a, &b})
     if (!o->is_literal() && !is_int(r.value(*o, "cdiv")->type->dtype))
-      fail(o->where(), fmt::format("cdiv({}, {})", rec::spell(r, a), rec::spell(r, b)), "it divides integers", "use / and ceil() for floats");
+      fail(o->where(), fmt::format("cdiv({}, {})", rec::spell(r, a), rec::spell(r, b)), "it divides integers",
+           "use / and ceil() for floats");
   if (b.kind() == Operand::Kind::integer) {
-    if (b.integer() < 1) fail(b.where(), fmt::format("cdiv({}, {})", rec::spell(r, a), b.integer()), "the divisor is not positive");
+    if (b.integer() < 1)
+      fail(b.where(), fmt::format("cdiv({}, {})", rec::spell(r, a), b.integer()), "the divisor is not positive");
     return Operand(a + Operand(b.integer() - 1, b.where()), a.where()) / b;
   }
   Tile less = b - Operand(1, b.where());
@@ -100,10 +103,13 @@ Tile where(const Operand &condition, const Operand &yes, const Operand &no) {
   Recorder &r = Recorder::current(condition.where());
   Value *c = r.value(condition, "where");
   if (c->type->dtype != boolean)
-    fail(condition.where(), fmt::format("where({}, ...)", rec::spell(r, condition)), "the condition is bool", "compare: x != 0");
+    fail(condition.where(), fmt::format("where({}, ...)", rec::spell(r, condition)), "the condition is bool",
+         "compare: x != 0");
   std::string asked = fmt::format("where({}, {}, {})", rec::spell(*c->type), rec::spell(r, yes), rec::spell(r, no));
   auto [y, n] = rec::unify_dtypes(r, yes, no, asked);
-  Shape s = rec::common_shape(c->type->shape(), rec::common_shape(y->type->shape(), n->type->shape(), condition.where(), asked), condition.where(), asked);
+  Shape s = rec::common_shape(c->type->shape(),
+                              rec::common_shape(y->type->shape(), n->type->shape(), condition.where(), asked),
+                              condition.where(), asked);
   Value *v[3] = {c, y, n};
   for (Value *&x : v) x = rec::broadcast_to(r, x, s, condition.where(), asked);
   return r.tile(r.make(OpId::arith_select, {v[0], v[1], v[2]}, {}, condition.where()));
@@ -112,7 +118,8 @@ Tile where(const Operand &condition, const Operand &yes, const Operand &no) {
 Tile cast(const Operand &x, DType dtype) {
   Recorder &r = Recorder::current(x.where());
   rec::TypeRef scalar = r.type(Type::of(dtype, {}));
-  if (x.is_literal() && (is_float(dtype) || x.kind() != Operand::Kind::floating)) return r.tile(r.literal(x, scalar, "cast"));
+  if (x.is_literal() && (is_float(dtype) || x.kind() != Operand::Kind::floating))
+    return r.tile(r.literal(x, scalar, "cast"));
   Value *v = r.value(x, "cast");
   DType from = v->type->dtype;
   if (from == dtype) return r.tile(v);
@@ -127,9 +134,11 @@ Tile bitcast(const Operand &x, DType dtype) {
   DType from = v->type->dtype;
   std::string asked = fmt::format("bitcast({}, {})", rec::spell(r, x), name(dtype));
   if (from == dtype) return r.tile(v);
-  if (from == boolean || dtype == boolean) fail(x.where(), asked, "a bool has no bits to speak of", "cast(x, i8), or compare with 0");
+  if (from == boolean || dtype == boolean)
+    fail(x.where(), asked, "a bool has no bits to speak of", "cast(x, i8), or compare with 0");
   if (size_bytes(from) != size_bytes(dtype))
-    fail(x.where(), asked, fmt::format("{} has {} bits, {} has {}", name(from), 8 * size_bytes(from), name(dtype), 8 * size_bytes(dtype)),
+    fail(x.where(), asked,
+         fmt::format("{} has {} bits, {} has {}", name(from), 8 * size_bytes(from), name(dtype), 8 * size_bytes(dtype)),
          "use a dtype of the same width, or cast");
   rec::TypeRef type = r.type(Type::of(dtype, v->type->shape()));
   if (type->text == v->type->text) return r.tile(r.relabel(v, type));

@@ -31,7 +31,8 @@ struct Access {
 };
 
 void align_indices(Access &a) {
-  for (size_t i = 0; i < a.count; ++i) a.shape = rec::common_shape(a.shape, a.indices[i]->type->shape(), a.where, a.what);
+  for (size_t i = 0; i < a.count; ++i)
+    a.shape = rec::common_shape(a.shape, a.indices[i]->type->shape(), a.where, a.what);
   // Index tiles have the value's rank; their dimensions of size 1 stay.
   for (size_t i = 0; i < a.count; ++i) {
     const Type &t = *a.indices[i]->type;
@@ -73,7 +74,8 @@ Value *mask_value(Access &a, const Operand &mask) {
   if (!mask.given()) return nullptr;
   Value *m = a.r.value(mask, a.what);
   if (m->type->dtype != DType::boolean)
-    fail(mask.where(), fmt::format("{} with mask {}", a.what, rec::spell(a.r, mask)), "a mask is bool", "compare: mask != 0");
+    fail(mask.where(), fmt::format("{} with mask {}", a.what, rec::spell(a.r, mask)), "a mask is bool",
+         "compare: mask != 0");
   grow(a, m->type->shape());
   return m;
 }
@@ -94,21 +96,20 @@ Value *other_value(Access &a, const Operand &other) {
 }
 
 /// Offsets of pointers have the value's shape, in full.
-void fit_offset(Access &a) {
-  a.indices[0] = rec::broadcast_to(a.r, a.indices[0], a.shape, a.where, a.what);
-}
+void fit_offset(Access &a) { a.indices[0] = rec::broadcast_to(a.r, a.indices[0], a.shape, a.where, a.what); }
 
 /// The value to be written, as the memory's dtype and in the access's shape.
 Value *stored(Access &a, const Operand &value) {
   if (value.is_literal()) return a.r.literal(value, a.r.type(a.dtype(), a.shape, a.where, a.what), a.what);
   Value *v = a.r.value(value, a.what);
   if (v->type->dtype != a.dtype())
-    fail(value.where(), fmt::format("{} of {} into {}", a.what, rec::spell(*v->type), rec::spell(*a.base->type)), "the dtypes differ",
-         fmt::format("write the rounding down: cast(value, {})", name(a.dtype())));
+    fail(value.where(), fmt::format("{} of {} into {}", a.what, rec::spell(*v->type), rec::spell(*a.base->type)),
+         "the dtypes differ", fmt::format("write the rounding down: cast(value, {})", name(a.dtype())));
   const Shape &s = v->type->shape();
   Shape both = rec::common_shape(a.shape, s, value.where(), a.what);
   if (both != a.shape)
-    fail(value.where(), fmt::format("{} of {} at indices of shape {}", a.what, rec::spell(*v->type), rec::spell(a.shape)),
+    fail(value.where(),
+         fmt::format("{} of {} at indices of shape {}", a.what, rec::spell(*v->type), rec::spell(a.shape)),
          "several values would meet in one element", "give indices of the value's shape, or reduce the value");
   return rec::broadcast_to(a.r, v, a.shape, value.where(), a.what);
 }
@@ -138,7 +139,8 @@ Tile atomic(Access a, bool view, AtomicKind kind, const Operand &value, const Op
   DType t = a.dtype();
   const bool wide = t == DType::i32 || t == DType::i64 || t == DType::f32 || t == DType::f64;
   if (!wide && !(kind == AtomicKind::add && (t == DType::f16 || t == DType::bf16)))
-    fail(a.where, fmt::format("{} on {}", a.what, rec::spell(*a.base->type)), fmt::format("there is no such atomic on {}", name(t)),
+    fail(a.where, fmt::format("{} on {}", a.what, rec::spell(*a.base->type)),
+         fmt::format("there is no such atomic on {}", name(t)),
          "add takes i32, i64, f16, bf16, f32, f64; the others i32, i64, f32, f64");
   Value *m = mask_value(a, mask);
   Value *v = stored(a, value);
@@ -153,7 +155,8 @@ Tile atomic(Access a, bool view, AtomicKind kind, const Operand &value, const Op
 Tile cas(Access a, bool view, const Operand &compare, const Operand &value) {
   DType t = a.dtype();
   if (t != DType::i32 && t != DType::i64)
-    fail(a.where, fmt::format("atomic_cas on {}", rec::spell(*a.base->type)), fmt::format("it compares i32 or i64, not {}", name(t)),
+    fail(a.where, fmt::format("atomic_cas on {}", rec::spell(*a.base->type)),
+         fmt::format("it compares i32 or i64, not {}", name(t)),
          "bitcast the memory on the host, or use atomic_exchange");
   Value *c = stored(a, compare), *v = stored(a, value);
   if (view) return a.r.tile(a.r.make(OpId::tile_view_atomic_cas, {a.base, a.index_span(), c, v}, {}, a.where));
@@ -163,10 +166,18 @@ Tile cas(Access a, bool view, const Operand &compare, const Operand &value) {
 
 } // namespace
 
-Tile load(const ElementRef &ref, const Operand &mask, const Operand &other) { return load_elements(access(ref, "load"), true, mask, other); }
-Tile load(const PointerRef &ref, const Operand &mask, const Operand &other) { return load_elements(access(ref, "load"), false, mask, other); }
-void store(const ElementRef &ref, const Operand &value, const Operand &mask) { store_elements(access(ref, "store"), true, value, mask); }
-void store(const PointerRef &ref, const Operand &value, const Operand &mask) { store_elements(access(ref, "store"), false, value, mask); }
+Tile load(const ElementRef &ref, const Operand &mask, const Operand &other) {
+  return load_elements(access(ref, "load"), true, mask, other);
+}
+Tile load(const PointerRef &ref, const Operand &mask, const Operand &other) {
+  return load_elements(access(ref, "load"), false, mask, other);
+}
+void store(const ElementRef &ref, const Operand &value, const Operand &mask) {
+  store_elements(access(ref, "store"), true, value, mask);
+}
+void store(const PointerRef &ref, const Operand &value, const Operand &mask) {
+  store_elements(access(ref, "store"), false, value, mask);
+}
 
 Tile load(const BlockRef &ref, const Operand &other) {
   Recorder &r = Recorder::current(ref.where);
@@ -174,7 +185,8 @@ Tile load(const BlockRef &ref, const Operand &other) {
   Access a{r, "load", ref.where, ref.view, {}, 0, {}};
   Value *o = other_value(a, other);
   std::span<Value *const> origins(ref.origins.data(), static_cast<size_t>(ref.shape.rank));
-  return r.tile(r.make(OpId::tile_block_load, {ref.view, origins, o}, {}, ref.where, r.type(Type::of(a.dtype(), ref.shape))));
+  return r.tile(
+      r.make(OpId::tile_block_load, {ref.view, origins, o}, {}, ref.where, r.type(Type::of(a.dtype(), ref.shape))));
 }
 
 void store(const BlockRef &ref, const Operand &value) {
@@ -189,16 +201,36 @@ void store(const BlockRef &ref, const Operand &value) {
 template <class Ref> static Tile rmw(const Ref &ref, AtomicKind kind, const Operand &value, const Operand &mask) {
   return atomic(access(ref, kAtomicNames[static_cast<int>(kind)]), std::is_same_v<Ref, ElementRef>, kind, value, mask);
 }
-Tile atomic_add(const ElementRef &ref, const Operand &value, const Operand &mask) { return rmw(ref, AtomicKind::add, value, mask); }
-Tile atomic_max(const ElementRef &ref, const Operand &value, const Operand &mask) { return rmw(ref, AtomicKind::max, value, mask); }
-Tile atomic_min(const ElementRef &ref, const Operand &value, const Operand &mask) { return rmw(ref, AtomicKind::min, value, mask); }
-Tile atomic_exchange(const ElementRef &ref, const Operand &value, const Operand &mask) { return rmw(ref, AtomicKind::exchange, value, mask); }
-Tile atomic_add(const PointerRef &ref, const Operand &value, const Operand &mask) { return rmw(ref, AtomicKind::add, value, mask); }
-Tile atomic_max(const PointerRef &ref, const Operand &value, const Operand &mask) { return rmw(ref, AtomicKind::max, value, mask); }
-Tile atomic_min(const PointerRef &ref, const Operand &value, const Operand &mask) { return rmw(ref, AtomicKind::min, value, mask); }
-Tile atomic_exchange(const PointerRef &ref, const Operand &value, const Operand &mask) { return rmw(ref, AtomicKind::exchange, value, mask); }
-Tile atomic_cas(const ElementRef &ref, const Operand &compare, const Operand &value) { return cas(access(ref, "atomic_cas"), true, compare, value); }
-Tile atomic_cas(const PointerRef &ref, const Operand &compare, const Operand &value) { return cas(access(ref, "atomic_cas"), false, compare, value); }
+Tile atomic_add(const ElementRef &ref, const Operand &value, const Operand &mask) {
+  return rmw(ref, AtomicKind::add, value, mask);
+}
+Tile atomic_max(const ElementRef &ref, const Operand &value, const Operand &mask) {
+  return rmw(ref, AtomicKind::max, value, mask);
+}
+Tile atomic_min(const ElementRef &ref, const Operand &value, const Operand &mask) {
+  return rmw(ref, AtomicKind::min, value, mask);
+}
+Tile atomic_exchange(const ElementRef &ref, const Operand &value, const Operand &mask) {
+  return rmw(ref, AtomicKind::exchange, value, mask);
+}
+Tile atomic_add(const PointerRef &ref, const Operand &value, const Operand &mask) {
+  return rmw(ref, AtomicKind::add, value, mask);
+}
+Tile atomic_max(const PointerRef &ref, const Operand &value, const Operand &mask) {
+  return rmw(ref, AtomicKind::max, value, mask);
+}
+Tile atomic_min(const PointerRef &ref, const Operand &value, const Operand &mask) {
+  return rmw(ref, AtomicKind::min, value, mask);
+}
+Tile atomic_exchange(const PointerRef &ref, const Operand &value, const Operand &mask) {
+  return rmw(ref, AtomicKind::exchange, value, mask);
+}
+Tile atomic_cas(const ElementRef &ref, const Operand &compare, const Operand &value) {
+  return cas(access(ref, "atomic_cas"), true, compare, value);
+}
+Tile atomic_cas(const PointerRef &ref, const Operand &compare, const Operand &value) {
+  return cas(access(ref, "atomic_cas"), false, compare, value);
+}
 
 void barrier(Where where) {
   Recorder &r = Recorder::current(where);
@@ -209,7 +241,8 @@ void device_assert(const Operand &condition, std::string_view message) {
   Recorder &r = Recorder::current(condition.where());
   Value *c = r.value(condition, "device_assert");
   if (c->type->dtype != DType::boolean)
-    fail(condition.where(), fmt::format("device_assert({})", rec::spell(r, condition)), "the condition is bool", "compare: x != 0");
+    fail(condition.where(), fmt::format("device_assert({})", rec::spell(r, condition)), "the condition is bool",
+         "compare: x != 0");
   r.create(OpId::tile_assert, {c}, {}, {r.arena.copy(message)}, condition.where());
 }
 

@@ -6,7 +6,8 @@
 
 namespace moec::rec {
 
-/// pure: a node of the graph. read: stays between the effects around it. write: keeps program order. region: control flow, likewise.
+/// pure: a node of the graph. read: stays between the effects around it. write: keeps program order. region: control
+/// flow, likewise.
 enum class Effect : uint8_t { pure, read, write, region, terminator };
 enum class Arity : uint8_t { one, optional, variadic };
 /// How an attribute is spelled. `constant`: a literal with its type; `none`: never given by the recorder.

@@ -1,4 +1,5 @@
-// Functions of the DSL over tiles. Part of <moec/moec.h>. All throw KernelError, with the user's line, for operands that do not fit.
+// Functions of the DSL over tiles. Part of <moec/moec.h>. All throw KernelError, with the user's line, for operands
+// that do not fit.
 #pragma once
 
 #include "dsl/value.h"
@@ -9,7 +10,8 @@
 
 namespace moec {
 
-// ---------------------------------------------------------------------------------------------------------- programs, shapes
+// ---------------------------------------------------------------------------------------------------------- programs,
+// shapes
 
 /// Index of this program along grid axis 0, 1 or 2; number of programs along it. i32.
 Int program_id(int axis, Where where = Where::current());
@@ -47,8 +49,8 @@ Tile trans(const Operand &x, std::initializer_list<int> order);
 
 // ---------------------------------------------------------------------------------------------------------- memory
 
-/// Elements at `ref`; where `mask` is false, or the view's extents clip, `other` (default 0). An index that depends on a load is not
-/// clipped: it must be in range or masked. Loads keep their place among stores.
+/// Elements at `ref`; where `mask` is false, or the view's extents clip, `other` (default 0). An index that depends on
+/// a load is not clipped: it must be in range or masked. Loads keep their place among stores.
 Tile load(const ElementRef &ref, const Operand &mask = Operand::none(), const Operand &other = Operand::none());
 Tile load(const PointerRef &ref, const Operand &mask = Operand::none(), const Operand &other = Operand::none());
 /// A block; what lies outside of the view is `other`.
@@ -58,8 +60,8 @@ void store(const ElementRef &ref, const Operand &value, const Operand &mask = Op
 void store(const PointerRef &ref, const Operand &value, const Operand &mask = Operand::none());
 void store(const BlockRef &ref, const Operand &value);
 
-/// Relaxed read-modify-write per element; gives the old values (0 where masked off). add: i32, i64, f16, bf16, f32, f64; the others:
-/// i32, i64, f32, f64 (max and min: NaN loses, -0 < +0).
+/// Relaxed read-modify-write per element; gives the old values (0 where masked off). add: i32, i64, f16, bf16, f32,
+/// f64; the others: i32, i64, f32, f64 (max and min: NaN loses, -0 < +0).
 Tile atomic_add(const ElementRef &ref, const Operand &value, const Operand &mask = Operand::none());
 Tile atomic_max(const ElementRef &ref, const Operand &value, const Operand &mask = Operand::none());
 Tile atomic_min(const ElementRef &ref, const Operand &value, const Operand &mask = Operand::none());
@@ -68,16 +70,18 @@ Tile atomic_add(const PointerRef &ref, const Operand &value, const Operand &mask
 Tile atomic_max(const PointerRef &ref, const Operand &value, const Operand &mask = Operand::none());
 Tile atomic_min(const PointerRef &ref, const Operand &value, const Operand &mask = Operand::none());
 Tile atomic_exchange(const PointerRef &ref, const Operand &value, const Operand &mask = Operand::none());
-/// Compare and swap (i32, i64): stores `value` where memory equals `compare`; gives the old values. Indices must be in range.
+/// Compare and swap (i32, i64): stores `value` where memory equals `compare`; gives the old values. Indices must be in
+/// range.
 Tile atomic_cas(const ElementRef &ref, const Operand &compare, const Operand &value);
 Tile atomic_cas(const PointerRef &ref, const Operand &compare, const Operand &value);
 
-// ---------------------------------------------------------------------------------------------------------- elementwise
+// ----------------------------------------------------------------------------------------------------------
+// elementwise
 
 /// `condition ? yes : no` per element; all three broadcast.
 Tile where(const Operand &condition, const Operand &yes, const Operand &no);
-/// Converts: floats to nearest even; float to int toward zero, saturating, NaN gives 0; int to narrower int keeps the low bits; to
-/// e4m3 and e5m2 saturating; to bool `!= 0`; bool gives 0 or 1.
+/// Converts: floats to nearest even; float to int toward zero, saturating, NaN gives 0; int to narrower int keeps the
+/// low bits; to e4m3 and e5m2 saturating; to bool `!= 0`; bool gives 0 or 1.
 Tile cast(const Operand &x, DType dtype);
 /// The same bits as a dtype of the same width.
 Tile bitcast(const Operand &x, DType dtype);
@@ -107,12 +111,10 @@ Tile fma(const Operand &a, const Operand &b, const Operand &c);
 /// (a + b - 1) / b for positive b.
 Tile cdiv(const Operand &a, const Operand &b);
 template <class A, class B>
-  requires(std::is_integral_v<A> && std::is_integral_v<B>)
-constexpr auto cdiv(A a, B b) {
-  return (a + b - 1) / b;
-}
+requires(std::is_integral_v<A> &&std::is_integral_v<B>) constexpr auto cdiv(A a, B b) { return (a + b - 1) / b; }
 
-// ---------------------------------------------------------------------------------------------------------- across elements
+// ---------------------------------------------------------------------------------------------------------- across
+// elements
 
 namespace rec {
 /// A combiner without its type: `function(context, in, out)` takes 2n scalars and gives n.
@@ -136,24 +138,29 @@ template <size_t N, class F> Combiner combiner_n(F &f) {
           },
           &f};
 }
-template <size_t N, size_t... I> std::array<Operand, N> operands(const std::array<Tile, N> &x, Where where, std::index_sequence<I...>) {
+template <size_t N, size_t... I>
+std::array<Operand, N> operands(const std::array<Tile, N> &x, Where where, std::index_sequence<I...>) {
   return {Operand(x[I], where)...};
 }
 } // namespace rec
 
 inline constexpr int all_axes = 1 << 20;
 
-/// Combines the elements along `axis` (negative: from the last; default: all of them) and drops it; a 1-D tile gives a scalar. The combiner
-/// `f(left, right)` must be associative; it gets scalars and uses nothing but these and literals. Order: a balanced tree over the index bits.
+/// Combines the elements along `axis` (negative: from the last; default: all of them) and drops it; a 1-D tile gives a
+/// scalar. The combiner `f(left, right)` must be associative; it gets scalars and uses nothing but these and literals.
+/// Order: a balanced tree over the index bits.
 template <class F> Tile reduce(const Operand &x, int axis, F f) {
   Tile out;
   rec::reduce(&x, 1, axis, rec::combiner1(f), &out);
   return out;
 }
-/// Over several tiles of one shape at once: `reduce(std::array{v, i}, 0, [](auto l, auto r) { ...; return std::array{v, i}; })`.
-template <size_t N, class F> std::array<Tile, N> reduce(const std::array<Tile, N> &x, int axis, F f, Where where = Where::current()) {
+/// Over several tiles of one shape at once: `reduce(std::array{v, i}, 0, [](auto l, auto r) { ...; return std::array{v,
+/// i}; })`.
+template <size_t N, class F>
+std::array<Tile, N> reduce(const std::array<Tile, N> &x, int axis, F f, Where where = Where::current()) {
   std::array<Tile, N> out;
-  rec::reduce(rec::operands(x, where, std::make_index_sequence<N>()).data(), N, axis, rec::combiner_n<N>(f), out.data());
+  rec::reduce(rec::operands(x, where, std::make_index_sequence<N>()).data(), N, axis, rec::combiner_n<N>(f),
+              out.data());
   return out;
 }
 Tile sum(const Operand &x, int axis = all_axes);
@@ -174,9 +181,11 @@ template <class F> Tile scan(const Operand &x, int axis, F f, bool reverse = fal
   return out;
 }
 template <size_t N, class F>
-std::array<Tile, N> scan(const std::array<Tile, N> &x, int axis, F f, bool reverse = false, Where where = Where::current()) {
+std::array<Tile, N> scan(const std::array<Tile, N> &x, int axis, F f, bool reverse = false,
+                         Where where = Where::current()) {
   std::array<Tile, N> out;
-  rec::scan(rec::operands(x, where, std::make_index_sequence<N>()).data(), N, axis, reverse, rec::combiner_n<N>(f), out.data());
+  rec::scan(rec::operands(x, where, std::make_index_sequence<N>()).data(), N, axis, reverse, rec::combiner_n<N>(f),
+            out.data());
   return out;
 }
 Tile cumsum(const Operand &x, int axis = -1, bool reverse = false);
@@ -184,7 +193,8 @@ Tile cumsum(const Operand &x, int axis = -1, bool reverse = false);
 /// Stable sort along the last axis. NaN counts as greatest.
 Tile sort(const Operand &x, bool descending = false);
 /// The others move with the first: `auto [keys, values] = sort(std::array{k, v});`.
-template <size_t N> std::array<Tile, N> sort(const std::array<Tile, N> &x, bool descending = false, Where where = Where::current()) {
+template <size_t N>
+std::array<Tile, N> sort(const std::array<Tile, N> &x, bool descending = false, Where where = Where::current()) {
   std::array<Tile, N> out;
   rec::sort(rec::operands(x, where, std::make_index_sequence<N>()).data(), N, descending, out.data(), where);
   return out;
@@ -193,7 +203,8 @@ struct TopK {
   Tile values;  ///< [..., next_pow2(k)], descending
   Tile indices; ///< i32 positions along the last axis
 };
-/// The k greatest along the last axis, padded to next_pow2(k) (mask with lanes(k)); the lower position first among equals.
+/// The k greatest along the last axis, padded to next_pow2(k) (mask with lanes(k)); the lower position first among
+/// equals.
 TopK topk(const Operand &x, int k);
 /// How often each of 0..bins-1 occurs in an i32 tile: i32 [next_pow2(bins)].
 Tile histogram(const Operand &x, int bins, const Operand &mask = Operand::none());

@@ -42,10 +42,12 @@ std::string_view Arena::copy(std::string_view s) {
 }
 
 void fail(Where where, std::string asked, std::string wrong, std::string todo) {
-  throw KernelError(where.file_name(), static_cast<int>(where.line()), std::move(asked), std::move(wrong), std::move(todo));
+  throw KernelError(where.file_name(), static_cast<int>(where.line()), std::move(asked), std::move(wrong),
+                    std::move(todo));
 }
 
-// ------------------------------------------------------------------------------------------------------------- spelling
+// -------------------------------------------------------------------------------------------------------------
+// spelling
 
 std::string spell(const Shape &s) {
   std::string t = "[";
@@ -55,21 +57,30 @@ std::string spell(const Shape &s) {
 
 std::string spell(const Type &t) {
   switch (t.kind) {
-  case Type::Kind::scalar: return fmt::format("scalar {}", name(t.dtype));
-  case Type::Kind::tile: return std::string(name(t.dtype)) + spell(t.shape());
-  case Type::Kind::view: return fmt::format("view of {} with rank {}", name(t.dtype), t.rank);
-  case Type::Kind::pointer: return fmt::format("pointer to {}", name(t.dtype));
+  case Type::Kind::scalar:
+    return fmt::format("scalar {}", name(t.dtype));
+  case Type::Kind::tile:
+    return std::string(name(t.dtype)) + spell(t.shape());
+  case Type::Kind::view:
+    return fmt::format("view of {} with rank {}", name(t.dtype), t.rank);
+  case Type::Kind::pointer:
+    return fmt::format("pointer to {}", name(t.dtype));
   }
   return "";
 }
 
 std::string spell(Recorder &r, const Operand &o) {
   switch (o.kind()) {
-  case Operand::Kind::none: return "nothing";
-  case Operand::Kind::integer: return std::to_string(o.integer());
-  case Operand::Kind::boolean: return o.integer() ? "true" : "false";
-  case Operand::Kind::floating: return fmt::format("{}", o.floating());
-  case Operand::Kind::handle: return spell(*r.value(o.tile(), o.where(), "use of a value")->type);
+  case Operand::Kind::none:
+    return "nothing";
+  case Operand::Kind::integer:
+    return std::to_string(o.integer());
+  case Operand::Kind::boolean:
+    return o.integer() ? "true" : "false";
+  case Operand::Kind::floating:
+    return fmt::format("{}", o.floating());
+  case Operand::Kind::handle:
+    return spell(*r.value(o.tile(), o.where(), "use of a value")->type);
   }
   return "";
 }
@@ -79,11 +90,13 @@ std::string spell_dtypes(uint16_t mask) {
   for (int i = 0; i < kNumDTypes; ++i)
     if (mask >> i & 1) names.push_back(name(static_cast<DType>(i)));
   std::string s;
-  for (size_t i = 0; i < names.size(); ++i) s += std::string(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + std::string(names[i]);
+  for (size_t i = 0; i < names.size(); ++i)
+    s += std::string(i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + std::string(names[i]);
   return s;
 }
 
-// ------------------------------------------------------------------------------------------------------------- the recorder
+// ------------------------------------------------------------------------------------------------------------- the
+// recorder
 
 Recorder::Recorder(std::string_view kernel_name, std::vector<ArgFacts> facts)
     : name(kernel_name), arena(take_arena()), id(next_recording++), outer_(current_recorder), facts_(std::move(facts)) {
@@ -103,7 +116,8 @@ Recorder *Recorder::current_or_null() { return current_recorder; }
 
 Recorder &Recorder::current(Where where) {
   if (!current_recorder)
-    fail(where, "use of the DSL", "no kernel is being recorded", "call this inside a kernel function that record() or jit() runs");
+    fail(where, "use of the DSL", "no kernel is being recorded",
+         "call this inside a kernel function that record() or jit() runs");
   current_recorder->raise_pending();
   return *current_recorder;
 }
@@ -112,7 +126,8 @@ void Recorder::raise_pending() {
   if (pending_.empty()) return;
   std::string wrong = std::move(pending_);
   pending_.clear();
-  fail(pending_where_, "recorded loop", wrong, "a recorded loop has one body and runs to its end: use a mask, when() or while_()");
+  fail(pending_where_, "recorded loop", wrong,
+       "a recorded loop has one body and runs to its end: use a mask, when() or while_()");
 }
 
 TypeRef Recorder::type(const Type &t) {
@@ -128,7 +143,9 @@ TypeRef Recorder::type(const Type &t) {
   };
   const std::string element(mlir_name(t.dtype));
   switch (t.kind) {
-  case Type::Kind::scalar: s = element; break;
+  case Type::Kind::scalar:
+    s = element;
+    break;
   case Type::Kind::tile:
     s = "tensor<";
     for (int i = 0; i < t.rank; ++i) s += std::to_string(t.sizes[static_cast<size_t>(i)]) + "x";
@@ -138,7 +155,9 @@ TypeRef Recorder::type(const Type &t) {
     s = "!tile.view<" + element + ", sizes = [" + list(t.sizes, t.rank) + "], strides = [" + list(t.strides, t.rank) +
         "], align = " + std::to_string(t.align) + ", wide = " + (t.wide ? "true>" : "false>");
     break;
-  case Type::Kind::pointer: s = "!tile.ptr<" + element + (t.align ? ", " + std::to_string(t.align) : "") + ">"; break;
+  case Type::Kind::pointer:
+    s = "!tile.ptr<" + element + (t.align ? ", " + std::to_string(t.align) : "") + ">";
+    break;
   }
   e.text = arena.copy(s);
   return &e;
@@ -161,10 +180,14 @@ TypeRef Recorder::type(DType dtype, const Shape &shape, Where where, std::string
 
 static bool takes(const OperandInfo &o, const Type &t) {
   switch (t.kind) {
-  case Type::Kind::scalar: return o.scalar >> static_cast<int>(t.dtype) & 1;
-  case Type::Kind::tile: return o.tile >> static_cast<int>(t.dtype) & 1;
-  case Type::Kind::view: return o.view;
-  case Type::Kind::pointer: return o.pointer;
+  case Type::Kind::scalar:
+    return o.scalar >> static_cast<int>(t.dtype) & 1;
+  case Type::Kind::tile:
+    return o.tile >> static_cast<int>(t.dtype) & 1;
+  case Type::Kind::view:
+    return o.view;
+  case Type::Kind::pointer:
+    return o.pointer;
   }
   return false;
 }
@@ -177,6 +200,8 @@ static std::string spell_taken(const OperandInfo &o) {
   return spell_dtypes(o.tile);
 }
 
+static std::string_view mnemonic(const OpInfo &op) { return op.name.substr(op.name.find('.') + 1); }
+
 void Recorder::check_operands(const OpInfo &op, std::initializer_list<Group> operands, Where where) {
   int i = 0;
   for (const Group &g : operands) {
@@ -184,13 +209,40 @@ void Recorder::check_operands(const OpInfo &op, std::initializer_list<Group> ope
     for (size_t k = 0; k < g.size; ++k) {
       const Type &t = *g.data[k]->type;
       if (takes(o, t)) continue;
-      std::string_view mnemonic = op.name.substr(op.name.find('.') + 1);
-      std::string todo = t.kind == Type::Kind::scalar && !o.scalar && o.tile ? "give it a tile: broadcast the scalar first"
+      std::string todo = t.kind == Type::Kind::scalar && !o.scalar && o.tile
+                             ? "give it a tile: broadcast the scalar first"
                          : t.kind == Type::Kind::tile && !o.tile && o.scalar ? "give it a scalar"
                                                                              : "cast it first";
-      fail(where, fmt::format("{}({})", mnemonic, spell(t)), fmt::format("{} takes {}", o.name, spell_taken(o)), todo);
+      fail(where, fmt::format("{}({})", mnemonic(op), spell(t)), fmt::format("{} takes {}", o.name, spell_taken(o)),
+           todo);
     }
   }
+}
+
+void Recorder::fill_operands(Node *n, const OpInfo &op, std::initializer_list<Group> operands) {
+  size_t count = 0;
+  for (const Group &g : operands) count += g.size;
+  n->num_operands = static_cast<uint32_t>(count);
+  n->operands = arena.make<Value *>(count);
+  n->segments = op.segments ? arena.make<int32_t>(operands.size()) : nullptr;
+  size_t at = 0, which = 0;
+  for (const Group &g : operands) {
+    for (size_t k = 0; k < g.size; ++k) {
+      check_visible(g.data[k], id, n->where, mnemonic(op)); // references keep indices of their own
+      n->operands[at++] = g.data[k];
+    }
+    if (n->segments) n->segments[which++] = static_cast<int32_t>(g.size);
+  }
+}
+
+void Recorder::check_combiner(const Node *n, const OpInfo &op) {
+  if (op.effect != Effect::pure)
+    fail(n->where, std::string(mnemonic(op)), "a combiner of reduce() or scan() only computes",
+         "load and store outside");
+  for (uint32_t k = 0; k < n->num_operands; ++k)
+    if (find(n->operands[k])->block != block)
+      fail(n->where, std::string(mnemonic(op)), "a combiner uses a value from outside",
+           "a combiner uses its arguments and literals only");
 }
 
 Node *Recorder::create(OpId op, std::initializer_list<Group> operands, std::span<const TypeRef> results,
@@ -198,33 +250,15 @@ Node *Recorder::create(OpId op, std::initializer_list<Group> operands, std::span
   const OpInfo &o = info(op);
   check_operands(o, operands, where);
   if (++num_ops_ > kMaxOps)
-    fail(where, fmt::format("kernel with more than {} ops", kMaxOps), "a loop over C++ integers is unrolled while recording",
+    fail(where, fmt::format("kernel with more than {} ops", kMaxOps),
+         "a loop over C++ integers is unrolled while recording",
          "use `for (Int i : range(...))` to record its body once");
   Node *n = arena.make<Node>();
   n->op = op;
   n->block = block;
   n->where = last_where_ = where;
-  size_t count = 0;
-  for (const Group &g : operands) count += g.size;
-  n->num_operands = static_cast<uint32_t>(count);
-  n->operands = arena.make<Value *>(count);
-  n->segments = o.segments ? arena.make<int32_t>(operands.size()) : nullptr;
-  size_t at = 0, which = 0;
-  for (const Group &g : operands) {
-    for (size_t k = 0; k < g.size; ++k) {
-      check_visible(g.data[k], id, where, o.name.substr(o.name.find('.') + 1)); // references keep indices of their own
-      n->operands[at++] = g.data[k];
-    }
-    if (n->segments) n->segments[which++] = static_cast<int32_t>(g.size);
-  }
-  if (block->combiner && o.effect != Effect::terminator) {
-    if (o.effect != Effect::pure)
-      fail(where, std::string(o.name.substr(o.name.find('.') + 1)), "a combiner of reduce() or scan() only computes", "load and store outside");
-    for (size_t k = 0; k < count; ++k)
-      if (find(n->operands[k])->block != block)
-        fail(where, std::string(o.name.substr(o.name.find('.') + 1)), "a combiner uses a value from outside",
-             "a combiner uses its arguments and literals only");
-  }
+  fill_operands(n, o, operands);
+  if (block->combiner && o.effect != Effect::terminator) check_combiner(n, o);
   n->num_results = static_cast<uint16_t>(results.size());
   n->results = arena.make<Value>(results.size());
   for (size_t i = 0; i < results.size(); ++i) {
@@ -236,8 +270,7 @@ Node *Recorder::create(OpId op, std::initializer_list<Group> operands, std::span
   }
   n->num_attrs = static_cast<uint8_t>(attrs.size());
   n->attrs = arena.make<Attr>(attrs.size());
-  size_t a = 0;
-  for (const Attr &attr : attrs) n->attrs[a++] = attr;
+  std::copy(attrs.begin(), attrs.end(), n->attrs);
   n->num_regions = static_cast<uint8_t>(regions.size());
   n->regions = arena.make<Block *>(regions.size());
   for (size_t i = 0; i < regions.size(); ++i) n->regions[i] = regions[i], regions[i]->owner = n;
@@ -248,7 +281,8 @@ Node *Recorder::create(OpId op, std::initializer_list<Group> operands, std::span
   return n;
 }
 
-Value *Recorder::make(OpId op, std::initializer_list<Group> operands, std::initializer_list<Attr> attrs, Where where, TypeRef type) {
+Value *Recorder::make(OpId op, std::initializer_list<Group> operands, std::initializer_list<Attr> attrs, Where where,
+                      TypeRef type) {
   if (!type) {
     const Group &g = operands.begin()[info(op).same_as];
     type = g.data[0]->type;
@@ -256,7 +290,9 @@ Value *Recorder::make(OpId op, std::initializer_list<Group> operands, std::initi
   return &create(op, operands, {&type, 1}, attrs, where)->results[0];
 }
 
-Value *Recorder::constant(TypeRef type, int64_t bits, Where where) { return make(OpId::arith_constant, {}, {bits}, where, type); }
+Value *Recorder::constant(TypeRef type, int64_t bits, Where where) {
+  return make(OpId::arith_constant, {}, {bits}, where, type);
+}
 
 Value *Recorder::relabel(Value *v, TypeRef type) {
   Value *w = arena.make<Value>();
@@ -266,11 +302,13 @@ Value *Recorder::relabel(Value *v, TypeRef type) {
   return w;
 }
 
-// ------------------------------------------------------------------------------------------------------------- operands
+// -------------------------------------------------------------------------------------------------------------
+// operands
 
 void Recorder::check_visible(Value *v, uint32_t recording, Where where, std::string_view asked) {
   if (!v)
-    fail(where, std::string(asked), "the handle is empty: nothing was assigned to it", "give it a value where it is declared");
+    fail(where, std::string(asked), "the handle is empty: nothing was assigned to it",
+         "give it a value where it is declared");
   if (recording != id)
     fail(where, std::string(asked), "the handle belongs to another recording",
          "make it inside this kernel; global and static handles do not work");
@@ -295,10 +333,16 @@ Value *Recorder::value(const Pointer &p, Where where, std::string_view asked) {
 Value *Recorder::value(const Operand &o, std::string_view asked) {
   DType dtype = DType::f32;
   switch (o.kind()) {
-  case Operand::Kind::none: fail(o.where(), std::string(asked), "an operand is missing"); break;
-  case Operand::Kind::handle: return value(o.tile(), o.where(), asked);
-  case Operand::Kind::boolean: dtype = DType::boolean; break;
-  case Operand::Kind::floating: break;
+  case Operand::Kind::none:
+    fail(o.where(), std::string(asked), "an operand is missing");
+    break;
+  case Operand::Kind::handle:
+    return value(o.tile(), o.where(), asked);
+  case Operand::Kind::boolean:
+    dtype = DType::boolean;
+    break;
+  case Operand::Kind::floating:
+    break;
   case Operand::Kind::integer:
     dtype = o.integer() == static_cast<int32_t>(o.integer()) ? DType::i32 : DType::i64;
     break;
@@ -309,21 +353,25 @@ Value *Recorder::value(const Operand &o, std::string_view asked) {
 Value *Recorder::literal(const Operand &o, TypeRef like, std::string_view asked) {
   const DType t = like->dtype;
   auto wrong = [&](std::string todo) {
-    fail(o.where(), std::string(asked), fmt::format("the literal {} is not a {}", spell(*this, o), moec::name(t)), std::move(todo));
+    fail(o.where(), std::string(asked), fmt::format("the literal {} is not a {}", spell(*this, o), moec::name(t)),
+         std::move(todo));
   };
   if (is_float(t)) {
     if (o.kind() == Operand::Kind::boolean) wrong("write 0.0 or 1.0");
     double v = o.kind() == Operand::Kind::floating ? o.floating() : static_cast<double>(o.integer());
     return constant(like, static_cast<int64_t>(float_bits(v, t)), o.where());
   }
-  if (o.kind() == Operand::Kind::floating) wrong(fmt::format("write an integer, or cast the {} to a float dtype", moec::name(t)));
+  if (o.kind() == Operand::Kind::floating)
+    wrong(fmt::format("write an integer, or cast the {} to a float dtype", moec::name(t)));
   int64_t v = o.integer();
   if (t == DType::boolean) {
     if (o.kind() != Operand::Kind::boolean && v != 0 && v != 1) wrong("write true or false");
   } else if (o.kind() == Operand::Kind::boolean) {
     wrong("write 0 or 1");
   } else {
-    bool fits = t == DType::u8 ? v >= 0 && v <= 255 : t == DType::i8 ? v >= -128 && v <= 127 : t == DType::i64 || v == static_cast<int32_t>(v);
+    bool fits = t == DType::u8   ? v >= 0 && v <= 255
+                : t == DType::i8 ? v >= -128 && v <= 127
+                                 : t == DType::i64 || v == static_cast<int32_t>(v);
     if (!fits) wrong("it is out of range: cast the other side to a wider dtype");
   }
   return constant(like, v, o.where());
@@ -332,11 +380,15 @@ Value *Recorder::literal(const Operand &o, TypeRef like, std::string_view asked)
 Value *Recorder::index(const Operand &o, std::string_view asked, bool tiles_too, bool narrow) {
   Value *v = value(o, asked);
   const Type &t = *v->type;
-  if (t.kind == Type::Kind::tile && !tiles_too) fail(o.where(), std::string(asked), fmt::format("{} where a scalar is needed", spell(t)), "give an Int");
+  if (t.kind == Type::Kind::tile && !tiles_too)
+    fail(o.where(), std::string(asked), fmt::format("{} where a scalar is needed", spell(t)), "give an Int");
   if (t.dtype != DType::i32 && t.dtype != DType::i64)
-    fail(o.where(), std::string(asked), fmt::format("{} as an index", spell(t)), "indices are i32 or i64: cast(index, i32)");
+    fail(o.where(), std::string(asked), fmt::format("{} as an index", spell(t)),
+         "indices are i32 or i64: cast(index, i32)");
   if (narrow && t.dtype == DType::i64) {
-    if (o.is_literal()) fail(o.where(), std::string(asked), fmt::format("{} is more than an i32 holds", o.integer()), "a size is at most 2147483647");
+    if (o.is_literal())
+      fail(o.where(), std::string(asked), fmt::format("{} is more than an i32 holds", o.integer()),
+           "a size is at most 2147483647");
     return make(OpId::tile_cast, {v}, {0, 0}, o.where(), type(Type::of(DType::i32, t.shape())));
   }
   return v;
@@ -360,7 +412,8 @@ void Recorder::assigned(Tile &t, const Tile &from) {
       if (variable == t.value_) loop = where;
     // A plain copy (i = j) carries no line: then the loop's is the nearest.
     Where at = from.value_ && from.value_->def ? from.value_->def->where : loop;
-    fail(at, "assignment to a loop variable", fmt::format("it is the variable of the recorded loop at {}:{}", loop.file_name(), loop.line()),
+    fail(at, "assignment to a loop variable",
+         fmt::format("it is the variable of the recorded loop at {}:{}", loop.file_name(), loop.line()),
          "copy it into a variable of the body: Int j = i;");
   }
   if (t.assigned_ <= scope_start_) t.assigned_ = ++clock_;

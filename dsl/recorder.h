@@ -19,7 +19,8 @@ namespace moec::rec {
 struct Node;
 struct Block;
 
-/// Type of a value. `sizes`: a tile's shape; a view's divisors of its sizes. Interned: equal types have equal addresses.
+/// Type of a value. `sizes`: a tile's shape; a view's divisors of its sizes. Interned: equal types have equal
+/// addresses.
 struct Type {
   enum class Kind : uint8_t { scalar, tile, view, pointer };
   Kind kind = Kind::scalar;
@@ -58,11 +59,11 @@ using TypeRef = const TypeEntry *;
 
 struct Value {
   TypeRef type = nullptr;
-  Node *def = nullptr;     ///< null: a block argument
-  Block *block = nullptr;  ///< where it is visible
-  Value *alias = nullptr;  ///< stands for this one
-  uint32_t number = 0;     ///< in the text: op result or argument
-  uint16_t index = 0;      ///< among its op's results
+  Node *def = nullptr;    ///< null: a block argument
+  Block *block = nullptr; ///< where it is visible
+  Value *alias = nullptr; ///< stands for this one
+  uint32_t number = 0;    ///< in the text: op result or argument
+  uint16_t index = 0;     ///< among its op's results
   bool depends_on_load = false;
 };
 
@@ -96,12 +97,12 @@ struct Node {
 struct Block {
   Block *parent = nullptr;
   bool open = true;
-  Node *owner = nullptr;        ///< the op whose region it is
-  bool combiner = false;        ///< body of a reduce or scan: only pure ops on its own values
+  Node *owner = nullptr; ///< the op whose region it is
+  bool combiner = false; ///< body of a reduce or scan: only pure ops on its own values
   std::vector<Value *> args;
-  std::vector<Node *> anchors;  ///< effects, control flow and the terminator, in program order
-  std::vector<Node *> loads;    ///< live loads, in operand order (schedule.cpp)
-  std::vector<Node *> order;    ///< all ops, as printed (schedule.cpp)
+  std::vector<Node *> anchors; ///< effects, control flow and the terminator, in program order
+  std::vector<Node *> loads;   ///< live loads, in operand order (schedule.cpp)
+  std::vector<Node *> order;   ///< all ops, as printed (schedule.cpp)
   size_t next_load = 0;
 };
 
@@ -139,18 +140,18 @@ private:
 struct Cell {
   Tile *handle;
   uint32_t serial;
-  uint32_t assigned;  ///< before the scope
-  Value *outer;       ///< its value before
-  Value *args[2];     ///< what it was given in the scope's region: loop argument; while: of both regions
-  Value *results[2];  ///< what it held when a region ended
+  uint32_t assigned; ///< before the scope
+  Value *outer;      ///< its value before
+  Value *args[2];    ///< what it was given in the scope's region: loop argument; while: of both regions
+  Value *results[2]; ///< what it held when a region ended
   TypeRef type;
 };
 
 /// A scope in which assignments to older handles are watched.
 struct Scope {
   std::vector<Cell> cells;
-  uint32_t first_serial;  ///< handles from here on are younger than the scope
-  uint32_t start;         ///< of assignments: the clock when the scope began
+  uint32_t first_serial; ///< handles from here on are younger than the scope
+  uint32_t start;        ///< of assignments: the clock when the scope began
   uint32_t outer_start;
 };
 
@@ -176,10 +177,11 @@ public:
 
   // -- ops
   /// Records an op: one Group per ODS operand, one Attr per printed ODS attribute (fewer: absent).
-  Node *create(OpId op, std::initializer_list<Group> operands, std::span<const TypeRef> results, std::initializer_list<Attr> attrs,
-               Where where, std::span<Block *const> regions = {});
+  Node *create(OpId op, std::initializer_list<Group> operands, std::span<const TypeRef> results,
+               std::initializer_list<Attr> attrs, Where where, std::span<Block *const> regions = {});
   /// An op with one result; without `type` it follows from the table.
-  Value *make(OpId op, std::initializer_list<Group> operands, std::initializer_list<Attr> attrs, Where where, TypeRef type = nullptr);
+  Value *make(OpId op, std::initializer_list<Group> operands, std::initializer_list<Attr> attrs, Where where,
+              TypeRef type = nullptr);
   Value *constant(TypeRef type, int64_t bits, Where where);
   Value *integer(int64_t v, DType dtype, Where where) { return constant(type(Type::of(dtype, {})), v, where); }
   /// `v` under another type with the same MLIR spelling (i8 and u8).
@@ -193,7 +195,9 @@ public:
   /// o as a scalar of i32 or i64; i64 becomes i32 where `narrow`.
   Value *index(const Operand &o, std::string_view asked, bool tiles_too, bool narrow = false);
   /// Checks that a value may be used here.
-  Where where_made(const Tile &t) const { return t.value_ && t.recording_ == id && t.value_->def ? t.value_->def->where : last_where_; }
+  Where where_made(const Tile &t) const {
+    return t.value_ && t.recording_ == id && t.value_->def ? t.value_->def->where : last_where_;
+  }
   void check_visible(Value *v, uint32_t recording, Where where, std::string_view asked);
   static Value *find(Value *v) {
     while (v->alias) v = v->alias;
@@ -225,6 +229,7 @@ public:
   void when(const Operand &condition, Call then, Call otherwise);
   void while_(TileCall condition, Call body, Where where);
   LoopVariable loop_variable(OpenLoop *loop) const { return {loop->variable, id}; }
+  void close_while(Scope &scope, Block *const (&blocks)[2], Value *holds, Where where);
   void run_branch(Scope &scope, Block *block, int which, Call branch);
 
   // -- kernel.cpp
@@ -251,6 +256,8 @@ private:
   friend class Printer;
   int64_t host_steps(Value *v, HostExpr &e, Where where, std::string_view asked, int depth);
   void check_operands(const OpInfo &op, std::initializer_list<Group> operands, Where where);
+  void fill_operands(Node *n, const OpInfo &op, std::initializer_list<Group> operands);
+  void check_combiner(const Node *n, const OpInfo &op);
 
   Recorder *outer_;
   std::deque<TypeEntry> types_;
@@ -260,7 +267,7 @@ private:
   Link handles_; ///< the ring's head; older: the newest handle
   uint32_t next_serial_ = 1, clock_ = 0, scope_start_ = 0;
   uint32_t num_ops_ = 0;
-  Where last_where_; ///< of the last op
+  Where last_where_;    ///< of the last op
   std::string pending_; ///< a mistake noticed where throwing is not possible
   Where pending_where_;
   std::vector<ArgFacts> facts_;

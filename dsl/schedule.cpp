@@ -5,8 +5,8 @@
 
 namespace moec::rec {
 
-/// Two walks from the effects along the operands. The first finds live loads in operand order; the second puts every op into its block:
-/// an op before its first user (in that order), a load before the effect that follows it.
+/// Two walks from the effects along the operands. The first finds live loads in operand order; the second puts every op
+/// into its block: an op before its first user (in that order), a load before the effect that follows it.
 class Scheduler {
 public:
   explicit Scheduler(Recorder &r) : r_(r) {}
@@ -91,7 +91,8 @@ private:
       to.strides = from.strides;
       for (size_t d = 0; d < from.rank; ++d) {
         keeps_align(d, n->operands[1 + d]);
-        to.sizes[d] = static_cast<int32_t>(std::min<int64_t>(divisor(n->operands[1 + from.rank + d]), 16)) >= 16 ? 16 : 1;
+        to.sizes[d] =
+            static_cast<int32_t>(std::min<int64_t>(divisor(n->operands[1 + from.rank + d]), 16)) >= 16 ? 16 : 1;
       }
     }
     n->results[0].type = r_.type(to);
@@ -132,14 +133,15 @@ private:
     } else if (n->op == OpId::scf_while) {
       Node *condition = terminator(n->regions[0]), *yield = terminator(n->regions[1]);
       for (uint32_t i = 0; i < n->num_results; ++i) {
-        bool d = condition->operands[0]->depends_on_load || n->operands[i]->depends_on_load || condition->operands[1 + i]->depends_on_load ||
-                 yield->operands[i]->depends_on_load;
+        bool d = condition->operands[0]->depends_on_load || n->operands[i]->depends_on_load ||
+                 condition->operands[1 + i]->depends_on_load || yield->operands[i]->depends_on_load;
         for (Value *v : {n->regions[0]->args[i], n->regions[1]->args[i], &n->results[i]}) changed |= mark_value(v, d);
       }
     } else if (n->op == OpId::scf_if) {
       for (uint32_t i = 0; i < n->num_results; ++i)
         for (int side = 0; side < 2; ++side)
-          changed |= mark_value(&n->results[i], n->operands[0]->depends_on_load || terminator(n->regions[side])->operands[i]->depends_on_load);
+          changed |= mark_value(&n->results[i], n->operands[0]->depends_on_load ||
+                                                    terminator(n->regions[side])->operands[i]->depends_on_load);
     } else {
       const Effect e = info(n->op).effect;
       const bool d = e == Effect::read || e == Effect::write || any_depends(n->operands, 0, n->num_operands);
@@ -171,12 +173,21 @@ int64_t divisor(Value *v, int depth) {
     int64_t c = n->attrs[0].integer;
     return c == 0 ? most : std::min<int64_t>(most, c & -c);
   }
-  case OpId::tile_dim: return n->operands[0]->type->sizes[static_cast<size_t>(n->attrs[0].integer)];
-  case OpId::arith_muli: return std::min(most, of(0) * of(1));
-  case OpId::arith_addi: case OpId::arith_subi: case OpId::arith_minsi: case OpId::arith_maxsi: return std::min(of(0), of(1));
-  case OpId::arith_select: return std::min(of(1), of(2));
-  case OpId::tile_cast: return is_int(n->operands[0]->type->dtype) ? of(0) : 1;
-  default: return 1;
+  case OpId::tile_dim:
+    return n->operands[0]->type->sizes[static_cast<size_t>(n->attrs[0].integer)];
+  case OpId::arith_muli:
+    return std::min(most, of(0) * of(1));
+  case OpId::arith_addi:
+  case OpId::arith_subi:
+  case OpId::arith_minsi:
+  case OpId::arith_maxsi:
+    return std::min(of(0), of(1));
+  case OpId::arith_select:
+    return std::min(of(1), of(2));
+  case OpId::tile_cast:
+    return is_int(n->operands[0]->type->dtype) ? of(0) : 1;
+  default:
+    return 1;
   }
 }
 

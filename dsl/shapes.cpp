@@ -13,7 +13,8 @@ Shape common_shape(const Shape &a, const Shape &b, Where where, std::string_view
     int ia = i - (s.rank - a.rank), ib = i - (s.rank - b.rank);
     int x = ia < 0 ? 1 : a[ia], y = ib < 0 ? 1 : b[ib];
     if (x != y && x != 1 && y != 1)
-      fail(where, std::string(asked), fmt::format("shapes {} and {} do not broadcast: dimension {} has {} and {}", spell(a), spell(b), i, x, y),
+      fail(where, std::string(asked),
+           fmt::format("shapes {} and {} do not broadcast: dimension {} has {} and {}", spell(a), spell(b), i, x, y),
            "only dimensions of size 1 repeat: use expand_dims or reshape");
     s.sizes[static_cast<size_t>(i)] = std::max(x, y);
   }
@@ -22,11 +23,13 @@ Shape common_shape(const Shape &a, const Shape &b, Where where, std::string_view
 
 Value *broadcast_to(Recorder &r, Value *v, const Shape &shape, Where where, std::string_view asked) {
   const Type &t = *v->type;
-  if (t.is_scalar()) return shape.rank ? r.make(OpId::tile_splat, {v}, {}, where, r.type(t.dtype, shape, where, asked)) : v;
+  if (t.is_scalar())
+    return shape.rank ? r.make(OpId::tile_splat, {v}, {}, where, r.type(t.dtype, shape, where, asked)) : v;
   Shape from = t.shape();
   if (from == shape) return v;
   if (from.rank > shape.rank || common_shape(from, shape, where, asked) != shape)
-    fail(where, std::string(asked), fmt::format("{} does not broadcast to {}", spell(from), spell(shape)), "reduce it, or reshape it");
+    fail(where, std::string(asked), fmt::format("{} does not broadcast to {}", spell(from), spell(shape)),
+         "reduce it, or reshape it");
   while (from.rank < shape.rank) {
     for (int i = from.rank; i > 0; --i) from.sizes[static_cast<size_t>(i)] = from.sizes[static_cast<size_t>(i - 1)];
     from.sizes[0] = 1;
@@ -65,8 +68,9 @@ std::pair<Value *, Value *> unify_dtypes(Recorder &r, const Operand &a, const Op
   if (ty.is_scalar() && ty.dtype == DType::i32 && tx.dtype == DType::i64) return {x, widen(r, y, b.where())};
   DType wider = size_bytes(tx.dtype) >= size_bytes(ty.dtype) ? tx.dtype : ty.dtype;
   if (is_float(tx.dtype) != is_float(ty.dtype)) wider = is_float(tx.dtype) ? tx.dtype : ty.dtype;
-  fail(a.where(), std::string(asked), "dtypes do not mix", fmt::format("cast one of them, for instance the {} one to {}",
-       wider == tx.dtype ? "right" : "left", name(wider)));
+  fail(a.where(), std::string(asked), "dtypes do not mix",
+       fmt::format("cast one of them, for instance the {} one to {}", wider == tx.dtype ? "right" : "left",
+                   name(wider)));
 }
 
 std::pair<Value *, Value *> unify(Recorder &r, const Operand &a, const Operand &b, const char *symbol) {
@@ -85,7 +89,8 @@ std::pair<Value *, Value *> unify(Recorder &r, const Operand &a, const Operand &
 int checked_axis(const Operand &x, const Shape &s, int axis, const char *what) {
   int a = axis < 0 ? axis + s.rank : axis;
   if (a < 0 || a >= s.rank)
-    fail(x.where(), fmt::format("{} along axis {}", what, axis), fmt::format("the tile {} has {} dimensions", spell(s), s.rank),
+    fail(x.where(), fmt::format("{} along axis {}", what, axis),
+         fmt::format("the tile {} has {} dimensions", spell(s), s.rank),
          fmt::format("axes are 0 to {}, or -1 for the last", s.rank - 1));
   return a;
 }
@@ -93,7 +98,8 @@ int checked_axis(const Operand &x, const Shape &s, int axis, const char *what) {
 static Value *tile_of(Recorder &r, const Operand &x, const char *what) {
   Value *v = r.value(x, what);
   if (v->type->is_tile()) return v;
-  fail(x.where(), fmt::format("{}({})", what, spell(r, x)), "it takes a tile", "make a tile of the scalar with full() or broadcast()");
+  fail(x.where(), fmt::format("{}({})", what, spell(r, x)), "it takes a tile",
+       "make a tile of the scalar with full() or broadcast()");
 }
 
 } // namespace moec::rec
@@ -105,7 +111,6 @@ using rec::OpId;
 using rec::Recorder;
 using rec::Type;
 using rec::Value;
-
 
 static Int program_number(OpId op, const char *what, int axis, Where where) {
   Recorder &r = Recorder::current(where);
@@ -120,7 +125,8 @@ Tile arange(int lo, int hi, Where where) {
   Recorder &r = Recorder::current(where);
   int n = hi - lo;
   if (n < 1 || (n & (n - 1)))
-    fail(where, lo ? fmt::format("arange({}, {})", lo, hi) : fmt::format("arange({})", hi), fmt::format("{} is not a power of two", n),
+    fail(where, lo ? fmt::format("arange({}, {})", lo, hi) : fmt::format("arange({})", hi),
+         fmt::format("{} is not a power of two", n),
          fmt::format("use lanes({}), which pads and gives the mask of the real lanes", n));
   return r.tile(r.make(OpId::tile_arange, {}, {lo}, where, r.type(DType::i32, {n}, where, "arange")));
 }
@@ -140,8 +146,12 @@ Tile full(Shape shape, const Operand &value, DType dtype) {
   rec::TypeRef type = r.type(dtype, shape, value.where(), asked);
   if (value.is_literal()) return r.tile(r.literal(value, type, asked));
   Value *v = r.value(value, asked);
-  if (!v->type->is_scalar()) fail(value.where(), asked, fmt::format("the value is {}", rec::spell(*v->type)), "give a scalar, or use broadcast()");
-  if (v->type->dtype != dtype) fail(value.where(), asked, fmt::format("the value is {}", rec::spell(*v->type)), fmt::format("cast(value, {})", name(dtype)));
+  if (!v->type->is_scalar())
+    fail(value.where(), asked, fmt::format("the value is {}", rec::spell(*v->type)),
+         "give a scalar, or use broadcast()");
+  if (v->type->dtype != dtype)
+    fail(value.where(), asked, fmt::format("the value is {}", rec::spell(*v->type)),
+         fmt::format("cast(value, {})", name(dtype)));
   return r.tile(rec::broadcast_to(r, v, shape, value.where(), asked));
 }
 Tile zeros(Shape shape, DType dtype, Where where) {
@@ -163,7 +173,8 @@ Tile expand_dims(const Operand &x, int axis) {
   Shape s = v->type->shape();
   int a = axis < 0 ? axis + s.rank + 1 : axis;
   std::string asked = fmt::format("expand_dims({}, {})", rec::spell(*v->type), axis);
-  if (a < 0 || a > s.rank) fail(x.where(), asked, "there is no such place", fmt::format("axes are 0 to {}, or -1 for after the last", s.rank));
+  if (a < 0 || a > s.rank)
+    fail(x.where(), asked, "there is no such place", fmt::format("axes are 0 to {}, or -1 for after the last", s.rank));
   if (s.rank == Shape::kMaxRank) fail(x.where(), asked, "tiles have at most 5 dimensions", "reshape it first");
   for (int i = s.rank; i > a; --i) s.sizes[static_cast<size_t>(i)] = s.sizes[static_cast<size_t>(i - 1)];
   s.sizes[static_cast<size_t>(a)] = 1;
@@ -177,7 +188,8 @@ Tile reshape(const Operand &x, Shape shape) {
   std::string asked = fmt::format("reshape({}, {})", rec::spell(*v->type), rec::spell(shape));
   rec::TypeRef type = r.type(v->type->dtype, shape, x.where(), asked);
   if (shape.rank == 0 || shape.count() != v->type->shape().count())
-    fail(x.where(), asked, fmt::format("{} elements do not become {}", v->type->shape().count(), shape.rank ? shape.count() : 1),
+    fail(x.where(), asked,
+         fmt::format("{} elements do not become {}", v->type->shape().count(), shape.rank ? shape.count() : 1),
          "both shapes need the same number of elements");
   if (type == v->type) return r.tile(v);
   return r.tile(r.make(OpId::tile_reshape, {v}, {}, x.where(), type));
@@ -187,7 +199,8 @@ Tile trans(const Operand &x) {
   Recorder &r = Recorder::current(x.where());
   Value *v = rec::tile_of(r, x, "trans");
   if (v->type->rank != 2)
-    fail(x.where(), fmt::format("trans({})", rec::spell(*v->type)), "a matrix has 2 dimensions", "give the order: trans(x, {0, 2, 1})");
+    fail(x.where(), fmt::format("trans({})", rec::spell(*v->type)), "a matrix has 2 dimensions",
+         "give the order: trans(x, {0, 2, 1})");
   return trans(x, {1, 0});
 }
 Tile trans(const Operand &x, std::initializer_list<int> order) {

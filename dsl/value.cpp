@@ -33,7 +33,8 @@ DType Tile::dtype(Where where) const { return Recorder::current(where).value(*th
 Shape Tile::shape(Where where) const { return Recorder::current(where).value(*this, where, "shape()")->type->shape(); }
 
 // An empty handle stays empty: it may get its value later.
-template <class Good> static void check_scalar(const Tile &t, Where where, const char *what, const char *wanted, Good good) {
+template <class Good>
+static void check_scalar(const Tile &t, Where where, const char *what, const char *wanted, Good good) {
   Recorder &r = Recorder::current(where);
   const rec::Type &type = *r.value(t, where, what)->type;
   if (type.is_scalar() && good(type.dtype)) return;
@@ -43,12 +44,15 @@ template <class Good> static void check_scalar(const Tile &t, Where where, const
 }
 
 Int::Int(const Tile &t, Where where) : Tile(t) { check_scalar(t, where, "Int", "a scalar i8, u8, i32 or i64", is_int); }
-Float::Float(const Tile &t, Where where) : Tile(t) { check_scalar(t, where, "Float", "a scalar of a float dtype", is_float); }
+Float::Float(const Tile &t, Where where) : Tile(t) {
+  check_scalar(t, where, "Float", "a scalar of a float dtype", is_float);
+}
 Bool::Bool(const Tile &t, Where where) : Tile(t) {
   check_scalar(t, where, "Bool", "a scalar bool", [](DType d) { return d == DType::boolean; });
 }
 
-// ------------------------------------------------------------------------------------------------------------- operators
+// -------------------------------------------------------------------------------------------------------------
+// operators
 
 namespace {
 
@@ -107,9 +111,11 @@ Tile negate_bits(const Operand &a, const char *symbol, bool only_bool) {
   Value *x = r.value(a, symbol);
   DType t = x->type->dtype;
   if (is_float(t) || (only_bool && t != DType::boolean))
-    fail(a.where(), fmt::format("{}{}", symbol, rec::spell(r, a)), fmt::format("{} has no operator {}", name(t), symbol),
+    fail(a.where(), fmt::format("{}{}", symbol, rec::spell(r, a)),
+         fmt::format("{} has no operator {}", name(t), symbol),
          only_bool ? "compare with 0: x == 0" : "bitcast to an integer dtype first");
-  return r.tile(r.make(OpId::arith_xori, {x, r.constant(x->type, t == DType::boolean ? 1 : -1, a.where())}, {}, a.where()));
+  return r.tile(
+      r.make(OpId::arith_xori, {x, r.constant(x->type, t == DType::boolean ? 1 : -1, a.where())}, {}, a.where()));
 }
 
 constexpr Operator kAdd{"+", OpId::arith_addf, OpId::arith_addi, OpId::arith_addi, kNone};
@@ -155,7 +161,8 @@ Tile operator-(const Operand &a) {
   Value *x = r.value(a, "-x");
   DType t = x->type->dtype;
   if (t == DType::boolean || is_fp8(t))
-    fail(a.where(), fmt::format("-({})", rec::spell(r, a)), fmt::format("{} has no operator -", name(t)), "cast it first");
+    fail(a.where(), fmt::format("-({})", rec::spell(r, a)), fmt::format("{} has no operator -", name(t)),
+         "cast it first");
   if (is_float(t)) return r.tile(r.make(OpId::arith_negf, {x}, {}, a.where()));
   return r.tile(r.make(OpId::arith_subi, {r.constant(x->type, 0, a.where()), x}, {}, a.where()));
 }

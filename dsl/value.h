@@ -47,8 +47,8 @@ struct Shape {
   constexpr bool operator==(const Shape &) const = default;
 };
 
-/// What functions of the DSL take: a handle or a C++ literal, and the line on which it stood. Users never write its name.
-/// A literal takes the dtype of what it meets.
+/// What functions of the DSL take: a handle or a C++ literal, and the line on which it stood. Users never write its
+/// name. A literal takes the dtype of what it meets.
 class Operand {
 public:
   enum class Kind : uint8_t { none, handle, integer, floating, boolean };
@@ -87,8 +87,8 @@ private:
   Where where_;
 };
 
-/// A value inside a kernel: a tile, or a scalar where `rank() == 0`. Dtype and shape are known while the kernel is recorded.
-/// Assigning to a handle inside a recorded loop makes it a carried variable.
+/// A value inside a kernel: a tile, or a scalar where `rank() == 0`. Dtype and shape are known while the kernel is
+/// recorded. Assigning to a handle inside a recorded loop makes it a carried variable.
 class Tile : private rec::Link {
 public:
   Tile() { link(); }
@@ -177,9 +177,9 @@ public:
   }
 };
 
-/// Operators round once, to nearest even; `/` and `%` of integers truncate, as in C++; comparisons give bool, and `!=` is true where an operand
-/// is NaN. Operands must have one dtype (a literal takes the other side's, a scalar i32 widens to i64); scalars and dimensions of size 1
-/// broadcast, as in NumPy.
+/// Operators round once, to nearest even; `/` and `%` of integers truncate, as in C++; comparisons give bool, and `!=`
+/// is true where an operand is NaN. Operands must have one dtype (a literal takes the other side's, a scalar i32 widens
+/// to i64); scalars and dimensions of size 1 broadcast, as in NumPy.
 Tile operator+(const Operand &a, const Operand &b);
 Tile operator-(const Operand &a, const Operand &b);
 Tile operator*(const Operand &a, const Operand &b);
@@ -211,15 +211,35 @@ template <class T> T &update(T &a, const Tile &v, Where where) {
 } // namespace rec
 template <class T>
 concept Handle = std::is_base_of_v<Tile, T>;
-template <Handle T> T &operator+=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) + b, b.where()); }
-template <Handle T> T &operator-=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) - b, b.where()); }
-template <Handle T> T &operator*=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) * b, b.where()); }
-template <Handle T> T &operator/=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) / b, b.where()); }
-template <Handle T> T &operator%=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) % b, b.where()); }
-template <Handle T> T &operator&=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) & b, b.where()); }
-template <Handle T> T &operator|=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) | b, b.where()); }
-template <Handle T> T &operator^=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) ^ b, b.where()); }
-template <Handle T> T &operator<<=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) << b, b.where()); }
-template <Handle T> T &operator>>=(T &a, const Operand &b) { return rec::update(a, Operand(a, b.where()) >> b, b.where()); }
+template <Handle T> T &operator+=(T &a, const Operand &b) {
+  return rec::update(a, Operand(a, b.where()) + b, b.where());
+}
+template <Handle T> T &operator-=(T &a, const Operand &b) {
+  return rec::update(a, Operand(a, b.where()) - b, b.where());
+}
+template <Handle T> T &operator*=(T &a, const Operand &b) {
+  return rec::update(a, Operand(a, b.where()) * b, b.where());
+}
+template <Handle T> T &operator/=(T &a, const Operand &b) {
+  return rec::update(a, Operand(a, b.where()) / b, b.where());
+}
+template <Handle T> T &operator%=(T &a, const Operand &b) {
+  return rec::update(a, Operand(a, b.where()) % b, b.where());
+}
+template <Handle T> T &operator&=(T &a, const Operand &b) {
+  return rec::update(a, Operand(a, b.where()) & b, b.where());
+}
+template <Handle T> T &operator|=(T &a, const Operand &b) {
+  return rec::update(a, Operand(a, b.where()) | b, b.where());
+}
+template <Handle T> T &operator^=(T &a, const Operand &b) {
+  return rec::update(a, Operand(a, b.where()) ^ b, b.where());
+}
+template <Handle T> T &operator<<=(T &a, const Operand &b) {
+  return rec::update(a, Operand(a, b.where()) << b, b.where());
+}
+template <Handle T> T &operator>>=(T &a, const Operand &b) {
+  return rec::update(a, Operand(a, b.where()) >> b, b.where());
+}
 
 } // namespace moec

@@ -37,7 +37,8 @@ View &View::operator=(const View &other) {
   if (Recorder *r = Recorder::current_or_null()) r->reassign(*this, other, "View");
   return *this;
 }
-Pointer::Pointer(const Pointer &other) : value_(other.value_), recording_(other.recording_), made_in_(current_block()) {}
+Pointer::Pointer(const Pointer &other)
+    : value_(other.value_), recording_(other.recording_), made_in_(current_block()) {}
 Pointer &Pointer::operator=(const Pointer &other) {
   if (Recorder *r = Recorder::current_or_null()) r->reassign(*this, other, "Pointer");
   return *this;
@@ -51,7 +52,8 @@ int View::rank(Where where) const { return Recorder::current(where).value(*this,
 static int checked_dim(const Type &t, int dim, const char *what, Where where) {
   int d = dim < 0 ? dim + t.rank : dim;
   if (d < 0 || d >= t.rank)
-    fail(where, fmt::format("{}({})", what, dim), fmt::format("the view has rank {}", t.rank), fmt::format("dimensions are 0 to {}", t.rank - 1));
+    fail(where, fmt::format("{}({})", what, dim), fmt::format("the view has rank {}", t.rank),
+         fmt::format("dimensions are 0 to {}", t.rank - 1));
   return d;
 }
 
@@ -67,7 +69,9 @@ Int View::size(int dim, Where where) const {
 
 void View::check_rank(int rank, Where where) const {
   int has = this->rank(where);
-  if (has != rank) fail(where, fmt::format("sizes<{}>()", rank), fmt::format("the view has rank {}", has), fmt::format("use sizes<{}>()", has));
+  if (has != rank)
+    fail(where, fmt::format("sizes<{}>()", rank), fmt::format("the view has rank {}", has),
+         fmt::format("use sizes<{}>()", has));
 }
 
 void View::expect(std::initializer_list<Operand> sizes, Where where) const {
@@ -137,7 +141,9 @@ View View::rows(const Operand &begin, const Operand &end) const { return part(0,
 View View::cols_before(const Operand &end) const { return part(-1, nullptr, &end, end.where()); }
 View View::cols_from(const Operand &begin) const { return part(-1, &begin, nullptr, begin.where()); }
 View View::cols(const Operand &begin, const Operand &end) const { return part(-1, &begin, &end, begin.where()); }
-View View::slice(int dim, const Operand &begin, const Operand &end) const { return part(dim, &begin, &end, begin.where()); }
+View View::slice(int dim, const Operand &begin, const Operand &end) const {
+  return part(dim, &begin, &end, begin.where());
+}
 
 View View::at(const Operand &index) const {
   Recorder &r = Recorder::current(index.where());
@@ -152,7 +158,8 @@ View View::at(const Operand &index) const {
   return r.view(r.make(OpId::tile_view_at, {v, i}, {}, index.where(), r.type(t)));
 }
 
-// ------------------------------------------------------------------------------------------------------------- pointers
+// -------------------------------------------------------------------------------------------------------------
+// pointers
 
 DType Pointer::dtype(Where where) const { return Recorder::current(where).value(*this, where, "dtype()")->type->dtype; }
 
@@ -171,7 +178,8 @@ Pointer operator+(const Pointer &p, const Operand &offset) {
   Value *v = r.value(p, offset.where(), "pointer + offset");
   Value *o = r.value(offset, "pointer + offset");
   if (o->type->is_tile())
-    fail(offset.where(), fmt::format("pointer + {}", rec::spell(*o->type)), "a pointer moves by a scalar", "elements at a tile of offsets are pointer[tile]");
+    fail(offset.where(), fmt::format("pointer + {}", rec::spell(*o->type)), "a pointer moves by a scalar",
+         "elements at a tile of offsets are pointer[tile]");
   o = r.index(offset, "pointer + offset", false);
   Type t = *v->type;
   t.align = 0;

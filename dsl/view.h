@@ -34,9 +34,10 @@ struct PointerRef {
   Where where;
 };
 
-/// A tensor in global memory: pointer, dtype, sizes, strides. As a kernel parameter it is the caller's tensor; sub-views have bounds of their
-/// own. What a view's extents cut off reads as zero (or `other`) and is not written; see load().
-/// A View is not a variable of a recorded loop: assigning one that was declared outside of the loop is an error.
+/// A tensor in global memory: pointer, dtype, sizes, strides. As a kernel parameter it is the caller's tensor;
+/// sub-views have bounds of their own. What a view's extents cut off reads as zero (or `other`) and is not written; see
+/// load(). A View is not a variable of a recorded loop: assigning one that was declared outside of the loop is an
+/// error.
 class View {
 public:
   View() = default;
@@ -52,19 +53,22 @@ public:
     check_rank(static_cast<int>(N), where);
     return sizes_of(where, std::make_integer_sequence<int, static_cast<int>(N)>());
   }
-  /// Contract: the view has these sizes. Checked by the host at launch, a fact for the compiler. Built from sizes, scalars and
-  /// constants only; at the top of the kernel, for the kernel's own parameters.
+  /// Contract: the view has these sizes. Checked by the host at launch, a fact for the compiler. Built from sizes,
+  /// scalars and constants only; at the top of the kernel, for the kernel's own parameters.
   void expect(std::initializer_list<Operand> sizes, Where where = Where::current()) const;
 
   /// Elements by index, one per dimension: a scalar or a tile; tiles broadcast against each other.
   ElementRef operator()(Where where = Where::current()) const { return element({}, where); }
   ElementRef operator()(const Operand &i) const { return element({i}, i.where()); }
   ElementRef operator()(const Operand &i, const Operand &j) const { return element({i, j}, i.where()); }
-  ElementRef operator()(const Operand &i, const Operand &j, const Operand &k) const { return element({i, j, k}, i.where()); }
+  ElementRef operator()(const Operand &i, const Operand &j, const Operand &k) const {
+    return element({i, j, k}, i.where());
+  }
   ElementRef operator()(const Operand &i, const Operand &j, const Operand &k, const Operand &l) const {
     return element({i, j, k, l}, i.where());
   }
-  ElementRef operator()(const Operand &i, const Operand &j, const Operand &k, const Operand &l, const Operand &m) const {
+  ElementRef operator()(const Operand &i, const Operand &j, const Operand &k, const Operand &l,
+                        const Operand &m) const {
     return element({i, j, k, l, m}, i.where());
   }
   /// A block: its origin per dimension (scalars) and its shape. The origin must lie in 0..size if it depends on a load.

@@ -9,7 +9,8 @@ using testing::HasSubstr;
 namespace {
 
 /// Evaluates a host expression as the runtime does: sizes[arg][dim], scalars[arg].
-int64_t evaluate(const HostExpr &e, const std::vector<std::vector<int64_t>> &sizes, const std::vector<int64_t> &scalars) {
+int64_t evaluate(const HostExpr &e, const std::vector<std::vector<int64_t>> &sizes,
+                 const std::vector<int64_t> &scalars) {
   std::vector<int64_t> stack;
   using Op = HostExpr::Op;
   for (const HostExpr::Step &s : e.steps) {
@@ -46,8 +47,10 @@ TEST(DslContract, ExpressionsAndTheirSpelling) {
   EXPECT_THAT(r.arg_names, ElementsAre("x", "y", "n", "w"));
   EXPECT_FALSE(r.persistent);
   std::vector<std::string> text;
-  for (const HostExpect &e : r.expects) text.push_back(r.arg_names[static_cast<size_t>(e.arg)] + "." + std::to_string(e.dim) + " = " + e.value.text);
-  EXPECT_THAT(text, ElementsAre("x.0 = y.size(0)", "x.1 = (2 * y.size(1)) + (n % 3)", "x.2 = maximum(cdiv(n, 4), 1)", "y.0 = minimum(w, 7) - 1", "y.1 = 8"));
+  for (const HostExpect &e : r.expects)
+    text.push_back(r.arg_names[static_cast<size_t>(e.arg)] + "." + std::to_string(e.dim) + " = " + e.value.text);
+  EXPECT_THAT(text, ElementsAre("x.0 = y.size(0)", "x.1 = (2 * y.size(1)) + (n % 3)", "x.2 = maximum(cdiv(n, 4), 1)",
+                                "y.0 = minimum(w, 7) - 1", "y.1 = 8"));
   text.clear();
   for (const HostExpr &e : r.grid) text.push_back(e.text);
   EXPECT_THAT(text, ElementsAre("cdiv(y.size(1), 1024)", "cdiv(y.size(0), n)", "((y.size(0) + 1) * 2) / (n - 1)"));
@@ -86,26 +89,73 @@ std::string stored_to(void (*kernel)(const NoSpec &, View, Int), ArgFacts facts)
 
 TEST(DslViews, WhatIsKnownOfSubViews) {
   // bf16 [.., ..], strides multiples of 8 elements, all divisible by 16
-  EXPECT_EQ(stored_to(+[](const NoSpec &, View x, Int) { grid(1); auto [a, b] = x.split_cols(x.size(1) / 2); store(b(0, 0), 1); }, view(bf16, 2)),
-            "!tile.view<bf16, sizes = [16, 1], strides = [8, 0], align = 2, wide = false>"); // half of a multiple of 16 may be odd
-  EXPECT_EQ(stored_to(+[](const NoSpec &, View x, Int) { grid(1); store(x.cols_from(64)(0, 0), 1); }, view(bf16, 2)),
+  EXPECT_EQ(stored_to(
+                +[](const NoSpec &, View x, Int) {
+                  grid(1);
+                  auto [a, b] = x.split_cols(x.size(1) / 2);
+                  store(b(0, 0), 1);
+                },
+                view(bf16, 2)),
+            "!tile.view<bf16, sizes = [16, 1], strides = [8, 0], align = 2, wide = false>"); // half of a multiple of 16
+                                                                                             // may be odd
+  EXPECT_EQ(stored_to(
+                +[](const NoSpec &, View x, Int) {
+                  grid(1);
+                  store(x.cols_from(64)(0, 0), 1);
+                },
+                view(bf16, 2)),
             "!tile.view<bf16, sizes = [16, 16], strides = [8, 0], align = 16, wide = false>");
-  EXPECT_EQ(stored_to(+[](const NoSpec &, View x, Int) { grid(1); store(x.cols_from(4)(0, 0), 1); }, view(bf16, 2)),
+  EXPECT_EQ(stored_to(
+                +[](const NoSpec &, View x, Int) {
+                  grid(1);
+                  store(x.cols_from(4)(0, 0), 1);
+                },
+                view(bf16, 2)),
             "!tile.view<bf16, sizes = [16, 1], strides = [8, 0], align = 8, wide = false>");
-  EXPECT_EQ(stored_to(+[](const NoSpec &, View x, Int n) { grid(1); store(x.rows_from(n)(0, 0), 1); }, view(bf16, 2)),
+  EXPECT_EQ(stored_to(
+                +[](const NoSpec &, View x, Int n) {
+                  grid(1);
+                  store(x.rows_from(n)(0, 0), 1);
+                },
+                view(bf16, 2)),
             "!tile.view<bf16, sizes = [1, 16], strides = [8, 0], align = 16, wide = false>"); // whole rows of 16 bytes
-  EXPECT_EQ(stored_to(+[](const NoSpec &, View x, Int n) { grid(1); store(x.rows_from(n)(0, 0), 1); }, plain_view(bf16, 2)),
+  EXPECT_EQ(stored_to(
+                +[](const NoSpec &, View x, Int n) {
+                  grid(1);
+                  store(x.rows_from(n)(0, 0), 1);
+                },
+                plain_view(bf16, 2)),
             "!tile.view<bf16, sizes = [1, 1], strides = [1, 1], align = 2, wide = false>");
-  EXPECT_EQ(stored_to(+[](const NoSpec &, View x, Int n) { grid(1); store(x.rows(n * 32, n * 32 + 48)(0, 0), 1); }, view(f32, 2)),
+  EXPECT_EQ(stored_to(
+                +[](const NoSpec &, View x, Int n) {
+                  grid(1);
+                  store(x.rows(n * 32, n * 32 + 48)(0, 0), 1);
+                },
+                view(f32, 2)),
             "!tile.view<f32, sizes = [16, 16], strides = [4, 0], align = 16, wide = false>");
-  EXPECT_EQ(stored_to(+[](const NoSpec &, View x, Int n) { grid(1); store(x.at(n)(0, 0), 1); }, view(f32, 3)),
+  EXPECT_EQ(stored_to(
+                +[](const NoSpec &, View x, Int n) {
+                  grid(1);
+                  store(x.at(n)(0, 0), 1);
+                },
+                view(f32, 3)),
             "!tile.view<f32, sizes = [16, 16], strides = [4, 0], align = 16, wide = false>");
   ArgFacts wide = view(f64, 2);
   wide.wide = true;
-  EXPECT_EQ(stored_to(+[](const NoSpec &, View x, Int n) { grid(1); store(x.cols(n, n + 16).rows_before(4)(0, 0), 1); }, wide),
+  EXPECT_EQ(stored_to(
+                +[](const NoSpec &, View x, Int n) {
+                  grid(1);
+                  store(x.cols(n, n + 16).rows_before(4)(0, 0), 1);
+                },
+                wide),
             "!tile.view<f64, sizes = [1, 1], strides = [2, 0], align = 8, wide = true>");
   // a loop's variable is a multiple of what its bounds and step are
-  EXPECT_EQ(stored_to(+[](const NoSpec &, View x, Int n) { grid(1); for (Int k : range(0, n, 32)) store(x.cols_from(k)(0, 0), 1); }, view(bf16, 2)),
+  EXPECT_EQ(stored_to(
+                +[](const NoSpec &, View x, Int n) {
+                  grid(1);
+                  for (Int k : range(0, n, 32)) store(x.cols_from(k)(0, 0), 1);
+                },
+                view(bf16, 2)),
             "!tile.view<bf16, sizes = [16, 16], strides = [8, 0], align = 16, wide = false>");
 }
 
@@ -119,7 +169,8 @@ TEST(DslViews, IndicesGetTheRankOfTheResult) {
       },
       NoSpec{}, {view(i32, 3), scalar(i32)});
   EXPECT_EQ(parse_and_verify({r.text}), "");
-  EXPECT_THAT(line_with(r, "view_load"), HasSubstr(": (V, i32, tensor<4x1xi32>, tensor<1x8xi32>, tensor<4x8xi1>, i32) -> tensor<4x8xi32>"));
+  EXPECT_THAT(line_with(r, "view_load"),
+              HasSubstr(": (V, i32, tensor<4x1xi32>, tensor<1x8xi32>, tensor<4x8xi1>, i32) -> tensor<4x8xi32>"));
 }
 
 } // namespace

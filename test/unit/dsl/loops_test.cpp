@@ -106,7 +106,7 @@ TEST(DslLoops, InnerAssignmentDecidesForOuter) {
   auto lines = body(r);
   std::string outer = line_with(r, ":2 = \"scf.for\"");
   EXPECT_THAT(line_with(r, "value = 1 : i32"), HasSubstr("%0")); // grid's
-  EXPECT_THAT(outer, HasSubstr("%3, %4) ({")); // b (assigned first) = 1, a = 0
+  EXPECT_THAT(outer, HasSubstr("%3, %4) ({"));                   // b (assigned first) = 1, a = 0
   EXPECT_THAT(lines[4], HasSubstr("value = 1 "));
   EXPECT_THAT(lines[5], HasSubstr("value = 0 "));
 }
@@ -215,7 +215,8 @@ TEST(DslLoops, LoopInsideWhenInsideLoop) {
   Recording r = run([](const NoSpec &, View y, [[maybe_unused]] Int n) {
     grid(1);
     Int a = 0;
-    for (Int i : range(n)) when(i % 2 == 0, [&] {
+    for (Int i : range(n))
+      when(i % 2 == 0, [&] {
         for (Int j : range(i)) a = a + j;
       });
     store(y(0), a);
@@ -270,7 +271,8 @@ TEST(DslClip, ThroughCarriedValues) {
   auto lines = body(r);
   std::vector<std::string> clips;
   for (auto &l : lines)
-    if (l.find("view_store") != l.npos) clips.push_back(l.substr(l.find("array<i1"), l.find('>', l.find("array<i1")) - l.find("array<i1") + 1));
+    if (l.find("view_store") != l.npos)
+      clips.push_back(l.substr(l.find("array<i1"), l.find('>', l.find("array<i1")) - l.find("array<i1") + 1));
   EXPECT_THAT(clips, ElementsAre("array<i1: false>", "array<i1: true>"));
 }
 

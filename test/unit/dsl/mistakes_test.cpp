@@ -1,3 +1,4 @@
+// clang-format off: a mistake and its line stand on one line of the test.
 // Mistakes in kernels: each names the user's line, what was asked, the types of both sides, and what would be right.
 #include "recorded.h"
 

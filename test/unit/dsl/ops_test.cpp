@@ -58,7 +58,7 @@ void record_everything() {
         Tile w = v + 1;
         keep(x, -((v + w) * (v - w) / (w * 2)));
         keep(x, maximum(v, minimum(w, 3)));
-        for (const Tile &c : {v == w, v != w, v < w, v <= w, v > w, v >= w}) keep(x, c);
+        for (const Tile &c : {v == w, v != w, v<w, v <= w, v> w, v >= w}) keep(x, c);
         keep(x, abs(v));
         keep(x, cumsum(v, 1, true));
         keep(x, max(v) + min(v, 1));
@@ -68,7 +68,9 @@ void record_everything() {
         keep(x, values), keep(x, at);
         if (is_int(t)) keep(x, (v % w) & (v | w) ^ ~(v << 2) >> 1);
         if (is_float(t)) {
-          for (const Tile &f : {exp(v), exp2(v), log(v), log2(v), sqrt(v), rsqrt(v), tanh(v), erf(v), floor(v), ceil(v), fma(v, w, 1)}) keep(x, f);
+          for (const Tile &f :
+               {exp(v), exp2(v), log(v), log2(v), sqrt(v), rsqrt(v), tanh(v), erf(v), floor(v), ceil(v), fma(v, w, 1)})
+            keep(x, f);
           if (size_bytes(t) >= 4) keep(x, sigmoid(v));
           if (t == f32) keep(x, fast_exp2(v) + fast_div(v, w));
         }
@@ -83,7 +85,9 @@ void record_everything() {
         if (is_int(t)) keep(x, atomic_cas(x(0, i), 0, row) + atomic_cas(p[3], 0, 1));
       });
     if (is_float(t))
-      with(t, [&](View x, View, Pointer, Tile v) { keep(x, dot(v, trans(v)) + dot(v, v, zeros({16, 16}, t == f64 ? f64 : f32))); });
+      with(t, [&](View x, View, Pointer, Tile v) {
+        keep(x, dot(v, trans(v)) + dot(v, v, zeros({16, 16}, t == f64 ? f64 : f32)));
+      });
     if (t == boolean)
       with(t, [&](View x, View, Pointer, Tile v) {
         keep(x, (v & !v) | (v ^ true));
@@ -121,8 +125,10 @@ TEST(DslOps, Signedness) {
     return seen;
   };
   auto unsigned_ops = names(u8), signed_ops = names(i8);
-  for (const char *op : {"arith.divui", "arith.remui", "arith.maxui", "arith.shrui"}) EXPECT_TRUE(unsigned_ops.count(op)) << op;
-  for (const char *op : {"arith.divsi", "arith.remsi", "arith.maxsi", "arith.shrsi"}) EXPECT_TRUE(signed_ops.count(op)) << op;
+  for (const char *op : {"arith.divui", "arith.remui", "arith.maxui", "arith.shrui"})
+    EXPECT_TRUE(unsigned_ops.count(op)) << op;
+  for (const char *op : {"arith.divsi", "arith.remsi", "arith.maxsi", "arith.shrsi"})
+    EXPECT_TRUE(signed_ops.count(op)) << op;
 }
 
 void casts(const NoSpec &, View u, View f) {

@@ -1,4 +1,5 @@
-// How long recording takes: the median of 200 recordings per sample kernel. Exit status 1 if weighted_swiglu or grouped_mm is above its limit.
+// How long recording takes: the median of 200 recordings per sample kernel. Exit status 1 if weighted_swiglu or
+// grouped_mm is above its limit.
 #include "sample_kernels.h"
 
 #include <algorithm>

@@ -10,13 +10,14 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
-#include <unistd.h>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 namespace moec::test {
 
-/// The kernel's body as lines without indentation, views' types shortened to V (several views look alike in these tests).
+/// The kernel's body as lines without indentation, views' types shortened to V (several views look alike in these
+/// tests).
 inline std::vector<std::string> body(const Recording &r) {
   std::vector<std::string> lines;
   std::istringstream in(r.text);

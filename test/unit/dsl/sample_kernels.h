@@ -23,7 +23,8 @@ inline ArgFacts view(DType dtype, int rank) {
 inline ArgFacts plain_view(DType dtype, int rank) {
   ArgFacts f = view(dtype, rank);
   f.align = static_cast<uint8_t>(size_bytes(dtype));
-  for (int i = 0; i < rank; ++i) f.size_divisors[static_cast<size_t>(i)] = f.stride_divisors[static_cast<size_t>(i)] = 1;
+  for (int i = 0; i < rank; ++i)
+    f.size_divisors[static_cast<size_t>(i)] = f.stride_divisors[static_cast<size_t>(i)] = 1;
   return f;
 }
 inline ArgFacts pointer(DType dtype) {

@@ -81,7 +81,8 @@ void loads(const NoSpec &, View x, View y) {
   Tile before = load(x(i)), late = load(y(i));
   store(x(i), 1);
   Tile after = load(x(i));
-  store(y(i), after + late * before); // operand order: after, late, before; but late and before stand above the first store
+  store(y(i),
+        after + late * before); // operand order: after, late, before; but late and before stand above the first store
 }
 TEST(DslText, LoadsStayBetweenTheirEffects) {
   Recording r = record(loads, NoSpec{}, {view(f32, 1), plain_view(f32, 1)});
@@ -153,7 +154,9 @@ void long_chain(const NoSpec &, View x) {
   for (int k = 0; k < 40000; ++k) v = v + v;
   store(x(arange(16)), v);
 }
-TEST(DslText, LongChainsNeedNoStack) { EXPECT_EQ(count(record(long_chain, NoSpec{}, {view(f32, 1)}), "arith.addf"), 40000u); }
+TEST(DslText, LongChainsNeedNoStack) {
+  EXPECT_EQ(count(record(long_chain, NoSpec{}, {view(f32, 1)}), "arith.addf"), 40000u);
+}
 
 struct LiteralCase {
   DType dtype;
@@ -168,16 +171,35 @@ void literal(const NoSpec &, View x) {
 TEST(DslText, FloatLiteralsAreRoundedOnceAndPrintedByBits) {
   const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
   const LiteralCase cases[] = {
-      {f32, 1, "dense<1.0>"},          {f32, -0.0, "dense<0x80000000>"}, {f32, 0.1, "dense<0x3DCCCCCD>"},
-      {f32, inf, "dense<0x7F800000>"}, {f32, nan, "dense<0x7FC00000>"},  {f32, 1e-45, "dense<0x00000001>"},
-      {f32, 1e60, "dense<0x7F800000>"}, {f32, -3, "dense<-3.0>"},         {f64, 0.1, "dense<0x3FB999999999999A>"},
-      {f16, 0.1, "dense<0x2E66>"},     {f16, 65504, "dense<0x7BFF>"},    {f16, 65520, "dense<0x7C00>"},
-      {f16, 65519, "dense<0x7BFF>"},   {f16, 6e-8, "dense<0x0001>"},     {f16, 1, "dense<1.0>"},
-      {bf16, 0.1, "dense<0x3DCD>"},    {bf16, 1.00390625, "dense<1.0>"}, {bf16, 1.01171875, "dense<0x3F82>"},
-      {bf16, 3.4e38, "dense<0x7F80>"}, {e4m3, 448, "dense<0x7E>"},       {e4m3, 1e9, "dense<0x7E>"},
-      {e4m3, -inf, "dense<0xFE>"},     {e4m3, nan, "dense<0x7F>"},       {e4m3, 0.001953125, "dense<0x01>"},
-      {e4m3, 0.0009765625, "dense<0.0>"}, {e5m2, 57344, "dense<0x7B>"},  {e5m2, 1e9, "dense<0x7B>"},
-      {e5m2, 0.3, "dense<0x35>"},      {e5m2, nan, "dense<0x7E>"},
+      {f32, 1, "dense<1.0>"},
+      {f32, -0.0, "dense<0x80000000>"},
+      {f32, 0.1, "dense<0x3DCCCCCD>"},
+      {f32, inf, "dense<0x7F800000>"},
+      {f32, nan, "dense<0x7FC00000>"},
+      {f32, 1e-45, "dense<0x00000001>"},
+      {f32, 1e60, "dense<0x7F800000>"},
+      {f32, -3, "dense<-3.0>"},
+      {f64, 0.1, "dense<0x3FB999999999999A>"},
+      {f16, 0.1, "dense<0x2E66>"},
+      {f16, 65504, "dense<0x7BFF>"},
+      {f16, 65520, "dense<0x7C00>"},
+      {f16, 65519, "dense<0x7BFF>"},
+      {f16, 6e-8, "dense<0x0001>"},
+      {f16, 1, "dense<1.0>"},
+      {bf16, 0.1, "dense<0x3DCD>"},
+      {bf16, 1.00390625, "dense<1.0>"},
+      {bf16, 1.01171875, "dense<0x3F82>"},
+      {bf16, 3.4e38, "dense<0x7F80>"},
+      {e4m3, 448, "dense<0x7E>"},
+      {e4m3, 1e9, "dense<0x7E>"},
+      {e4m3, -inf, "dense<0xFE>"},
+      {e4m3, nan, "dense<0x7F>"},
+      {e4m3, 0.001953125, "dense<0x01>"},
+      {e4m3, 0.0009765625, "dense<0.0>"},
+      {e5m2, 57344, "dense<0x7B>"},
+      {e5m2, 1e9, "dense<0x7B>"},
+      {e5m2, 0.3, "dense<0x35>"},
+      {e5m2, nan, "dense<0x7E>"},
   };
   std::vector<std::string> texts;
   for (const LiteralCase &c : cases) {

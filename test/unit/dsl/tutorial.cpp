@@ -1,3 +1,4 @@
+// clang-format off: the regions are as the document has them.
 // The snippets of docs/dsl.md: regions between "// [name]" and "// [end]" stand in the document word by word (docs_agree.py).
 #include <moec/moec.h>
 

@@ -321,6 +321,10 @@ Value Lowering::sub(Value x, Value y) {
   Affine a = affine(x), c = affine(y);
   if (!c.root) return addConstant(x, -c.offset);
   if (a.root == c.root) return constant(x.getType(), wrap(a.offset - c.offset, x.getType().getIntOrFloatBitWidth()));
+  // k*y - y: sizes of halves and the like, which bounds are compared with.
+  if (Operation *op = a.root ? a.root.getDefiningOp() : nullptr; isa_and_nonnull<LLVM::MulOp, LLVM::ShlOp>(op) && op->getOperand(0) == c.root)
+    if (Affine k = affine(op->getOperand(1)); !k.root)
+      return addConstant(mul(c.root, constant(x.getType(), (isa<LLVM::ShlOp>(op) ? int64_t(1) << k.offset : k.offset) - 1)), a.offset - c.offset);
   Value root = a.root ? a.root : constant(x.getType(), 0);
   return addConstant(once<LLVM::SubOp>(*this, impl->known, kSub, root, c.root), a.offset - c.offset);
 }

@@ -9,6 +9,8 @@
 // extending the root and adding the constant in 64 bits gives the same address.
 #include "compiler/lower/Memory.h"
 
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
 using namespace mlir;
 using namespace moec::compiler;
 
@@ -113,8 +115,23 @@ SmallVector<Value> scalars(Lowering &l, Value v) {
   return result;
 }
 
+/// The bits of a constant.
+std::optional<llvm::APInt> constantBits(Value v) {
+  auto constant = v.getDefiningOp<LLVM::ConstantOp>();
+  if (!constant) return std::nullopt;
+  if (auto integer = dyn_cast<IntegerAttr>(constant.getValue())) return integer.getValue();
+  if (auto number = dyn_cast<FloatAttr>(constant.getValue())) return number.getValue().bitcastToAPInt();
+  return std::nullopt;
+}
+
 Value vectorOf(Lowering &l, ArrayRef<Value> values) {
   if (values.size() == 1) return values.front();
+  if (llvm::all_of(values, [](Value v) { return constantBits(v).has_value(); })) {
+    SmallVector<Attribute> elements;
+    for (Value v : values) elements.push_back(v.getDefiningOp<LLVM::ConstantOp>().getValue());
+    auto type = VectorType::get({int64_t(values.size())}, values.front().getType());
+    return LLVM::ConstantOp::create(l.b, l.loc, type, DenseElementsAttr::get(type, elements));
+  }
   Value v = LLVM::PoisonOp::create(l.b, l.loc, VectorType::get({int64_t(values.size())}, values.front().getType()));
   for (auto [i, x] : llvm::enumerate(values)) v = LLVM::InsertElementOp::create(l.b, l.loc, v, x, l.i32(i));
   return v;
@@ -151,12 +168,12 @@ Value packWord(Lowering &l, ArrayRef<Value> lanes, Type word) {
     whole = p.word == part.word && p.index == i;
   }
   if (whole) return part.word;
-  if (!lanes[0].getType().isInteger()) return l.bitcast(vectorOf(l, lanes), word);
-  if (llvm::all_of(lanes, [&](Value v) { return !l.affine(v).root; })) { // constants
+  if (llvm::all_of(lanes, [](Value v) { return constantBits(v).has_value(); })) {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < lanes.size(); ++i) sum |= (uint64_t(l.affine(lanes[i]).offset) & llvm::maskTrailingOnes<uint64_t>(bits)) << (i * bits);
+    for (unsigned i = 0; i < lanes.size(); ++i) sum |= constantBits(lanes[i])->getZExtValue() << (i * bits);
     return l.constant(word, int64_t(sum));
   }
+  if (!lanes[0].getType().isInteger()) return l.bitcast(vectorOf(l, lanes), word);
   Value sum;
   for (unsigned i = 0; i < lanes.size(); ++i) {
     Value v = LLVM::ZExtOp::create(l.b, l.loc, word, lanes[i]);
@@ -182,24 +199,74 @@ Value packForStore(Lowering &l, ArrayRef<Value> values, Type storage) {
   return vectorOf(l, words);
 }
 
-/// Runs `body` where the mask holds; its results are `otherwise` elsewhere. A branch: NVPTX and ptxas make a predicated access of it.
-SmallVector<Value> under(Lowering &l, Value mask, ArrayRef<Value> otherwise, llvm::function_ref<SmallVector<Value>()> body) {
+/// Functions and instructions that compute and nothing else, though MLIR cannot know.
+bool isPureCode(Operation *op) {
+  if (auto call = dyn_cast<LLVM::CallOp>(op)) return call.getCallee() && call.getCallee()->starts_with("__nv_");
+  if (auto call = dyn_cast<LLVM::CallIntrinsicOp>(op))
+    return llvm::any_of(std::array<StringRef, 4>{"llvm.nvvm.ex2.", "llvm.nvvm.rcp.", "llvm.nvvm.div.", "llvm.fpto"},
+                        [&](StringRef prefix) { return call.getIntrin().starts_with(prefix); });
+  return isMemoryEffectFree(op);
+}
+
+/// Ops of `join` that do not hang on its arguments; empty result if some op touches memory (then nothing may pass it).
+std::optional<SmallVector<Operation *>> independentOps(Block *join, llvm::SmallDenseSet<Value> &dependent) {
+  dependent.insert(join->args_begin(), join->args_end());
+  SmallVector<Operation *> independent;
+  for (Operation &op : *join) {
+    if (!isPureCode(&op)) return std::nullopt;
+    if (llvm::any_of(op.getOperands(), [&](Value v) { return dependent.contains(v); }))
+      dependent.insert(op.result_begin(), op.result_end());
+    else
+      independent.push_back(&op);
+  }
+  return independent;
+}
+
+/// If the code so far ends a region under the same mask, and nothing that `needs` comes from it, opens that region again: what was computed
+/// since moves before it. Neighbouring accesses under one mask then share a branch and are in flight together.
+Block *reopen(Lowering &l, Value mask, ArrayRef<Value> needs) {
+  Block *join = l.b.getInsertionBlock();
+  if (join->isEntryBlock() || !llvm::hasNItems(join->getPredecessors(), 2)) return nullptr;
+  Block *taken = nullptr, *from = nullptr;
+  for (Block *pred : join->getPredecessors()) {
+    auto branch = dyn_cast<LLVM::CondBrOp>(pred->getTerminator());
+    if (branch && branch.getCondition() == mask && branch.getFalseDest() == join) from = pred, taken = branch.getTrueDest();
+  }
+  if (!from || taken->getTerminator()->getNumSuccessors() != 1 || taken->getSuccessor(0) != join || !taken->getSinglePredecessor()) return nullptr;
+  llvm::SmallDenseSet<Value> dependent;
+  auto independent = independentOps(join, dependent);
+  if (!independent || llvm::any_of(needs, [&](Value v) { return dependent.contains(v); })) return nullptr;
+  for (Operation *op : *independent) op->moveBefore(from->getTerminator());
+  return taken;
+}
+
+/// Runs `body` where the mask holds; its results are `otherwise` elsewhere. A branch: NVPTX and ptxas make predicated accesses of it.
+SmallVector<Value> under(Lowering &l, Value mask, ArrayRef<Value> otherwise, ArrayRef<Value> needs, llvm::function_ref<SmallVector<Value>()> body) {
   if (!mask) return body();
   auto always = l.affine(mask);
   if (!always.root) return always.offset ? body() : SmallVector<Value>(otherwise);
   SmallVector<Type> types;
   for (Value v : otherwise) types.push_back(v.getType());
-  Region *region = l.b.getInsertionBlock()->getParent();
-  Block *from = l.b.getInsertionBlock();
-  Block *taken = l.b.createBlock(region, region->end());
-  Block *join = l.b.createBlock(region, region->end(), types, SmallVector<Location>(types.size(), l.loc));
-  l.b.setInsertionPointToEnd(from);
-  LLVM::CondBrOp::create(l.b, l.loc, mask, taken, ValueRange(), join, otherwise);
-  l.b.setInsertionPointToEnd(taken);
-  SmallVector<Value> results = body();
-  LLVM::BrOp::create(l.b, l.loc, results, join);
-  l.b.setInsertionPointToStart(join);
-  return SmallVector<Value>(join->getArguments());
+  SmallVector<Location> locs(types.size(), l.loc);
+  Block *from = l.b.getInsertionBlock(), *join = from, *taken = reopen(l, mask, needs);
+  if (taken) {
+    from = taken->getSinglePredecessor();
+  } else {
+    Region *region = from->getParent();
+    taken = l.b.createBlock(region, region->end());
+    join = l.b.createBlock(region, region->end());
+    l.b.setInsertionPointToEnd(from);
+    LLVM::CondBrOp::create(l.b, l.loc, mask, taken, ValueRange(), join, ValueRange());
+    l.b.setInsertionPointToEnd(taken);
+    LLVM::BrOp::create(l.b, l.loc, ValueRange(), join);
+  }
+  unsigned first = join->getNumArguments();
+  join->addArguments(types, locs);
+  l.b.setInsertionPoint(taken->getTerminator());
+  cast<LLVM::BrOp>(taken->getTerminator()).getDestOperandsMutable().append(body());
+  cast<LLVM::CondBrOp>(from->getTerminator()).getFalseDestOperandsMutable().append(otherwise);
+  l.b.setInsertionPointToEnd(join);
+  return SmallVector<Value>(join->getArguments().drop_front(first));
 }
 
 /// Splits a plan into stretches of one mask each.
@@ -241,7 +308,9 @@ LogicalResult lowerLoad(Lowering &l, Operation *op) {
       if (group.front().mask) otherwise.push_back(packForStore(l, SmallVector<Value>(access.lanes.size(), other), storage));
       addresses.push_back(emitAddress(l, ptr, access, storage, cache));
     }
-    SmallVector<Value> loaded = under(l, group.front().mask, otherwise, [&] {
+    SmallVector<Value> needs(addresses);
+    needs.append(otherwise);
+    SmallVector<Value> loaded = under(l, group.front().mask, otherwise, needs, [&] {
       SmallVector<Value> values;
       for (auto [access, address] : llvm::zip(group, addresses))
         values.push_back(LLVM::LoadOp::create(l.b, l.loc, wordType(l, storage, access.lanes.size()), address,
@@ -298,7 +367,9 @@ LogicalResult lowerStore(Lowering &l, Operation *op) {
       packed.push_back(packForStore(l, lanes, storage));
       addresses.push_back(emitAddress(l, ptr, access, storage, cache));
     }
-    under(l, group.front().mask, {}, [&] {
+    SmallVector<Value> needs(addresses);
+    needs.append(packed);
+    under(l, group.front().mask, {}, needs, [&] {
       for (auto [access, address, value] : llvm::zip(group, addresses, packed))
         LLVM::StoreOp::create(l.b, l.loc, value, address, access.lanes.size() * bytesOf(storage));
       return SmallVector<Value>();

@@ -182,6 +182,10 @@ TEST(floating, rounds_once_in_every_dtype) {
       // Exponents near each other, where sums and quotients round in interesting ways; and denormal results.
       for (size_t i = 0; i < n; ++i) b[i] = (a[i] ^ (b[i] & ((uint64_t(1) << (t.mantissa_bits + 1)) - 1)));
       expect_float(op, t, a, b);
+      // Every two special values: both zeros, infinities, NaN, the least and the greatest.
+      Words special = samples(t, 18, 8);
+      for (size_t i = 0; i < n; ++i) a[i] = special[i % 18], b[i] = special[i / 18 % 18];
+      expect_float(op, t, a, b);
     }
 }
 

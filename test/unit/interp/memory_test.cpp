@@ -65,6 +65,10 @@ tile.kernel @k(%x: !tile.ptr<i32>, %at: i64) {
   EXPECT_NE(o.diagnostics.find("error\tsource.mlir\t4\t3\tstore of 4 bytes at 0x"), std::string::npos);
   EXPECT_NE(Launch().pointer(x).scalar(int64_t(-1)).run(text).diagnostics.find("is outside every tensor of the launch"), std::string::npos);
   EXPECT_EQ(x, std::vector<int32_t>(4, 5));
+  // An element that only begins inside.
+  std::vector<int16_t> odd_end(3, 7);
+  EXPECT_EQ(Launch().pointer(odd_end).scalar(int64_t(0)).run(text).diagnostics, "");
+  EXPECT_NE(Launch().pointer(odd_end).scalar(int64_t(1)).run(text).diagnostics.find("load of 4 bytes"), std::string::npos);
   // Unchecked, only what cannot be memory is found.
   uint64_t odd = reinterpret_cast<uint64_t>(x.data()) + 2;
   EXPECT_NE(Launch().scalar(odd).scalar(int64_t(0)).run(text).diagnostics.find("not aligned"), std::string::npos);

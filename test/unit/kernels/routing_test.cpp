@@ -1,0 +1,195 @@
+// Routing kernels against plain host code, with many blocks, dropped slots and ties.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/moe.h"
+#include "random_data.h"
+#include "runtime/error.h"
+#include "runtime/jit.h"
+
+namespace moec {
+namespace {
+
+class RoutingOn : public testing::TestWithParam<Device> {
+protected:
+  void SetUp() override { set_sim_checked(true); }
+  Stream stream{GetParam()};
+};
+INSTANTIATE_TEST_SUITE_P(Devices, RoutingOn, testing::Values(Device::interp(), Device::sim()), [](const auto &i) { return i.param.name(); });
+
+using Ints = std::vector<int64_t>;
+Ints ints(const Tensor &t) {
+  Ints v;
+  for (double x : t.to_values()) v.push_back(static_cast<int64_t>(x));
+  return v;
+}
+
+struct Expected {
+  Ints slots, tokens, rows, counts, offs;
+  std::vector<double> weights;
+};
+Expected expected_routing(const Tensor &indices, int experts, int first, const Tensor &mask, const Tensor &weights) {
+  Ints ids = ints(indices), keep = ints(mask);
+  auto w = weights.to_values();
+  const auto topk = static_cast<size_t>(indices.size(1));
+  Expected e;
+  e.rows.assign(ids.size(), -1);
+  for (int x = 0; x < experts; ++x) {
+    e.counts.push_back(0);
+    for (size_t s = 0; s < ids.size(); ++s)
+      if (ids[s] == first + x && keep[s / topk]) {
+        e.rows[s] = static_cast<int64_t>(e.slots.size());
+        e.slots.push_back(static_cast<int64_t>(s));
+        e.tokens.push_back(static_cast<int64_t>(s / topk));
+        e.weights.push_back(w[s]);
+        ++e.counts.back();
+      }
+    e.offs.push_back(static_cast<int64_t>(e.slots.size()));
+  }
+  e.slots.resize(ids.size(), -1), e.tokens.resize(ids.size(), -1), e.weights.resize(ids.size(), 0);
+  return e;
+}
+
+TEST_P(RoutingOn, RouteSlots) {
+  struct {
+    int64_t tokens, topk;
+    int experts, first;
+    DType index, weight;
+  } shapes[] = {{1, 1, 1, 0, i64, f32}, {700, 3, 37, 0, i64, f32}, {700, 3, 10, 20, i32, bf16}, {513, 1, 3, 1, i64, f16}, {64, 8, 128, 0, i32, f64}};
+  for (auto &s : shapes) {
+    Tensor ids = random_ints({s.tokens, s.topk}, s.index, -2, 37), mask = random_ints({s.tokens}, boolean, 0, 1);
+    Tensor weights = random_floats({s.tokens, s.topk}, s.weight);
+    Routing r = route_slots(stream, ids, s.experts, s.first, mask, weights);
+    Expected e = expected_routing(ids, s.experts, s.first, mask, weights);
+    EXPECT_EQ(ints(r.slot_ids), e.slots);
+    EXPECT_EQ(ints(r.token_ids), e.tokens);
+    EXPECT_EQ(ints(r.row_ids), e.rows);
+    EXPECT_EQ(ints(r.counts), e.counts);
+    EXPECT_EQ(ints(r.offs), e.offs);
+    EXPECT_EQ(r.weights.to_values(), e.weights);
+    EXPECT_EQ(count_rows(stream, r), e.offs.back());
+  }
+}
+
+TEST_P(RoutingOn, RouteNoTokens) {
+  Routing r = route_slots(stream, Tensor::zeros({0, 2}, i64), 5);
+  EXPECT_EQ(ints(r.counts), Ints(5, 0));
+  EXPECT_EQ(ints(r.offs), Ints(5, 0));
+  EXPECT_EQ(count_rows(stream, r), 0);
+  EXPECT_FALSE(r.weights.defined());
+}
+
+TEST_P(RoutingOn, RouteMap) {
+  for (DType t : {boolean, i32, i64, u8}) {
+    const int64_t tokens = 301, experts = 21;
+    Tensor map = random_ints({tokens, experts}, t, 0, 1), probs = random_floats({tokens, experts}, bf16);
+    Ints m = ints(map), sorted, rows(m.size(), -1), counts;
+    std::vector<double> p = probs.to_values(), sorted_probs;
+    for (int64_t e = 0; e < experts; ++e) {
+      counts.push_back(0);
+      for (int64_t i = 0; i < tokens; ++i)
+        if (auto cell = static_cast<size_t>(i * experts + e); m[cell]) {
+          rows[cell] = static_cast<int64_t>(sorted.size());
+          sorted.push_back(i);
+          sorted_probs.push_back(p[cell]);
+          ++counts.back();
+        }
+    }
+    RoutingMap r = route_map(stream, map, probs);
+    EXPECT_EQ(ints(r.sorted_indices), sorted);
+    EXPECT_EQ(r.probs.to_values(), sorted_probs);
+    EXPECT_EQ(ints(r.row_of), rows);
+    EXPECT_EQ(ints(r.counts), counts);
+    // A caller that knows the number of rows, even a smaller one, does not wait, and nothing is written past it.
+    sorted.resize(100);
+    EXPECT_EQ(ints(route_map(stream, map, probs, 100).sorted_indices), sorted);
+  }
+}
+
+TEST_P(RoutingOn, TopKTiesGoToTheLowerExpert) {
+  for (DType t : {f32, bf16, f16})
+    for (bool pre : {true, false}) {
+      TopKWeights r = calculate_topk(stream, Tensor::zeros({3, 10}, t), 4, {.pre_act = pre, .renormalize = true});
+      EXPECT_EQ(ints(r.ids), (Ints{0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3}));
+      for (double w : r.weights.to_values()) EXPECT_NEAR(w, 0.25, 1e-2);
+    }
+}
+
+TEST_P(RoutingOn, TopKAgainstHost) {
+  const int64_t tokens = 33, experts = 60;
+  const int topk = 7;
+  Tensor logits = random_floats({tokens, experts}, f32, 4);
+  auto x = logits.to_values();
+  TopKWeights r = calculate_topk(stream, logits, topk);
+  auto w = r.weights.to_values();
+  Ints ids = ints(r.ids);
+  for (int64_t t = 0; t < tokens; ++t) {
+    const double *row = x.data() + t * experts;
+    Ints order(static_cast<size_t>(experts));
+    for (size_t e = 0; e < order.size(); ++e) order[e] = static_cast<int64_t>(e);
+    std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return row[a] > row[b] || (row[a] == row[b] && a < b); });
+    double sum = 0;
+    for (int64_t e = 0; e < experts; ++e) sum += std::exp(row[e]);
+    for (int k = 0; k < topk; ++k) {
+      auto i = static_cast<size_t>(t * topk + k);
+      EXPECT_EQ(ids[i], order[static_cast<size_t>(k)]);
+      EXPECT_NEAR(w[i] / (std::exp(row[ids[i]]) / sum), 1, 2e-6);
+    }
+  }
+}
+
+TEST_P(RoutingOn, TopKInfinities) {
+  std::vector<double> row{1, -INFINITY, 2, -INFINITY, -INFINITY};
+  TopKWeights r = calculate_topk(stream, Tensor::from_values(row, {1, 5}, f32), 5);
+  EXPECT_EQ(ints(r.ids), (Ints{2, 0, 1, 3, 4})); // padding lanes never win
+  auto w = r.weights.to_values();
+  EXPECT_NEAR(w[0] + w[1], 1, 1e-6);
+  EXPECT_EQ(w[2], 0);
+}
+
+TEST_P(RoutingOn, MultihotWrapsAndRangeErrors) {
+  Tensor probs = Tensor::from(std::vector<float>{1, 2, 3, 4}, {2, 2});
+  Multihot m = indices_to_multihot_unfused(stream, Tensor::from(std::vector<int64_t>{-2, 1, -1, -4}, {2, 2}), probs, 4);
+  EXPECT_EQ(ints(m.multihot), (Ints{0, 1, 1, 0, 1, 0, 0, 0}));
+  EXPECT_EQ(m.probs.to_values(), (std::vector<double>{0, 2, 1, 0, 4, 0, 0, 0}));
+  for (int64_t bad : {4, -5, 1 << 20}) {
+    Tensor ids = Tensor::from(std::vector<int64_t>{0, bad, 1, 2}, {2, 2});
+    EXPECT_THROW(
+        {
+          indices_to_multihot_unfused(stream, ids, probs, 4);
+          stream.synchronize();
+        },
+        DeviceError)
+        << bad;
+    // The fused form ignores it.
+    EXPECT_EQ(ints(indices_to_multihot(stream, ids, probs, 4).position_map), (Ints{0, -1, -1, -1, -1, 0, 1, -1}));
+  }
+}
+
+TEST_P(RoutingOn, MultihotLargeAndWide) {
+  const int64_t tokens = 77, topk = 9;
+  const int experts = 300;
+  for (DType t : {f64, f16}) {
+    Tensor ids = random_ints({tokens, topk}, i64, -3, experts + 3), probs = random_floats({tokens, topk}, t);
+    Ints id = ints(ids), position(static_cast<size_t>(tokens * experts), -1);
+    for (int64_t s = 0; s < tokens * topk; ++s)
+      if (int64_t e = id[static_cast<size_t>(s)]; e >= 0 && e < experts) position[static_cast<size_t>(s / topk * experts + e)] = s % topk;
+    Multihot m = indices_to_multihot(stream, ids, probs, experts);
+    EXPECT_EQ(ints(m.position_map), position);
+    auto p = probs.to_values(), dense = m.probs.to_values();
+    for (size_t i = 0; i < position.size(); ++i)
+      ASSERT_EQ(dense[i], position[i] < 0 ? 0 : p[i / static_cast<size_t>(experts) * topk + static_cast<size_t>(position[i])]);
+    // Back: slots that lost against a duplicate or were out of range get 0.
+    auto back = multihot_to_indices(stream, m.probs, m.position_map, topk).to_values();
+    for (int64_t s = 0; s < tokens * topk; ++s) {
+      int64_t e = id[static_cast<size_t>(s)];
+      bool won = e >= 0 && e < experts && position[static_cast<size_t>(s / topk * experts + e)] == s % topk;
+      ASSERT_EQ(back[static_cast<size_t>(s)], won ? p[static_cast<size_t>(s)] : 0);
+    }
+  }
+}
+
+} // namespace
+} // namespace moec

@@ -1,0 +1,154 @@
+// The verifier itself: generated tensors, the metric, and that mismatches and unsupported things are found.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <unistd.h>
+
+#include "kernels/verify.h"
+#include "runtime/error.h"
+
+namespace moec {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(HashUniform, KnownValues) {
+  auto v = hash_uniform(1, 1, {4}, f32).to_vector<float>();
+  EXPECT_FLOAT_EQ(v[0], -0.000542283058f);
+  EXPECT_FLOAT_EQ(v[1], 0.684568524f);
+  EXPECT_FLOAT_EQ(v[2], -0.50166595f);
+  EXPECT_FLOAT_EQ(v[3], -0.07137537f);
+}
+
+TEST(HashUniform, RoundsOnceAndDoesNotDependOnThreads) {
+  Dims large{1 << 11, 1 << 10}; // more than one thread
+  Tensor wide = hash_uniform(7, 0x1p-5, large, f32), narrow = hash_uniform(7, 0x1p-5, large, bf16);
+  Tensor small = hash_uniform(7, 0x1p-5, {1000}, f32);
+  auto w = wide.to_values(), n = narrow.to_values(), s = small.to_values();
+  for (size_t i = 0; i < s.size(); ++i) ASSERT_EQ(w[i], s[i]);
+  Tensor rounded = Tensor::from_values(w, large, bf16);
+  EXPECT_EQ(rounded.to_bytes(), narrow.to_bytes());
+}
+
+Tensor values(std::vector<double> v, DType t = f32) { return Tensor::from_values(v, {static_cast<int64_t>(v.size())}, t); }
+
+TEST(Compare, Metric) {
+  const double nan = std::nan(""), inf = INFINITY;
+  // |got - ref| / (|ref| + 0.05 max|ref|)
+  TensorReport r = compare("y", values({1, 2.5, 10}), values({1, 2, 10}), 0.25);
+  EXPECT_EQ(r.status, CheckStatus::pass);
+  EXPECT_DOUBLE_EQ(r.max_error, 0.5 / 2.5);
+  EXPECT_EQ(compare("y", values({1, 2.5, 10}), values({1, 2, 10}), 0.15).status, CheckStatus::fail);
+  EXPECT_EQ(compare("y", values({1, 2}), values({1, 2}), 0).status, CheckStatus::pass);
+  r = compare("y", values({1, std::nextafter(2.f, 3.f)}), values({1, 2}), 0);
+  EXPECT_EQ(r.status, CheckStatus::fail);
+  EXPECT_EQ(r.max_error, 1);
+  EXPECT_THAT(r.detail, HasSubstr("element 1"));
+  EXPECT_EQ(compare("y", values({nan}), values({nan}), 0).status, CheckStatus::pass);
+  EXPECT_EQ(compare("y", values({nan}), values({1}), 10).status, CheckStatus::fail);
+  EXPECT_EQ(compare("y", values({1}), values({nan}), 10).status, CheckStatus::fail);
+  EXPECT_EQ(compare("y", values({inf}), values({1}), 10).status, CheckStatus::fail);
+  EXPECT_EQ(compare("y", values({1}), values({inf}), 10).status, CheckStatus::fail);
+  EXPECT_EQ(compare("y", values({inf}), values({inf}), 1e-3).status, CheckStatus::pass);
+  EXPECT_EQ(compare("y", values({1e-9}), values({0}), 1e-3).status, CheckStatus::fail); // nothing to be relative to
+  EXPECT_THAT(compare("y", values({1, 2}), values({1}), 0).detail, HasSubstr("f32[2]"));
+  EXPECT_EQ(compare("y", values({1}, bf16), values({1}), 0).status, CheckStatus::fail);
+  EXPECT_EQ(compare("y", values({}), values({}), 0).status, CheckStatus::pass);
+}
+
+/// A recorded case with changes, in a file of its own.
+class Case : public testing::Test {
+protected:
+  void SetUp() override {
+    folder_ = testing::TempDir() + "moec_verify_" + std::to_string(getpid());
+    std::filesystem::create_directories(folder_);
+    file = read_safetensors(MOEC_SOURCE_DIR "/test/golden/weighted_swiglu/t21_h24_f32.safetensors");
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  Tensor &tensor(const std::string &name) {
+    for (auto &[n, t] : file.tensors)
+      if (n == name) return t;
+    throw std::out_of_range(name);
+  }
+  std::string write(const std::string &name = "case") {
+    write_safetensors(folder_ + "/" + name + ".safetensors", file);
+    return folder_ + "/" + name + ".safetensors";
+  }
+  CaseReport check() { return verify_case(write(), Device::interp()); }
+  std::string folder_;
+  TensorFile file;
+};
+
+TEST_F(Case, PassesUnchanged) {
+  CaseReport r = check();
+  EXPECT_EQ(r.status, CheckStatus::pass) << report_text(r, true);
+  EXPECT_EQ(r.tensors.size(), 3u);
+  EXPECT_EQ(r.unsupported_tensors(), 0);
+}
+TEST_F(Case, OneWrongElementFails) {
+  tensor("out.y") = tensor("out.y").contiguous().to(Device::host());
+  tensor("out.y").data_as<float>()[7] += 0.01f;
+  CaseReport r = check();
+  EXPECT_EQ(r.status, CheckStatus::fail);
+  EXPECT_THAT(report_text(r, false), HasSubstr("element 7"));
+}
+TEST_F(Case, Ref32Replaces) {
+  file.add("out.ref32.y", tensor("out.y"));
+  tensor("out.y") = Tensor::zeros(tensor("out.y").shape(), f32);
+  EXPECT_EQ(check().status, CheckStatus::pass);
+}
+TEST_F(Case, GeneratedInput) {
+  Tensor x = hash_uniform(5, 2, {21, 48}, f32);
+  std::erase_if(file.tensors, [](auto &t) { return t.first == "in.x" || t.first.starts_with("out.grad"); });
+  file.metadata["gen.x"] = "hash_uniform seed=5 scale=2.0 shape=21x48";
+  EXPECT_EQ(load_case(write()).at("in.x").to_bytes(), x.to_bytes());
+  file.metadata["gen.x"] = "hash_uniform seed=5 scale=2.0 shape=21xx48";
+  EXPECT_THAT(check().message, HasSubstr("cannot be generated"));
+  file.metadata["gen.x"] = "hash_uniform seed=5 scale=2.0 shape=1000000x1000000";
+  EXPECT_THAT(check().message, HasSubstr("cannot be generated"));
+}
+TEST_F(Case, UnsupportedThings) {
+  file.metadata["clamp_value"] = "2.0"; // would change the result
+  CaseReport r = check();
+  EXPECT_EQ(r.status, CheckStatus::unsupported);
+  EXPECT_THAT(r.message, HasSubstr("clamp_value"));
+  file.metadata.erase("clamp_value");
+  file.metadata["op"] = "weighted_swigloo";
+  r = check();
+  EXPECT_EQ(r.status, CheckStatus::unsupported);
+  EXPECT_THAT(r.message, HasSubstr("did you mean weighted_swiglu?"));
+  file.metadata.erase("op");
+  EXPECT_EQ(check().status, CheckStatus::fail);
+}
+TEST_F(Case, MissingInputFails) {
+  std::erase_if(file.tensors, [](auto &t) { return t.first == "in.weights"; });
+  CaseReport r = check();
+  EXPECT_EQ(r.status, CheckStatus::fail);
+  EXPECT_THAT(r.message, HasSubstr("the tensor weights [M, 1] is missing"));
+}
+
+TEST_F(Case, SummariesAndExitCodes) {
+  write("a_pass");
+  file.add("out.extra", Tensor::zeros({1}, f32));
+  write("b_extra");
+  auto counts = [&](VerifyOptions o) { return verify(find_cases({folder_}), o, {}); };
+  VerifySummary s = counts({Device::interp(), false, {}});
+  EXPECT_EQ(s.text(), "2 passed, 0 failed, 0 unsupported");
+  EXPECT_EQ(s.unsupported_tensors, 1);
+  EXPECT_EQ(s.exit_code(), 0);
+  s = counts({Device::interp(), true, {}});
+  EXPECT_EQ(s.text(), "1 passed, 0 failed, 1 unsupported");
+  EXPECT_EQ(s.exit_code(), 2);
+  tensor("out.y") = Tensor::zeros(tensor("out.y").shape(), f32);
+  write("c_wrong");
+  s = counts({Device::interp(), true, {}});
+  EXPECT_EQ(s.text(), "1 passed, 1 failed, 1 unsupported");
+  EXPECT_EQ(s.exit_code(), 1);
+  EXPECT_EQ(counts({Device::interp(), true, {"weighted_swiglu"}}).text(), "0 passed, 0 failed, 0 unsupported");
+  EXPECT_THROW(find_cases({folder_ + "/nothing"}), UserError);
+}
+
+} // namespace
+} // namespace moec

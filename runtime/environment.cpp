@@ -116,7 +116,7 @@ const EnvironmentVariable table[] = {
     {"MOEC_SIM_LEVEL", "auto|v2|v3|v4", "auto", "simulated GPU: x86-64 level that its code is compiled for", parse_level},
     {"MOEC_LINEINFO", "0|1", "0", "put source lines into the PTX, for profilers; then they are part of the cache key",
      [](std::string_view t, Environment &e) { return parse_bool(t, e.lineinfo); }},
-    {"MOEC_DUMP", "path", "", "directory into which a compile writes the IR after each pass",
+    {"MOEC_DUMP", "path", "", "directory into which a compile writes the IR after each pass; kernels are then compiled even if they are cached",
      [](std::string_view t, Environment &e) -> const char * { return e.dump = t, nullptr; }},
     {"MOEC_CUDA_ROOT", "path", "/usr/local/cuda", "CUDA toolkit that nvJitLink and libdevice are taken from, or none",
      [](std::string_view t, Environment &e) -> const char * { return e.cuda_root = t, nullptr; }},

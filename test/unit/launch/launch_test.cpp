@@ -6,8 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <numeric>
+#include <thread>
 
 #include "runtime/cache.h"
 #include "runtime/toolkit.h"
@@ -176,6 +178,42 @@ TEST_P(OnDevice, more_than_2_to_the_31_elements) {
       want[64] = 0;
       return want;
     }()) << row;
+}
+
+TEST_P(OnDevice, threads_compile_and_launch_side_by_side) {
+  auto kernel = jit(copy2d, {.num_warps = 1});
+  std::vector<std::thread> threads;
+  std::atomic<int> good{0};
+  for (int i = 0; i < 8; ++i)
+    threads.emplace_back([&, i] {
+      Tensor x = Tensor::from_values(std::vector<double>(5 * 48, i), {5, 48}, f32), y = Tensor::zeros({5, 48}, f32);
+      for (int k = 0; k < 4; ++k) kernel(GetParam(), {.block = 16 << (i + k) % 4}, x, y);
+      good += y.to_bytes() == x.to_bytes();
+    });
+  for (auto &t : threads) t.join();
+  EXPECT_EQ(good, 8);
+}
+
+TEST(launch, dump_writes_the_ir_of_each_specialization) {
+  ScratchDirectory scratch;
+  {
+    WithVariable dump("MOEC_DUMP", scratch.path("dump").c_str());
+    reload_environment();
+    jit(copy2d)(Device::sim(), {.block = 32}, Tensor::zeros({1, 32}, f32), Tensor::zeros({1, 32}, f32));
+    jit(copy2d)(Device::sim(), {.block = 64}, Tensor::zeros({1, 32}, f32), Tensor::zeros({1, 32}, f32));
+  }
+  std::vector<std::string> folders;
+  size_t files = 0;
+  for (auto &e : std::filesystem::directory_iterator(scratch.path("dump"))) folders.push_back(e.path().filename());
+  for (auto &e : std::filesystem::recursive_directory_iterator(scratch.path("dump"))) files += e.path().extension() == ".mlir";
+  EXPECT_THAT(folders, ::testing::ElementsAre(::testing::StartsWith("copy2d-"), ::testing::StartsWith("copy2d-")));
+  EXPECT_GE(files, 10u);
+  WithVariable file("MOEC_DUMP", "/proc/no/such");
+  reload_environment();
+  EXPECT_THAT(message_of<UserError>([] { jit(copy2d)(Device::sim(), {.block = 32}, Tensor::zeros({1, 32}, f32), Tensor::zeros({1, 32}, f32)); }),
+              HasSubstr("set MOEC_DUMP to a folder that can be written"));
+  ::unsetenv("MOEC_DUMP");
+  reload_environment();
 }
 
 /// Runs the tests named `filter` of this program in a process of their own.

@@ -3,6 +3,7 @@
 #include "compiler/layout/Conversion.h"
 #include "compiler/layout/SharedAccess.h"
 #include "compiler/lower/Exchange.h"
+#include "compiler/lower/SharedTile.h"
 
 using namespace mlir;
 
@@ -102,118 +103,49 @@ private:
   std::vector<Value> sent;
   Memo before, received;
 };
+} // namespace
 
 // ---- shared memory
 
-/// Addresses of one layout's registers in a shared buffer, and its vector accesses there.
-class SharedSide {
-public:
-  SharedSide(Lowering &l, Value base, const LinearLayout &regs, const LinearLayout &shared, const VectorAccess &vector, Type element)
-      : l(l), base(base), regs(regs), vector(vector), element(element), bytes(sharedElementBytes(element)) {
-    LinearLayout inverse = shared.inverse();
-    auto offset = [&](InDim in, int i) { return int32_t(inverse.applyPacked(regs.flatBasis(in, i))) * bytes; };
-    for (int i = 0; i < regs.inBits(Register); ++i) registerBases.push_back(offset(Register, i));
-    for (int i = 0; i < regs.inBits(Lane); ++i) laneBases.push_back(offset(Lane, i)), threadMask |= laneBases.back();
-    for (int i = 0; i < regs.inBits(Warp); ++i) warpBases.push_back(offset(Warp, i)), threadMask |= warpBases.back();
-    for (int bit : vector.registerBits) vectorMask |= 1u << bit;
-  }
+/// i1 lies in shared memory as i8.
+static Type sharedType(Lowering &l, Type storage) { return storage.isInteger(1) ? Type(l.b.getI8Type()) : storage; }
 
-  void store(ArrayRef<Value> values) {
-    uint32_t copies = regs.freeMasks()[int(Register)];
-    for (uint32_t r = 0; r < values.size(); ++r) {
-      if (r & (vectorMask | copies)) continue;
-      SmallVector<Value> lanes;
-      for (int i = 0; i < vector.width; ++i) lanes.push_back(toMemory(values[registerAt(r, i)]));
-      LLVM::StoreOp::create(l.b, l.loc, pack(lanes), address(r), alignment());
-    }
-  }
+static void storeShared(Lowering &l, Value buffer, ArrayRef<Value> values, const LinearLayout &regs, const LinearLayout &shared) {
+  Type type = values[0].getType();
+  Registers stored(values);
+  if (type.isInteger(1))
+    for (Value &v : stored) v = LLVM::ZExtOp::create(l.b, l.loc, l.b.getI8Type(), v);
+  SharedTile(l, buffer, shared, regs, sharedType(l, type)).store(stored);
+}
 
-  Registers load() {
-    Registers values(regs.inSize(Register));
-    SmallVector<unsigned> canonical = canonicalRegisters(regs);
-    for (uint32_t r = 0; r < values.size(); ++r) {
-      if ((r & vectorMask) || llvm::none_of(llvm::seq(vector.width), [&](int i) { return canonical[registerAt(r, i)] == registerAt(r, i); })) continue;
-      Type type = vector.width == 1 ? memoryType() : Type(VectorType::get(vector.width, memoryType()));
-      Value word = LLVM::LoadOp::create(l.b, l.loc, type, address(r), alignment());
-      for (int i = 0; i < vector.width; ++i)
-        values[registerAt(r, i)] = fromMemory(vector.width == 1 ? word : Value(LLVM::ExtractElementOp::create(l.b, l.loc, word, l.i32(i))));
-    }
-    for (uint32_t r = 0; r < values.size(); ++r) values[r] = values[canonical[r]];
-    return values;
-  }
-
-private:
-  unsigned alignment() const { return unsigned(vector.width * bytes); }
-  uint32_t registerAt(uint32_t r, int i) const {
-    for (size_t j = 0; j < vector.registerBits.size(); ++j) r |= (i >> j & 1) << vector.registerBits[j];
-    return r;
-  }
-
-  /// base + (thread's part XOR register's part); what does not meet the thread's bits is added, to become an immediate.
-  Value address(uint32_t r) {
-    uint32_t constant = f2Apply(registerBases, r), mixed = constant & threadMask;
-    Value &at = pointers[mixed];
-    if (!at) {
-      Value thread = l.linearOfThread(laneBases, warpBases);
-      if (mixed) thread = LLVM::XOrOp::create(l.b, l.loc, thread, l.i32(mixed));
-      at = l.gep(base, l.b.getI8Type(), thread);
-    }
-    return constant == mixed ? at : l.gep(at, l.b.getI8Type(), l.i32(constant & ~threadMask));
-  }
-
-  /// Elements are moved as integers: nothing is ever computed on the way.
-  Type memoryType() const { return l.b.getIntegerType(bytes * 8); }
-  Value toMemory(Value v) {
-    if (element.isInteger(1)) return LLVM::ZExtOp::create(l.b, l.loc, memoryType(), v);
-    return l.bitcast(v, memoryType());
-  }
-  Value fromMemory(Value v) {
-    if (element.isInteger(1)) return LLVM::TruncOp::create(l.b, l.loc, element, v);
-    return l.bitcast(v, element);
-  }
-  Value pack(ArrayRef<Value> lanes) {
-    if (lanes.size() == 1) return lanes[0];
-    Value v = LLVM::UndefOp::create(l.b, l.loc, VectorType::get(int64_t(lanes.size()), memoryType()));
-    for (auto [i, lane] : llvm::enumerate(lanes)) v = LLVM::InsertElementOp::create(l.b, l.loc, v, lane, l.i32(int64_t(i)));
-    return v;
-  }
-
-  Lowering &l;
-  Value base;
-  const LinearLayout &regs;
-  const VectorAccess &vector;
-  Type element;
-  int bytes;
-  SmallVector<int32_t> registerBases, laneBases, warpBases;
-  uint32_t threadMask = 0, vectorMask = 0;
-  llvm::DenseMap<uint32_t, Value> pointers;
-};
-} // namespace
+static Registers loadShared(Lowering &l, Value buffer, Type type, const LinearLayout &regs, const LinearLayout &shared) {
+  Registers loaded = SharedTile(l, buffer, shared, regs, sharedType(l, type)).load();
+  if (type.isInteger(1))
+    for (Value &v : loaded) v = LLVM::TruncOp::create(l.b, l.loc, type, v);
+  return loaded;
+}
 
 void storeRowMajor(Lowering &l, Value buffer, ArrayRef<Value> values, const LinearLayout &layout) {
-  LinearLayout flat = layout.flattenOuts(), rows = LinearLayout::identity(Offset, flat.shape());
-  VectorAccess vector = sharedVector(flat, rows, elementBits(values[0].getType()));
-  emitIf(l, l.isOwner(layout), [&] { SharedSide(l, buffer, flat, rows, vector, values[0].getType()).store(values); });
+  LinearLayout flat = layout.flattenOuts();
+  emitIf(l, l.isOwner(layout), [&] { storeShared(l, buffer, values, flat, LinearLayout::identity(Offset, flat.shape())); });
 }
 
 static SmallVector<Registers> throughShared(Lowering &l, Scratch &scratch, ArrayRef<Registers> operands, const LinearLayout &from, const LinearLayout &to) {
   Value base = scratch.open();
-  SmallVector<SharedChoice> choices;
+  SmallVector<LinearLayout> layouts;
   SmallVector<Value> buffers;
   int64_t offset = 0;
   for (const Registers &operand : operands) {
-    choices.push_back(chooseShared(from, to, elementBits(operand[0].getType())));
+    layouts.push_back(chooseShared(from, to, elementBits(operand[0].getType())).shared);
     buffers.push_back(offset ? l.gep(base, l.b.getI8Type(), l.i32(offset)) : base);
     offset += alignTo16(from.numElements() * sharedElementBytes(operand[0].getType()));
   }
   emitIf(l, l.isOwner(from), [&] {
-    for (auto [i, operand] : llvm::enumerate(operands))
-      SharedSide(l, buffers[i], from, choices[i].shared, choices[i].store, operand[0].getType()).store(operand);
+    for (auto [operand, buffer, shared] : llvm::zip(operands, buffers, layouts)) storeShared(l, buffer, operand, from, shared);
   });
   l.barrier();
   SmallVector<Registers> result;
-  for (auto [i, operand] : llvm::enumerate(operands))
-    result.push_back(SharedSide(l, buffers[i], to, choices[i].shared, choices[i].load, operand[0].getType()).load());
+  for (auto [operand, buffer, shared] : llvm::zip(operands, buffers, layouts)) result.push_back(loadShared(l, buffer, operand[0].getType(), to, shared));
   return result;
 }
 

@@ -97,14 +97,26 @@ SmallVector<unsigned> SharedTile::vectorStarts() const {
   return starts;
 }
 
+/// What an access of `access.width` elements moves: 32-bit words for short elements.
+Type SharedTile::accessType() const {
+  int bits = access.width * elementBytes * 8;
+  if (access.width == 1) return element;
+  return elementBytes < 4 && bits >= 32 ? vectorOf(l.b.getI32Type(), bits / 32) : vectorOf(element, access.width);
+}
+
 void SharedTile::store(ArrayRef<Value> values) {
-  Type type = vectorOf(element, access.width);
+  Type type = accessType();
+  Type part = isa<VectorType>(type) ? cast<VectorType>(type).getElementType() : type;
+  int perPart = part.getIntOrFloatBitWidth() / (elementBytes * 8);
   for (unsigned start : vectorStarts()) {
-    Value v = values[start];
-    if (access.width > 1) {
+    SmallVector<Value> lanes, parts;
+    for (int i = 0; i < access.width; ++i) lanes.push_back(values[vectorRegister(start, i)]);
+    for (size_t i = 0; i < lanes.size(); i += perPart)
+      parts.push_back(perPart == 1 ? lanes[i] : packWord(l, ArrayRef<Value>(lanes).slice(i, perPart)));
+    Value v = parts[0];
+    if (parts.size() > 1) {
       v = LLVM::PoisonOp::create(l.b, l.loc, type);
-      for (int i = 0; i < access.width; ++i)
-        v = LLVM::InsertElementOp::create(l.b, l.loc, v, values[vectorRegister(start, i)], l.i32(i));
+      for (auto [i, word] : llvm::enumerate(parts)) v = LLVM::InsertElementOp::create(l.b, l.loc, v, word, l.i32(i));
     }
     LLVM::StoreOp::create(l.b, l.loc, v, address(start), access.width * elementBytes);
   }
@@ -112,11 +124,21 @@ void SharedTile::store(ArrayRef<Value> values) {
 
 SmallVector<Value> SharedTile::load() {
   if (auto matrix = matrixAccess(regs, shared, elementBytes * 8)) return loadMatrices(*matrix);
+  Type type = accessType();
+  auto vector = dyn_cast<VectorType>(type);
+  Type part = vector ? vector.getElementType() : type;
   SmallVector<Value> values(regs.inSize(InDim::Register));
   for (unsigned start : vectorStarts()) {
-    Value v = LLVM::LoadOp::create(l.b, l.loc, vectorOf(element, access.width), address(start), access.width * elementBytes);
-    for (int i = 0; i < access.width; ++i)
-      values[vectorRegister(start, i)] = access.width == 1 ? v : Value(LLVM::ExtractElementOp::create(l.b, l.loc, v, l.i32(i)));
+    Value v = LLVM::LoadOp::create(l.b, l.loc, type, address(start), access.width * elementBytes);
+    SmallVector<Value> lanes;
+    for (int i = 0; i < (vector ? vector.getNumElements() : 1); ++i) {
+      Value word = vector ? Value(LLVM::ExtractElementOp::create(l.b, l.loc, v, l.i32(i))) : v;
+      if (part == element)
+        lanes.push_back(word);
+      else
+        lanes.append(l.unpack(word, element));
+    }
+    for (int i = 0; i < access.width; ++i) values[vectorRegister(start, i)] = lanes[i];
   }
   for (auto [r, first] : llvm::enumerate(canonicalRegisters(regs))) values[r] = values[first];
   return values;

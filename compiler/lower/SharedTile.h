@@ -24,6 +24,7 @@ public:
   unsigned vectorRegister(unsigned start, unsigned i) const;
 
 private:
+  mlir::Type accessType() const;
   llvm::SmallVector<mlir::Value> loadMatrices(const MatrixAccess &matrix);
   mlir::Value pointer(mlir::Value threadOffset, uint32_t threadBits, uint32_t constantOffset);
   int64_t bytes(uint32_t elements) const { return int64_t(elements) * elementBytes; }

@@ -42,9 +42,9 @@ tile.kernel @shuffle(%x: !tile.ptr<f32, 16>, %y: !tile.ptr<f32, 16>) {
 
 // A transposition across warps: 16-byte accesses on both sides of one barrier.
 // CHECK-LABEL: module attributes {tilegpu.shared_bytes = 8192
-// CHECK: llvm.store {{.*}} : vector<8xi16>, !llvm.ptr<3>
+// CHECK: llvm.store {{.*}} : vector<4xi32>, !llvm.ptr<3>
 // CHECK: nvvm.barrier0
-// CHECK: llvm.load {{.*}} : !llvm.ptr<3> -> vector<8xi16>
+// CHECK: llvm.load {{.*}} : !llvm.ptr<3> -> vector<4xi32>
 // CHECK-NOT: nvvm.barrier0
 // CHECK: llvm.return
 #a = #tilegpu.linear<"register = [[0, 1], [0, 2], [0, 4], [32, 0], [16, 0]], lane = [[0, 8], [0, 16], [0, 32], [1, 0], [2, 0]], warp = [[4, 0], [8, 0]]">

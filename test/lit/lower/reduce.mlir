@@ -34,9 +34,9 @@ tile.kernel @rows(%x: !tile.ptr<f32, 16>, %y: !tile.ptr<f32, 16>) {
 // CHECK-LABEL: module attributes {tilegpu.shared_bytes = 16
 // CHECK-COUNT-5: nvvm.shfl.sync bfly
 // CHECK: llvm.cond_br
-// CHECK: llvm.store {{.*}} {alignment = 4 : i64} : i32, !llvm.ptr<3>
+// CHECK: llvm.store {{.*}} {alignment = 4 : i64} : f32, !llvm.ptr<3>
 // CHECK: nvvm.barrier0
-// CHECK: llvm.load {{.*}} {alignment = 16 : i64} : !llvm.ptr<3> -> vector<4xi32>
+// CHECK: llvm.load {{.*}} {alignment = 16 : i64} : !llvm.ptr<3> -> vector<4xf32>
 // CHECK-COUNT-3: llvm.fadd
 // CHECK-NOT: nvvm.barrier0
 // CHECK: llvm.return

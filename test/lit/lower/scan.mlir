@@ -24,9 +24,9 @@ tile.kernel @cumsum(%x: !tile.ptr<i32, 16>, %y: !tile.ptr<i32, 16>) {
 // Across warps: each warp's total through shared memory, once.
 // CHECK-LABEL: module attributes {tilegpu.shared_bytes = 16
 // CHECK-COUNT-5: nvvm.shfl.sync bfly
-// CHECK: llvm.store {{.*}} : i32, !llvm.ptr<3>
+// CHECK: llvm.store {{.*}} : f32, !llvm.ptr<3>
 // CHECK: nvvm.barrier0
-// CHECK: llvm.load {{.*}} : !llvm.ptr<3> -> vector<4xi32>
+// CHECK: llvm.load {{.*}} : !llvm.ptr<3> -> vector<4xf32>
 // CHECK-NOT: nvvm.barrier0
 // CHECK: llvm.return
 #flat = #tilegpu.linear<"register = [], lane = [[1], [2], [4], [8], [16]], warp = [[32], [64]]">

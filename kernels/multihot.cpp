@@ -68,11 +68,11 @@ void multihot_to_indices(const MultihotSpec &s, View dense, View position, View 
   for (const View &v : {dense, position}) v.expect({T, s.experts});
   out.expect({T, s.topk});
   grid(cdiv(T, s.rows));
-  Tile rows = program_id(0) * s.rows + arange(s.rows), e = arange(next_pow2(s.experts));
-  Tile p = load(position(expand_dims(rows, 1), e), Operand::none(), -1);
+  Tile t = token_column(s.rows), e = expand_dims(arange(next_pow2(s.experts)), 0);
+  Tile p = load(position(t, e), Operand::none(), -1);
   for (Int k : range(0, s.topk)) {
-    Tile from = max(where(p == k, expand_dims(e, 0), -1), 1); // positions are unique in a row
-    store(out(rows, k), load(dense(rows, from), (from >= 0) & (rows < T)));
+    Tile from = expand_dims(max(where(p == k, e, -1), 1), 1); // positions are unique in a row
+    store(out(t, k), load(dense(t, from), (from >= 0) & (t < T)));
   }
 }
 

@@ -40,13 +40,16 @@ void product(const std::vector<double> &a, const uint16_t *b, std::vector<double
 
 } // namespace
 
-Tensor host_layer(const Tensor &x, const Tensor &ids, const Tensor &weights, const Tensor &gate_and_up, const Tensor &down) {
-  const auto T = static_cast<size_t>(x.size(0)), D = static_cast<size_t>(x.size(1)), K = static_cast<size_t>(ids.size(1)),
-             E = static_cast<size_t>(down.size(0)), I = static_cast<size_t>(down.size(1));
+Tensor host_layer(const Tensor &x, const Tensor &ids, const Tensor &weights, const Tensor &gate_and_up,
+                  const Tensor &down) {
+  const auto T = static_cast<size_t>(x.size(0)), D = static_cast<size_t>(x.size(1)),
+             K = static_cast<size_t>(ids.size(1)), E = static_cast<size_t>(down.size(0)),
+             I = static_cast<size_t>(down.size(1));
   std::vector<std::vector<Row>> rows(E);
   const auto *id = static_cast<const int64_t *>(ids.data());
   for (size_t s = 0; s < T * K; ++s)
-    rows[static_cast<size_t>(id[s])].push_back({static_cast<int64_t>(s / K), static_cast<int64_t>(s), from_bf16(bits(weights)[s])});
+    rows[static_cast<size_t>(id[s])].push_back(
+        {static_cast<int64_t>(s / K), static_cast<int64_t>(s), from_bf16(bits(weights)[s])});
   std::vector<double> slots(T * K * D); // o of each slot
   std::atomic<size_t> next{0};
   auto work = [&] {
@@ -55,7 +58,8 @@ Tensor host_layer(const Tensor &x, const Tensor &ids, const Tensor &weights, con
       const size_t n = rows[e].size();
       in.resize(n * D);
       for (size_t r = 0; r < n; ++r)
-        for (size_t d = 0; d < D; ++d) in[r * D + d] = from_bf16(bits(x)[static_cast<size_t>(rows[e][r].token) * D + d]);
+        for (size_t d = 0; d < D; ++d)
+          in[r * D + d] = from_bf16(bits(x)[static_cast<size_t>(rows[e][r].token) * D + d]);
       product(in, bits(gate_and_up) + e * D * 2 * I, h, n, D, 2 * I);
       a.resize(n * I);
       for (size_t r = 0; r < n; ++r)
@@ -64,7 +68,8 @@ Tensor host_layer(const Tensor &x, const Tensor &ids, const Tensor &weights, con
           a[r * I + c] = rounded(g / (1 + std::exp(-g)) * u * rows[e][r].weight);
         }
       product(a, bits(down) + e * I * D, o, n, I, D);
-      for (size_t r = 0; r < n; ++r) std::copy_n(o.data() + r * D, D, slots.data() + static_cast<size_t>(rows[e][r].slot) * D);
+      for (size_t r = 0; r < n; ++r)
+        std::copy_n(o.data() + r * D, D, slots.data() + static_cast<size_t>(rows[e][r].slot) * D);
     }
   };
   std::vector<std::thread> threads;
@@ -81,7 +86,8 @@ Tensor host_layer(const Tensor &x, const Tensor &ids, const Tensor &weights, con
 }
 
 TensorReport compare_routing(const Tensor &logits, const Tensor &ids, const Tensor &weights) {
-  const auto T = static_cast<size_t>(logits.size(0)), E = static_cast<size_t>(logits.size(1)), K = static_cast<size_t>(ids.size(1));
+  const auto T = static_cast<size_t>(logits.size(0)), E = static_cast<size_t>(logits.size(1)),
+             K = static_cast<size_t>(ids.size(1));
   const auto *id = static_cast<const int64_t *>(ids.data());
   TensorReport report{"routing weights", CheckStatus::pass, 0, 0x1p-6, ""};
   auto wrong = [&](std::string why) {
@@ -105,7 +111,8 @@ TensorReport compare_routing(const Tensor &logits, const Tensor &ids, const Tens
     for (size_t e = 0; e < E; ++e)
       if (!taken[e] && score[e] > least * (1 + 0x1p-7)) wrong(fmt::format("token {} leaves out expert {}", t, e));
     for (size_t k = 0; k < K; ++k) {
-      double want = score[static_cast<size_t>(id[t * K + k])] / chosen, error = std::abs(from_bf16(bits(weights)[t * K + k]) - want) / want;
+      double want = score[static_cast<size_t>(id[t * K + k])] / chosen,
+             error = std::abs(from_bf16(bits(weights)[t * K + k]) - want) / want;
       report.max_error = std::max(report.max_error, error);
       if (error > report.tolerance) wrong(fmt::format("weight of token {} slot {} is off", t, k));
     }

@@ -1,5 +1,5 @@
-// The main job: a MoE experts layer, every step a kernel that is JIT-compiled from C++ in this process. First the layer of a recorded
-// case against its reference, then one of real proportions against an f64 reference on the host.
+// The main job: a MoE experts layer, every step a kernel that is JIT-compiled from C++ in this process. First the layer
+// of a recorded case against its reference, then one of real proportions against an f64 reference on the host.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -40,9 +40,11 @@ std::string golden_folder(const Options &o) {
   if (!o.golden.empty()) return o.golden;
   std::error_code error;
   fs::path self = fs::read_symlink("/proc/self/exe", error).parent_path();
-  for (fs::path p : {self / "../../test/golden", self / "../test/golden", self / "../share/moec/golden", fs::path("test/golden")})
+  for (fs::path p :
+       {self / "../../test/golden", self / "../test/golden", self / "../share/moec/golden", fs::path("test/golden")})
     if (fs::is_directory(p, error)) return fs::weakly_canonical(p, error).string();
-  throw UserError("find the recorded cases", "there is no test/golden near the program", "give the folder with --golden");
+  throw UserError("find the recorded cases", "there is no test/golden near the program",
+                  "give the folder with --golden");
 }
 
 void print_compile(const CompileRecord &r) {
@@ -54,8 +56,10 @@ void print_compile(const CompileRecord &r) {
     // Passes of one phase are one number; the long stages have their own.
     double passes = 0;
     for (const CompileRecord::Stage &s : r.stages) {
-      if (s.name.starts_with("tile") || s.name == "cse" || s.name.starts_with("loop")) passes += s.ms;
-      else stages += fmt::format(", {} {:.1f}", s.name, s.ms);
+      if (s.name.starts_with("tile") || s.name == "cse" || s.name.starts_with("loop"))
+        passes += s.ms;
+      else
+        stages += fmt::format(", {} {:.1f}", s.name, s.ms);
     }
     stages += fmt::format(", passes {:.1f}", passes);
   }
@@ -66,13 +70,13 @@ void print_tokens(const Tensor &counts) {
   std::vector<int64_t> n = counts.to_vector<int64_t>();
   int64_t total = 0;
   for (int64_t c : n) total += c;
-  Progress::line(fmt::format("  tokens per expert: {} (least {}, most {}, rows {})", fmt::join(n, " "), *std::ranges::min_element(n),
-                             *std::ranges::max_element(n), total));
+  Progress::line(fmt::format("  tokens per expert: {} (least {}, most {}, rows {})", fmt::join(n, " "),
+                             *std::ranges::min_element(n), *std::ranges::max_element(n), total));
 }
 
 void print_check(const TensorReport &r, const char *against) {
-  Progress::line(fmt::format("  {} against the {}: max error {:.2e}, tolerance {:.1e}: {}", r.name, against, r.max_error, r.tolerance,
-                             r.status == CheckStatus::pass ? "ok" : "WRONG " + r.detail));
+  Progress::line(fmt::format("  {} against the {}: max error {:.2e}, tolerance {:.1e}: {}", r.name, against,
+                             r.max_error, r.tolerance, r.status == CheckStatus::pass ? "ok" : "WRONG " + r.detail));
 }
 
 /// The layer, step by step.
@@ -81,10 +85,15 @@ struct Layer {
 };
 Tensor run_layer(const Stream &stream, const Layer &l, Routing &routing) {
   const int topk = static_cast<int>(l.indices.size(1));
-  routing = Progress::step("route slots", [&] { return route_slots(stream, l.indices, static_cast<int>(l.down.size(0)), 0, l.token_mask, l.weights); });
+  routing = Progress::step("route slots", [&] {
+    return route_slots(stream, l.indices, static_cast<int>(l.down.size(0)), 0, l.token_mask, l.weights);
+  });
   Tensor rows = Progress::step("permute", [&] { return gather_rows(stream, l.x, routing.token_ids); });
-  Tensor h = Progress::step("grouped_mm gate_up", [&] { return grouped_mm(stream, rows, l.gate_and_up, routing.offs); });
-  Tensor a = Progress::step("weighted_swiglu", [&] { return weighted_swiglu(stream, h, routing.weights.reshape({-1, 1})); });
+  Tensor h =
+      Progress::step("grouped_mm gate_up", [&] { return grouped_mm(stream, rows, l.gate_and_up, routing.offs); });
+  Tensor a = Progress::step("weighted_swiglu", [&] {
+    return weighted_swiglu(stream, h, routing.weights.reshape({-1, 1}));
+  });
   Tensor o = Progress::step("grouped_mm down", [&] { return grouped_mm(stream, a, l.down, routing.offs); });
   return Progress::step("unpermute", [&] {
     Tensor y = combine_rows(stream, o, routing.row_ids, topk);
@@ -98,8 +107,9 @@ bool recorded_layer(const Stream &stream, const std::string &golden) {
   Progress::line(fmt::format("recorded layer {}", path));
   TensorFile f = load_case(path);
   auto on_device = [&](const char *name) { return f.at(name).to(stream.device()); };
-  Layer l{on_device("in.x"), on_device("in.indices"), on_device("in.weights"), on_device("in.gate_and_up_projs"), on_device("in.down_projs"),
-          on_device("in.token_mask")};
+  Layer l{on_device("in.x"),          on_device("in.indices"),
+          on_device("in.weights"),    on_device("in.gate_and_up_projs"),
+          on_device("in.down_projs"), on_device("in.token_mask")};
   Routing routing;
   Tensor y = run_layer(stream, l, routing);
   print_tokens(routing.counts);
@@ -111,7 +121,8 @@ bool recorded_layer(const Stream &stream, const std::string &golden) {
 bool large_layer(const Stream &stream) {
   const int64_t tokens = 256, hidden = 1024, inter = 512, experts = 64;
   const int topk = 8;
-  Progress::line(fmt::format("layer of {} tokens, hidden {}, inter {}, {} experts, topk {}, bf16", tokens, hidden, inter, experts, topk));
+  Progress::line(fmt::format("layer of {} tokens, hidden {}, inter {}, {} experts, topk {}, bf16", tokens, hidden,
+                             inter, experts, topk));
   Tensor x, logits, gate_and_up, down;
   Progress::step("generate inputs and weights", [&] {
     x = hash_uniform(1, 1, {tokens, hidden}, bf16);
@@ -121,8 +132,8 @@ bool large_layer(const Stream &stream) {
     return 0;
   });
   const Device device = stream.device();
-  TopKWeights best =
-      Progress::step("route: softmax, top-k", [&] { return calculate_topk(stream, logits.to(device), topk, {.renormalize = true}); });
+  TopKWeights best = Progress::step(
+      "route: softmax, top-k", [&] { return calculate_topk(stream, logits.to(device), topk, {.renormalize = true}); });
   Layer l{x.to(device), best.ids, best.weights, gate_and_up.to(device), down.to(device), {}};
   Routing routing;
   Tensor y = run_layer(stream, l, routing);
@@ -130,7 +141,8 @@ bool large_layer(const Stream &stream) {
   Tensor ids = best.ids.to(Device::host()), weights = best.weights.to(Device::host());
   TensorReport route = compare_routing(logits, ids, weights);
   print_check(route, "f64 softmax of the host");
-  Tensor reference = Progress::step("f64 reference on the host", [&] { return host_layer(x, ids, weights, gate_and_up, down); });
+  Tensor reference =
+      Progress::step("f64 reference on the host", [&] { return host_layer(x, ids, weights, gate_and_up, down); });
   TensorReport r = compare("y", y.to(Device::host()), reference, 8e-2);
   print_check(r, "f64 reference of the host");
   return r.status == CheckStatus::pass && route.status == CheckStatus::pass;
@@ -145,10 +157,14 @@ bool parse(int argc, char **argv, Options &o) {
       return argv[i];
     };
     if (a == "--help" || a == "-h") return false;
-    if (a == "--checked") o.checked = true;
-    else if (a == "--device") o.device = value();
-    else if (a == "--golden") o.golden = value();
-    else throw UserError(a, "there is no such option", "moec_layer_demo --help");
+    if (a == "--checked")
+      o.checked = true;
+    else if (a == "--device")
+      o.device = value();
+    else if (a == "--golden")
+      o.golden = value();
+    else
+      throw UserError(a, "there is no such option", "moec_layer_demo --help");
   }
   return true;
 }
@@ -170,7 +186,8 @@ int run(int argc, char **argv) {
   on_compile({});
   int cached = 0, compiled = 0;
   for (const CompileRecord &r : compile_records()) ++(r.from_cache ? cached : compiled);
-  Progress::line(fmt::format("{}: {} kernels compiled, {} from the cache, {:.1f} s in all", fine ? "ok" : "WRONG", compiled, cached,
+  Progress::line(fmt::format("{}: {} kernels compiled, {} from the cache, {:.1f} s in all", fine ? "ok" : "WRONG",
+                             compiled, cached,
                              std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()));
   return fine ? 0 : 1;
 }

@@ -22,14 +22,16 @@ void check_shape(const char *what, const Tensor &tensor, std::initializer_list<i
 
 void check_rank(const char *what, const Tensor &tensor, int rank) {
   if (!tensor.defined() || tensor.rank() != rank)
-    throw UserError(what, fmt::format("it is {}", tensor.defined() ? tensor.text() : "missing"), fmt::format("it must have {} dimensions", rank));
+    throw UserError(what, fmt::format("it is {}", tensor.defined() ? tensor.text() : "missing"),
+                    fmt::format("it must have {} dimensions", rank));
 }
 
 void check_dtype(const char *what, const Tensor &tensor, std::initializer_list<DType> dtypes) {
   if (std::ranges::find(dtypes, tensor.dtype()) != dtypes.end()) return;
   std::vector<std::string_view> names;
   for (DType t : dtypes) names.push_back(name(t));
-  throw UserError(what, fmt::format("it is {}", tensor.text()), fmt::format("its dtype must be {}", fmt::join(names, " or ")));
+  throw UserError(what, fmt::format("it is {}", tensor.text()),
+                  fmt::format("its dtype must be {}", fmt::join(names, " or ")));
 }
 
 void check_that(bool condition, const char *asked, const std::string &wrong, const char *todo) {

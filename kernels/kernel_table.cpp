@@ -19,7 +19,8 @@ const KernelInfo &kernel_at(std::string_view name) {
   if (const KernelInfo *k = find_kernel(name)) return *k;
   std::vector<std::string> names;
   for (const KernelInfo &k : kernels()) names.push_back(k.name);
-  throw UserError(fmt::format("kernel {}", name), "there is no such kernel", did_you_mean(name, names, "moec list --kernels"));
+  throw UserError(fmt::format("kernel {}", name), "there is no such kernel",
+                  did_you_mean(name, names, "moec list --kernels"));
 }
 
 Settings parse_settings(std::string_view text) {
@@ -49,10 +50,12 @@ std::string setting(const KernelInfo &kernel, const Settings &settings, std::str
 /// Sums and products of numbers and settings: expression := term {('+'|'-') term}, term := factor {('*'|'/') factor}.
 class SizeExpression {
 public:
-  SizeExpression(const KernelInfo &kernel, const Settings &settings, std::string_view text) : kernel_(kernel), settings_(settings), text_(text) {}
+  SizeExpression(const KernelInfo &kernel, const Settings &settings, std::string_view text)
+      : kernel_(kernel), settings_(settings), text_(text) {}
   int64_t value() {
     int64_t v = sum();
-    if (!text_.empty()) throw InternalError(kernel_.name, fmt::format("shape text near '{}'", text_), "correct its registration");
+    if (!text_.empty())
+      throw InternalError(kernel_.name, fmt::format("shape text near '{}'", text_), "correct its registration");
     return v;
   }
 
@@ -66,17 +69,23 @@ private:
   int64_t sum() {
     int64_t v = product();
     for (;;) {
-      if (take('+')) v += product();
-      else if (take('-')) v -= product();
-      else return v;
+      if (take('+'))
+        v += product();
+      else if (take('-'))
+        v -= product();
+      else
+        return v;
     }
   }
   int64_t product() {
     int64_t v = factor();
     for (;;) {
-      if (take('*')) v *= factor();
-      else if (take('/')) v /= std::max<int64_t>(1, factor());
-      else return v;
+      if (take('*'))
+        v *= factor();
+      else if (take('/'))
+        v /= std::max<int64_t>(1, factor());
+      else
+        return v;
     }
   }
   int64_t factor() {
@@ -89,10 +98,12 @@ private:
     while (n < text_.size() && (isalnum(static_cast<unsigned char>(text_[n])) || text_[n] == '_')) ++n;
     std::string word(text_.substr(0, n));
     text_.remove_prefix(n);
-    std::string number = !word.empty() && isdigit(static_cast<unsigned char>(word[0])) ? word : setting(kernel_, settings_, word);
+    std::string number =
+        !word.empty() && isdigit(static_cast<unsigned char>(word[0])) ? word : setting(kernel_, settings_, word);
     int64_t v = 0;
     auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), v);
-    if (error != std::errc() || end != number.data() + number.size() || v < 0) detail::bad_setting(kernel_, word, number, true);
+    if (error != std::errc() || end != number.data() + number.size() || v < 0)
+      detail::bad_setting(kernel_, word, number, true);
     return v;
   }
   const KernelInfo &kernel_;
@@ -130,18 +141,21 @@ void bad_setting(const KernelInfo &kernel, std::string_view name, std::string_vi
   std::vector<std::string> names;
   for (auto *list : {&kernel.spec, &kernel.settings})
     for (const KernelSetting &s : *list) names.push_back(s.name);
-  throw UserError(fmt::format("kernel {} with {}={}", kernel.name, name, value), known ? "the value does not fit" : "there is no such setting",
+  throw UserError(fmt::format("kernel {} with {}={}", kernel.name, name, value),
+                  known ? "the value does not fit" : "there is no such setting",
                   did_you_mean(name, names, fmt::format("moec list --kernels {}", kernel.name)));
 }
 
 void check_settings(const KernelInfo &kernel, const Settings &settings) {
   for (const auto &[name, value] : settings) {
     auto named = [&n = name](const KernelSetting &s) { return s.name == n; };
-    if (std::ranges::none_of(kernel.spec, named) && std::ranges::none_of(kernel.settings, named)) bad_setting(kernel, name, value, false);
+    if (std::ranges::none_of(kernel.spec, named) && std::ranges::none_of(kernel.settings, named))
+      bad_setting(kernel, name, value, false);
   }
 }
 
-std::vector<ArgFacts> example_facts(const KernelInfo &kernel, const Settings &settings, std::span<const rec::Parameter> parameters) {
+std::vector<ArgFacts> example_facts(const KernelInfo &kernel, const Settings &settings,
+                                    std::span<const rec::Parameter> parameters) {
   std::vector<ArgFacts> facts;
   for (const ExampleArgument &a : example_arguments(kernel, settings)) {
     auto index = facts.size();

@@ -1,5 +1,5 @@
-// Every kernel function of the library by name, with what is needed to compile it without data: `moec compile KERNEL --set k=v`,
-// the committed specializations, compile benchmarks.
+// Every kernel function of the library by name, with what is needed to compile it without data: `moec compile KERNEL
+// --set k=v`, the committed specializations, compile benchmarks.
 #pragma once
 
 #include <functional>
@@ -30,12 +30,13 @@ struct KernelSetting {
 struct KernelInfo {
   std::string name;
   std::string summary;
-  std::vector<KernelSetting> spec;     ///< the spec's fields
-  std::vector<KernelSetting> settings; ///< sizes and dtypes of the example arguments; fields and settings share one name space
+  std::vector<KernelSetting> spec; ///< the spec's fields
+  std::vector<KernelSetting>
+      settings; ///< sizes and dtypes of the example arguments; fields and settings share one name space
   std::vector<KernelArgument> arguments;
-  Schedule schedule;                   ///< the library's choice for the default settings
-  /// Records the specialization for contiguous, 16-byte aligned arguments of these shapes. Throws UserError for an unknown setting
-  /// or a bad value, KernelError.
+  Schedule schedule; ///< the library's choice for the default settings
+  /// Records the specialization for contiguous, 16-byte aligned arguments of these shapes. Throws UserError for an
+  /// unknown setting or a bad value, KernelError.
   std::function<Recording(const Settings &)> record;
 };
 

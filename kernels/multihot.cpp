@@ -19,8 +19,8 @@ struct MultihotSpec {
 /// The tokens of this program, as a column [rows, 1].
 Tile token_column(int rows) { return expand_dims(program_id(0) * rows + arange(rows), 1); }
 
-/// For each cell [rows, experts] the slot whose id is the expert, the highest if there are several, or -1. `id(k)`: ids of slot k,
-/// [rows, 1].
+/// For each cell [rows, experts] the slot whose id is the expert, the highest if there are several, or -1. `id(k)`: ids
+/// of slot k, [rows, 1].
 template <class F> Tile slots_by_expert(const MultihotSpec &s, F id) {
   Tile e = expand_dims(arange(next_pow2(s.experts)), 0), slot = full({s.rows, next_pow2(s.experts)}, -1, i32);
   for (Int k : range(0, s.topk)) {
@@ -46,7 +46,8 @@ void indices_to_multihot(const MultihotSpec &s, View indices, View probs, View m
 /// As Python indexes: -1 is masked, other negative ids count from the end; anything else is an error.
 Tile wrapped(Tile id, int experts) {
   Tile e = where(id < -1, id + experts, id);
-  device_assert((id == -1) | ((e >= 0) & (e < experts)), "an expert index is out of range: it must be -1 or in [-experts, experts)");
+  device_assert((id == -1) | ((e >= 0) & (e < experts)),
+                "an expert index is out of range: it must be -1 or in [-experts, experts)");
   return cast(e, i32);
 }
 
@@ -152,7 +153,8 @@ Tensor indices_to_multihot_unfused_backward(const Stream &stream, const Tensor &
   return out;
 }
 
-// ------------------------------------------------------------------------------------------------------------- registration
+// -------------------------------------------------------------------------------------------------------------
+// registration
 
 static void run_multihot(OpCall &c) {
   int experts = static_cast<int>(c.integer("num_local_experts"));
@@ -161,7 +163,8 @@ static void run_multihot(OpCall &c) {
   c.out("probs_in_multihot", m.probs);
   c.out("position_map", m.position_map);
   if (c.has("grad_probs_in_multihot") && c.wants({"grad_probs"}))
-    c.out("grad_probs", multihot_to_indices(c.stream(), c.in("grad_probs_in_multihot"), m.position_map, static_cast<int>(c.in("probs").size(1))));
+    c.out("grad_probs", multihot_to_indices(c.stream(), c.in("grad_probs_in_multihot"), m.position_map,
+                                            static_cast<int>(c.in("probs").size(1))));
 }
 static void run_unfused(OpCall &c) {
   int experts = static_cast<int>(c.integer("num_local_experts"));
@@ -169,44 +172,58 @@ static void run_unfused(OpCall &c) {
   c.out("multihot", m.multihot);
   c.out("probs_in_multihot", m.probs);
   if (c.has("grad_probs_in_multihot") && c.wants({"grad_probs"}))
-    c.out("grad_probs", indices_to_multihot_unfused_backward(c.stream(), c.in("grad_probs_in_multihot"), c.in("indices")));
+    c.out("grad_probs",
+          indices_to_multihot_unfused_backward(c.stream(), c.in("grad_probs_in_multihot"), c.in("indices")));
 }
 static void run_to_indices(OpCall &c) {
-  c.out("probs_indices",
-        multihot_to_indices(c.stream(), c.in("probs_in_multihot"), c.in("position_map"), static_cast<int>(c.integer("topk"))));
+  c.out("probs_indices", multihot_to_indices(c.stream(), c.in("probs_in_multihot"), c.in("position_map"),
+                                             static_cast<int>(c.integer("topk"))));
 }
 
 void register_multihot(Library &l) {
   using Type = OpParameter::Type;
-  const std::vector<KernelSetting> sizes{{"T", "4096", "tokens"}, {"dtype", "f32", "of the probabilities"}, {"index", "i64", "of the indices"}};
-  const KernelArgument indices{"indices", "[T, topk]", "index"}, probs{"probs", "[T, topk]", "dtype"}, map{"multihot", "[T, experts]", "bool"},
-      dense{"probs_in_multihot", "[T, experts]", "dtype"}, position{"position_map", "[T, experts]", "i32"};
-  add_kernel(l, kernel::indices_to_multihot, "indices_to_multihot", "dense map, probabilities and positions from top-k indices", kOneWarp,
+  const std::vector<KernelSetting> sizes{
+      {"T", "4096", "tokens"}, {"dtype", "f32", "of the probabilities"}, {"index", "i64", "of the indices"}};
+  const KernelArgument indices{"indices", "[T, topk]", "index"}, probs{"probs", "[T, topk]", "dtype"},
+      map{"multihot", "[T, experts]", "bool"}, dense{"probs_in_multihot", "[T, experts]", "dtype"},
+      position{"position_map", "[T, experts]", "i32"};
+  add_kernel(l, kernel::indices_to_multihot, "indices_to_multihot",
+             "dense map, probabilities and positions from top-k indices", kOneWarp,
              {indices, probs, map, dense, position}, sizes);
-  add_kernel(l, kernel::indices_to_multihot_unfused, "indices_to_multihot_unfused", "the same with wrapped ids and range errors", kOneWarp,
-             {indices, probs, map, dense}, sizes);
-  add_kernel(l, kernel::multihot_to_indices, "multihot_to_indices", "dense values back to slots, by position map", kOneWarp,
-             {dense, position, {"probs_indices", "[T, topk]", "dtype"}}, sizes);
-  add_kernel(l, kernel::multihot_unfused_backward, "multihot_unfused_backward", "gradient of the slots' probabilities, by index", kOneWarp,
-             {{"grad_probs_in_multihot", "[T, experts]", "dtype"}, indices, {"grad_probs", "[T, topk]", "dtype"}}, sizes);
+  add_kernel(l, kernel::indices_to_multihot_unfused, "indices_to_multihot_unfused",
+             "the same with wrapped ids and range errors", kOneWarp, {indices, probs, map, dense}, sizes);
+  add_kernel(l, kernel::multihot_to_indices, "multihot_to_indices", "dense values back to slots, by position map",
+             kOneWarp, {dense, position, {"probs_indices", "[T, topk]", "dtype"}}, sizes);
+  add_kernel(l, kernel::multihot_unfused_backward, "multihot_unfused_backward",
+             "gradient of the slots' probabilities, by index", kOneWarp,
+             {{"grad_probs_in_multihot", "[T, experts]", "dtype"}, indices, {"grad_probs", "[T, topk]", "dtype"}},
+             sizes);
 
   const OpParameter experts{"num_local_experts", Type::integer, "", "E, the width of the map", {}, true};
-  l.ops.push_back({"indices_to_multihot", "top-k indices and probabilities to a dense map of experts",
-                   "multihot[t,e] = any_k indices[t,k]=e; probs_in_multihot[t,e] = probs[t,k] and position_map[t,e] = k of the highest such k, else 0 and -1; "
-                   "ids outside [0,E) are ignored. Backward: grad_probs[t,k] = grad[t,e] where position_map[t,e]=k, else 0",
-                   "nemo_automodel fused_indices_converter.IndicesToMultihot", "copies only: the same bits everywhere",
-                   {experts},
-                   {{"indices", "[T, K]", "i64 i32", "expert of each slot; -1: masked"},
-                    {"probs", "[T, K]", "f32 bf16 f16 f64", "probability of each slot"},
-                    {"grad_probs_in_multihot", "[T, E]", "probs", "gradient of probs_in_multihot", false, true},
-                    {"multihot", "[T, E]", "bool", "token t goes to expert e", true},
-                    {"probs_in_multihot", "[T, E]", "probs", "its probability", true},
-                    {"position_map", "[T, E]", "i32", "its slot, or -1", true},
-                    {"grad_probs", "[T, K]", "probs", "gradient of probs", true, true}},
-                   {"indices_to_multihot", "multihot_to_indices"}, run_multihot});
-  l.ops.push_back({"indices_to_multihot_unfused", "the unfused form: f32, ids wrap, out of range is an error",
-                   "as indices_to_multihot, but ids in [-E,-2] mean E+id and others outside [0,E) except -1 stop the launch. Backward: grad[t, indices[t,k]]",
-                   "nemo_automodel token_dispatcher._DeepepManager._indices_to_multihot", "copies only: the same bits everywhere",
+  l.ops.push_back(
+      {"indices_to_multihot",
+       "top-k indices and probabilities to a dense map of experts",
+       "multihot[t,e] = any_k indices[t,k]=e; probs_in_multihot[t,e] = probs[t,k] and position_map[t,e] = k of the "
+       "highest such k, else 0 and -1; "
+       "ids outside [0,E) are ignored. Backward: grad_probs[t,k] = grad[t,e] where position_map[t,e]=k, else 0",
+       "nemo_automodel fused_indices_converter.IndicesToMultihot",
+       "copies only: the same bits everywhere",
+       {experts},
+       {{"indices", "[T, K]", "i64 i32", "expert of each slot; -1: masked"},
+        {"probs", "[T, K]", "f32 bf16 f16 f64", "probability of each slot"},
+        {"grad_probs_in_multihot", "[T, E]", "probs", "gradient of probs_in_multihot", false, true},
+        {"multihot", "[T, E]", "bool", "token t goes to expert e", true},
+        {"probs_in_multihot", "[T, E]", "probs", "its probability", true},
+        {"position_map", "[T, E]", "i32", "its slot, or -1", true},
+        {"grad_probs", "[T, K]", "probs", "gradient of probs", true, true}},
+       {"indices_to_multihot", "multihot_to_indices"},
+       run_multihot});
+  l.ops.push_back({"indices_to_multihot_unfused",
+                   "the unfused form: f32, ids wrap, out of range is an error",
+                   "as indices_to_multihot, but ids in [-E,-2] mean E+id and others outside [0,E) except -1 stop the "
+                   "launch. Backward: grad[t, indices[t,k]]",
+                   "nemo_automodel token_dispatcher._DeepepManager._indices_to_multihot",
+                   "copies only: the same bits everywhere",
                    {experts},
                    {{"indices", "[T, K]", "i64 i32", "expert of each slot; -1: masked"},
                     {"probs", "[T, K]", "f32", "probability of each slot"},
@@ -214,14 +231,19 @@ void register_multihot(Library &l) {
                     {"multihot", "[T, E]", "bool", "token t goes to expert e", true},
                     {"probs_in_multihot", "[T, E]", "f32", "its probability", true},
                     {"grad_probs", "[T, K]", "f32", "gradient of probs", true, true}},
-                   {"indices_to_multihot_unfused", "multihot_unfused_backward"}, run_unfused});
-  l.ops.push_back({"multihot_to_indices", "dense values back to slots", "out[t,k] = probs_in_multihot[t,e] where position_map[t,e]=k, else 0",
-                   "nemo_automodel fused_indices_converter._multihot_to_indices_kernel", "copies only: the same bits everywhere",
+                   {"indices_to_multihot_unfused", "multihot_unfused_backward"},
+                   run_unfused});
+  l.ops.push_back({"multihot_to_indices",
+                   "dense values back to slots",
+                   "out[t,k] = probs_in_multihot[t,e] where position_map[t,e]=k, else 0",
+                   "nemo_automodel fused_indices_converter._multihot_to_indices_kernel",
+                   "copies only: the same bits everywhere",
                    {{"topk", Type::integer, "", "K, slots per token", {}, true}},
                    {{"probs_in_multihot", "[T, E]", "f32 bf16 f16 f64", "dense values"},
                     {"position_map", "[T, E]", "i32", "slot of each cell, or -1; unique in a row"},
                     {"probs_indices", "[T, K]", "probs_in_multihot", "values by slot", true}},
-                   {"multihot_to_indices"}, run_to_indices});
+                   {"multihot_to_indices"},
+                   run_to_indices});
 }
 
 } // namespace moec

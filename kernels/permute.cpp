@@ -16,7 +16,9 @@ struct RowsSpec {
   int block = 1024;      ///< columns at a time
   int divide = 1;        ///< row of x = index / divide
   bool weighted = false; ///< times scale[i]
-  static void fields(auto &s, auto &&f) { f("cols", s.cols), f("rows", s.rows), f("block", s.block), f("divide", s.divide), f("weighted", s.weighted); }
+  static void fields(auto &s, auto &&f) {
+    f("cols", s.cols), f("rows", s.rows), f("block", s.block), f("divide", s.divide), f("weighted", s.weighted);
+  }
 };
 
 /// Calls f with the column indices of each block of a row.
@@ -59,7 +61,9 @@ struct CombineSpec {
   int topk = 8;
   int cols = 4096, rows = 1, block = 1024;
   bool weighted = false;
-  static void fields(auto &s, auto &&f) { f("topk", s.topk), f("cols", s.cols), f("rows", s.rows), f("block", s.block), f("weighted", s.weighted); }
+  static void fields(auto &s, auto &&f) {
+    f("topk", s.topk), f("cols", s.cols), f("rows", s.rows), f("block", s.block), f("weighted", s.weighted);
+  }
 };
 
 void combine_rows(const CombineSpec &s, View x, View row_ids, View weights, View out) {
@@ -92,7 +96,9 @@ template <class Spec> void set_blocks(Spec &s, const char *what, int64_t cols) {
   s.block = block_for(cols, 1024);
   s.rows = std::max(1, 1024 / s.block);
 }
-Tensor no_tensor(const Stream &stream, int rank) { return Tensor::empty(rank == 1 ? Dims{0} : Dims{0, 0}, f32, stream.device()); }
+Tensor no_tensor(const Stream &stream, int rank) {
+  return Tensor::empty(rank == 1 ? Dims{0} : Dims{0, 0}, f32, stream.device());
+}
 } // namespace
 
 Tensor gather_rows(const Stream &stream, const Tensor &x, const Tensor &index, int divide, const Tensor &scale) {
@@ -127,7 +133,8 @@ Tensor combine_rows(const Stream &stream, const Tensor &rows, const Tensor &row_
   check_rank("combine_rows: rows", rows, 2);
   check_rank("combine_rows: row_ids", row_ids, 1);
   check_dtype("combine_rows: row_ids", row_ids, {i32, i64});
-  check_that(topk >= 1 && topk <= 1024 && row_ids.size(0) % topk == 0, "combine_rows: row_ids", "their number must be a multiple of topk");
+  check_that(topk >= 1 && topk <= 1024 && row_ids.size(0) % topk == 0, "combine_rows: row_ids",
+             "their number must be a multiple of topk");
   const int64_t tokens = row_ids.size(0) / topk;
   if (weights.defined()) check_shape("combine_rows: weights", weights, {tokens, topk});
   static const auto run = jit(kernel::combine_rows, kRows);
@@ -136,18 +143,21 @@ Tensor combine_rows(const Stream &stream, const Tensor &rows, const Tensor &row_
   spec.topk = topk;
   spec.weighted = weights.defined();
   Tensor out = Tensor::empty({tokens, rows.size(1)}, rows.dtype(), stream.device());
-  run(stream, spec, rows, row_ids.contiguous().reshape({tokens, topk}), weights.defined() ? weights : no_tensor(stream, 2), out);
+  run(stream, spec, rows, row_ids.contiguous().reshape({tokens, topk}),
+      weights.defined() ? weights : no_tensor(stream, 2), out);
   return out;
 }
 
-Permuted permute(const Stream &stream, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs, std::optional<int64_t> rows) {
+Permuted permute(const Stream &stream, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs,
+                 std::optional<int64_t> rows) {
   check_rank("permute: tokens", tokens, 2);
   check_shape("permute: routing_map", routing_map, {tokens.size(0), -1});
   RoutingMap map = route_map(stream, routing_map, probs, rows);
   return {gather_rows(stream, tokens, map.sorted_indices), map};
 }
 
-// ------------------------------------------------------------------------------------------------------------- registration
+// -------------------------------------------------------------------------------------------------------------
+// registration
 
 static void run_permute(OpCall &c) {
   Tensor probs = c.has("probs") ? c.in("probs") : Tensor();
@@ -164,45 +174,62 @@ static void run_permute(OpCall &c) {
 
 static void run_unsloth_unpermute(OpCall &c) {
   c.out("unpermuted", scatter_rows(c.stream(), c.in("x"), c.in("gather_indices")));
-  if (c.has("grad_output") && c.wants({"grad_x"})) c.out("grad_x", gather_rows(c.stream(), c.in("grad_output"), c.in("gather_indices")));
+  if (c.has("grad_output") && c.wants({"grad_x"}))
+    c.out("grad_x", gather_rows(c.stream(), c.in("grad_output"), c.in("gather_indices")));
 }
 
 void register_permute(Library &l) {
-  const std::vector<KernelSetting> sizes{{"T", "4096", "tokens"}, {"N", "32768", "rows"}, {"dtype", "bf16", "of the rows"}, {"index", "i32", "of the indices"},
+  const std::vector<KernelSetting> sizes{{"T", "4096", "tokens"},
+                                         {"N", "32768", "rows"},
+                                         {"dtype", "bf16", "of the rows"},
+                                         {"index", "i32", "of the indices"},
                                          {"weight", "f32", "of the weights"}};
   const KernelArgument index{"index", "[N]", "index"};
   add_kernel(l, kernel::gather_rows, "gather_rows", "rows by index: permute", kRows,
              {{"x", "[T, cols]", "dtype"}, index, {"scale", "[N]", "weight"}, {"out", "[N, cols]", "dtype"}}, sizes);
-  add_kernel(l, kernel::scatter_rows, "scatter_rows", "rows to index", kRows, {{"x", "[N, cols]", "dtype"}, index, {"out", "[N, cols]", "dtype"}}, sizes);
+  add_kernel(l, kernel::scatter_rows, "scatter_rows", "rows to index", kRows,
+             {{"x", "[N, cols]", "dtype"}, index, {"out", "[N, cols]", "dtype"}}, sizes);
   add_kernel(l, kernel::combine_rows, "combine_rows", "sum of each token's rows", kRows,
-             {{"rows", "[N, cols]", "dtype"}, {"row_ids", "[T, topk]", "index"}, {"weights", "[T, topk]", "weight"}, {"out", "[T, cols]", "dtype"}}, sizes);
-  l.ops.push_back({"permute", "token rows in expert order, by routing map",
-                   "rows i: pairs (t, e) with routing_map[t,e], expert-major, t ascending; permuted_tokens[i] = tokens[t]; permuted_probs[i] = probs[t,e]; "
-                   "grad_tokens[t] = sum of its rows' gradients; grad_probs[t,e] = gradient of its row",
-                   "nemo_automodel components.moe.megatron.moe_utils.permute(fused=False)",
-                   "copies; grad_tokens sums experts in ascending order in f32 (f64 for f64), one rounding",
-                   {{"drop_and_pad", OpParameter::Type::boolean, "false", "take a fixed number of tokens per expert", {"false"}}},
-                   {{"tokens", "[T, D]", "f32 bf16 f16 f64", "token rows"},
-                    {"routing_map", "[T, E]", "bool i32 i64 u8 i8", "not 0: routed"},
-                    {"probs", "[T, E]", "f32 bf16 f16 f64", "probabilities", false, true},
-                    {"grad_permuted_tokens", "[N, D]", "tokens", "gradient of permuted_tokens", false, true},
-                    {"grad_permuted_probs", "[N]", "probs", "gradient of permuted_probs", false, true},
-                    {"permuted_tokens", "[N, D]", "tokens", "rows", true},
-                    {"permuted_probs", "[N]", "probs", "their probabilities", true, true},
-                    {"sorted_indices", "[N]", "i64", "their tokens", true},
-                    {"tokens_per_expert", "[E]", "i64", "rows of each expert", true},
-                    {"grad_tokens", "[T, D]", "tokens", "gradient of tokens", true, true, 1e-6, 8e-3},
-                    {"grad_probs", "[T, E]", "probs", "gradient of probs", true, true}},
-                   {"map_count", "map_place", "gather_rows", "unpermute_map", "map_gather"}, run_permute});
-  l.ops.push_back({"unsloth_unpermute", "rows back to slot order", "unpermuted[gather[i]] = x[i]; grad_x[i] = grad_output[gather[i]]",
-                   "unsloth kernels.moe.grouped_gemm.reference.moe_ops.unpermute", "copies only: the same bits everywhere",
+             {{"rows", "[N, cols]", "dtype"},
+              {"row_ids", "[T, topk]", "index"},
+              {"weights", "[T, topk]", "weight"},
+              {"out", "[T, cols]", "dtype"}},
+             sizes);
+  l.ops.push_back(
+      {"permute",
+       "token rows in expert order, by routing map",
+       "rows i: pairs (t, e) with routing_map[t,e], expert-major, t ascending; permuted_tokens[i] = tokens[t]; "
+       "permuted_probs[i] = probs[t,e]; "
+       "grad_tokens[t] = sum of its rows' gradients; grad_probs[t,e] = gradient of its row",
+       "nemo_automodel components.moe.megatron.moe_utils.permute(fused=False)",
+       "copies; grad_tokens sums experts in ascending order in f32 (f64 for f64), one rounding",
+       {{"drop_and_pad", OpParameter::Type::boolean, "false", "take a fixed number of tokens per expert", {"false"}}},
+       {{"tokens", "[T, D]", "f32 bf16 f16 f64", "token rows"},
+        {"routing_map", "[T, E]", "bool i8 u8 i32 i64 f16 bf16 f32 f64", "not 0: routed"},
+        {"probs", "[T, E]", "f32 bf16 f16 f64", "probabilities", false, true},
+        {"grad_permuted_tokens", "[N, D]", "tokens", "gradient of permuted_tokens", false, true},
+        {"grad_permuted_probs", "[N]", "probs", "gradient of permuted_probs", false, true},
+        {"permuted_tokens", "[N, D]", "tokens", "rows", true},
+        {"permuted_probs", "[N]", "probs", "their probabilities", true, true},
+        {"sorted_indices", "[N]", "i64", "their tokens", true},
+        {"tokens_per_expert", "[E]", "i64", "rows of each expert", true},
+        {"grad_tokens", "[T, D]", "tokens", "gradient of tokens", true, true, 1e-6, 8e-3},
+        {"grad_probs", "[T, E]", "probs", "gradient of probs", true, true}},
+       {"map_count", "map_place", "gather_rows", "unpermute_map", "map_gather"},
+       run_permute});
+  l.ops.push_back({"unsloth_unpermute",
+                   "rows back to slot order",
+                   "unpermuted[gather[i]] = x[i]; grad_x[i] = grad_output[gather[i]]",
+                   "unsloth kernels.moe.grouped_gemm.reference.moe_ops.unpermute",
+                   "copies only: the same bits everywhere",
                    {{"topk", OpParameter::Type::integer, "1", "K; it changes nothing"}},
                    {{"x", "[N, D]", "f32 bf16 f16 f64", "rows"},
                     {"gather_indices", "[N]", "i64 i32", "a permutation"},
                     {"grad_output", "[N, D]", "x", "gradient of unpermuted", false, true},
                     {"unpermuted", "[N, D]", "x", "rows in slot order", true},
                     {"grad_x", "[N, D]", "x", "gradient of x", true, true}},
-                   {"scatter_rows", "gather_rows"}, run_unsloth_unpermute});
+                   {"scatter_rows", "gather_rows"},
+                   run_unsloth_unpermute});
 }
 
 } // namespace moec

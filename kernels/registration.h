@@ -28,20 +28,25 @@ void register_experts(Library &);
 
 namespace detail {
 /// Facts of the kernel's example arguments under `settings`.
-std::vector<ArgFacts> example_facts(const KernelInfo &kernel, const Settings &settings, std::span<const rec::Parameter> parameters);
+std::vector<ArgFacts> example_facts(const KernelInfo &kernel, const Settings &settings,
+                                    std::span<const rec::Parameter> parameters);
 [[noreturn]] void bad_setting(const KernelInfo &kernel, std::string_view name, std::string_view value, bool known);
 /// Throws UserError for a setting that is neither a spec field nor one of the kernel's own.
 void check_settings(const KernelInfo &kernel, const Settings &settings);
 } // namespace detail
 
-/// Adds a kernel function to the table. `arguments` and `settings` describe example arguments; the spec's fields are found by themselves.
+/// Adds a kernel function to the table. `arguments` and `settings` describe example arguments; the spec's fields are
+/// found by themselves.
 template <class Spec, class... P>
-void add_kernel(Library &library, void (*function)(const Spec &, P...), std::string name, std::string summary, const Schedule &schedule,
-                std::vector<KernelArgument> arguments, std::vector<KernelSetting> settings) {
+void add_kernel(Library &library, void (*function)(const Spec &, P...), std::string name, std::string summary,
+                const Schedule &schedule, std::vector<KernelArgument> arguments, std::vector<KernelSetting> settings) {
   KernelInfo info{name, std::move(summary), {}, std::move(settings), std::move(arguments), schedule, {}};
   Spec defaults{};
-  visit_fields(defaults, [&](const char *field, auto &value) { info.spec.push_back({field, detail::field_text(value), "field of the spec"}); });
-  auto self = std::make_shared<KernelInfo>(info); // without record: what the recording needs to know of its own table row
+  visit_fields(defaults, [&](const char *field, auto &value) {
+    info.spec.push_back({field, detail::field_text(value), "field of the spec"});
+  });
+  auto self =
+      std::make_shared<KernelInfo>(info); // without record: what the recording needs to know of its own table row
   info.record = [self, function](const Settings &given) {
     detail::check_settings(*self, given);
     Spec spec{};

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <utility>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <utility>
 
 #include "kernels/names.h"
 
@@ -36,7 +36,8 @@ std::string signature(const Op &op) {
   std::string text = op.name + "(";
   const char *separator = "";
   for (const OpTensor &t : op.tensors)
-    if (!t.output) text += fmt::format("{}{}{} {}", std::exchange(separator, ", "), t.name, t.optional ? "?" : "", t.shape);
+    if (!t.output)
+      text += fmt::format("{}{}{} {}", std::exchange(separator, ", "), t.name, t.optional ? "?" : "", t.shape);
   text += ") -> (";
   separator = "";
   for (const OpTensor &t : op.tensors)
@@ -44,7 +45,8 @@ std::string signature(const Op &op) {
   return text + ")";
 }
 
-// ------------------------------------------------------------------------------------------------------------- one call
+// ------------------------------------------------------------------------------------------------------------- one
+// call
 
 namespace {
 
@@ -55,10 +57,14 @@ std::string wrong_value(const OpParameter &p, const std::string &value) {
   int64_t i;
   double d;
   switch (p.type) {
-  case OpParameter::Type::boolean: return value == "true" || value == "false" ? "" : "it is true or false";
-  case OpParameter::Type::integer: return whole(std::from_chars(begin, end, i)) ? "" : "it is an integer";
-  case OpParameter::Type::floating: return whole(std::from_chars(begin, end, d)) ? "" : "it is a number";
-  case OpParameter::Type::text: return "";
+  case OpParameter::Type::boolean:
+    return value == "true" || value == "false" ? "" : "it is true or false";
+  case OpParameter::Type::integer:
+    return whole(std::from_chars(begin, end, i)) ? "" : "it is an integer";
+  case OpParameter::Type::floating:
+    return whole(std::from_chars(begin, end, d)) ? "" : "it is a number";
+  case OpParameter::Type::text:
+    return "";
   }
   return "";
 }
@@ -77,11 +83,13 @@ void check_parameters(const Op &op, const Settings &given) {
     if (!p) {
       std::vector<std::string> names;
       for (const OpParameter &q : op.parameters) names.push_back(q.name);
-      throw UserError(asked, "the op has no such parameter", did_you_mean(name, names, fmt::format("moec list {}", op.name)));
+      throw UserError(asked, "the op has no such parameter",
+                      did_you_mean(name, names, fmt::format("moec list {}", op.name)));
     }
     if (std::string wrong = wrong_value(*p, value); !wrong.empty()) throw UserError(asked, wrong, p->doc);
     if (!p->allowed.empty() && std::ranges::find(p->allowed, value) == p->allowed.end())
-      throw UnsupportedError(asked, "moec does not do this value", fmt::format("it may be {}", fmt::join(p->allowed, ", ")));
+      throw UnsupportedError(asked, "moec does not do this value",
+                             fmt::format("it may be {}", fmt::join(p->allowed, ", ")));
   }
   for (const OpParameter &p : op.parameters)
     if (p.required && !given.contains(p.name))
@@ -102,8 +110,10 @@ void check_inputs(const Op &op, const NamedTensors &inputs) {
 
 } // namespace
 
-OpCall::OpCall(const Op &op, Stream stream, NamedTensors inputs, const Settings &parameters, std::vector<std::string> wanted)
-    : op_(op), stream_(std::move(stream)), inputs_(std::move(inputs)), parameters_(parameters), wanted_(std::move(wanted)) {
+OpCall::OpCall(const Op &op, Stream stream, NamedTensors inputs, const Settings &parameters,
+               std::vector<std::string> wanted)
+    : op_(op), stream_(std::move(stream)), inputs_(std::move(inputs)), parameters_(parameters),
+      wanted_(std::move(wanted)) {
   check_parameters(op_, parameters_);
   check_inputs(op_, inputs_);
   for (const OpParameter &p : op_.parameters) parameters_.try_emplace(p.name, p.default_value);
@@ -116,17 +126,21 @@ const Tensor &OpCall::in(std::string_view input) const {
   throw UserError(op_.name, fmt::format("the tensor {} is missing", input), "give it to get the outputs that need it");
 }
 bool OpCall::wants(std::initializer_list<std::string_view> outputs) const {
-  return wanted_.empty() || std::ranges::any_of(outputs, [&](std::string_view o) { return std::ranges::find(wanted_, o) != wanted_.end(); });
+  return wanted_.empty() || std::ranges::any_of(outputs, [&](std::string_view o) {
+           return std::ranges::find(wanted_, o) != wanted_.end();
+         });
 }
 void OpCall::out(std::string name, Tensor tensor) {
   const OpTensor *t = op_.tensor(name);
-  if (!t || !t->output) throw InternalError(op_.name, fmt::format("output {} is not declared", name), "declare it in the registry");
+  if (!t || !t->output)
+    throw InternalError(op_.name, fmt::format("output {} is not declared", name), "declare it in the registry");
   outputs_.insert_or_assign(std::move(name), std::move(tensor));
 }
 
 const std::string &OpCall::text(std::string_view parameter) const {
   auto it = parameters_.find(parameter);
-  if (it == parameters_.end()) throw InternalError(op_.name, fmt::format("parameter {} is not declared", parameter), "declare it in the registry");
+  if (it == parameters_.end())
+    throw InternalError(op_.name, fmt::format("parameter {} is not declared", parameter), "declare it in the registry");
   return it->second;
 }
 int64_t OpCall::integer(std::string_view parameter) const {

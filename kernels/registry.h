@@ -1,5 +1,5 @@
-// The op registry: every op of the kernel library with its parameters, tensors, source and tolerances. `moec list`, `moec run`,
-// `moec verify`, the tests and the op reference are made from it. Standard library and the runtime only.
+// The op registry: every op of the kernel library with its parameters, tensors, source and tolerances. `moec list`,
+// `moec run`, `moec verify`, the tests and the op reference are made from it. Standard library and the runtime only.
 #pragma once
 
 #include <functional>
@@ -25,22 +25,23 @@ struct OpParameter {
   enum class Type : uint8_t { boolean, integer, floating, text };
   std::string name;
   Type type = Type::text;
-  std::string default_value;              ///< "" if it must be given (see `required`)
+  std::string default_value; ///< "" if it must be given (see `required`)
   std::string doc;
-  std::vector<std::string> allowed = {};  ///< of text and boolean parameters: what moec does; empty: anything of its type
+  std::vector<std::string> allowed =
+      {}; ///< of text and boolean parameters: what moec does; empty: anything of its type
   bool required = false;
 };
 
 /// An input or output of an op.
 struct OpTensor {
   std::string name;
-  std::string shape;         ///< "[T, 2*H]"; equal letters are equal sizes
-  std::string dtypes;        ///< "f32 bf16 f16 f64"; "x" stands for the dtype of tensor x
+  std::string shape;  ///< "[T, 2*H]"; equal letters are equal sizes
+  std::string dtypes; ///< "f32 bf16 f16 f64"; "x" stands for the dtype of tensor x
   std::string doc;
   bool output = false;
-  bool optional = false;     ///< inputs: may be missing; outputs: made only if the inputs that they need are there
-  double f32_tolerance = 0;  ///< outputs: of the relative metric of verify.h; 0: exact
-  double low_tolerance = 0;  ///< the same where the case's dtype is bf16 or f16
+  bool optional = false;    ///< inputs: may be missing; outputs: made only if the inputs that they need are there
+  double f32_tolerance = 0; ///< outputs: of the relative metric of verify.h; 0: exact
+  double low_tolerance = 0; ///< the same where the case's dtype is bf16 or f16
 };
 
 class OpCall;
@@ -48,13 +49,13 @@ class OpCall;
 /// One op.
 struct Op {
   std::string name;
-  std::string summary;      ///< one line
-  std::string formula;      ///< what is computed, in the letters of the shapes
-  std::string source;       ///< the upstream symbol that it follows
-  std::string determinism;  ///< reduction order, and what may differ between devices
+  std::string summary;     ///< one line
+  std::string formula;     ///< what is computed, in the letters of the shapes
+  std::string source;      ///< the upstream symbol that it follows
+  std::string determinism; ///< reduction order, and what may differ between devices
   std::vector<OpParameter> parameters;
   std::vector<OpTensor> tensors;
-  std::vector<std::string> kernels;   ///< names in kernel_table.h
+  std::vector<std::string> kernels; ///< names in kernel_table.h
   std::function<void(OpCall &)> run;
 
   const OpParameter *parameter(std::string_view name) const;
@@ -67,10 +68,12 @@ using NamedTensors = std::map<std::string, Tensor, std::less<>>;
 /// One execution of an op: named tensors and parameters in, named tensors out.
 class OpCall {
 public:
-  /// Takes inputs (on the stream's device, or on the host where the device can use that) and parameters; defaults fill what is
-  /// missing. Throws UserError for an unknown or missing tensor or parameter and a value that is not of its type, UnsupportedError
-  /// for a value that is not among the allowed ones. `wanted`: outputs to make; empty: all that the inputs allow.
-  OpCall(const Op &op, Stream stream, NamedTensors inputs, const Settings &parameters, std::vector<std::string> wanted = {});
+  /// Takes inputs (on the stream's device, or on the host where the device can use that) and parameters; defaults fill
+  /// what is missing. Throws UserError for an unknown or missing tensor or parameter and a value that is not of its
+  /// type, UnsupportedError for a value that is not among the allowed ones. `wanted`: outputs to make; empty: all that
+  /// the inputs allow.
+  OpCall(const Op &op, Stream stream, NamedTensors inputs, const Settings &parameters,
+         std::vector<std::string> wanted = {});
 
   const Op &op() const { return op_; }
   const Stream &stream() const { return stream_; }
@@ -105,7 +108,9 @@ const Op *find_op(std::string_view name);
 /// Throws UnsupportedError with the names that come closest.
 const Op &op_at(std::string_view name);
 
-/// "f32[4, 8]", as texts of errors and `moec list` name a tensor's declaration.
+/// "weighted_swiglu(x [M, 2*H], weights [M, 1]) -> (y [M, H])".
 std::string signature(const Op &op);
+/// The op reference, docs/ops.md: all ops with formula, tensors, parameters, determinism, source.
+std::string op_reference();
 
 } // namespace moec

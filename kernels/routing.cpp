@@ -15,11 +15,13 @@ struct RouteSpec {
   bool weighted = true; ///< there are weights
   int block = 512;      ///< slots per program
   static void fields(auto &s, auto &&f) {
-    f("topk", s.topk), f("experts", s.experts), f("first", s.first), f("masked", s.masked), f("weighted", s.weighted), f("block", s.block);
+    f("topk", s.topk), f("experts", s.experts), f("first", s.first), f("masked", s.masked), f("weighted", s.weighted),
+        f("block", s.block);
   }
 };
 
-/// The expert of each slot of this program, counted from `first`; `experts` for a dropped slot, experts+1 past the last slot.
+/// The expert of each slot of this program, counted from `first`; `experts` for a dropped slot, experts+1 past the last
+/// slot.
 Tile slot_keys(const RouteSpec &s, View ids, View token_mask, Tile slot) {
   Tile real = slot < ids.size(0);
   Tile id = load(ids(slot)) - s.first;
@@ -37,9 +39,10 @@ void route_count(const RouteSpec &s, View ids, View token_mask, View counts) {
   store(counts(program_id(0), arange(next_pow2(s.experts))), histogram(key, s.experts, key < s.experts));
 }
 
-void route_place(const RouteSpec &s, View ids, View token_mask, View weights, View counts, View base, View slot_ids, View token_ids,
-                 View sorted_weights, View row_ids, View tokens_per_expert, View offs) {
-  arg_names({"indices", "token_mask", "weights", "counts", "base", "slot_ids", "token_ids", "sorted_weights", "row_ids", "tokens_per_expert", "offs"});
+void route_place(const RouteSpec &s, View ids, View token_mask, View weights, View counts, View base, View slot_ids,
+                 View token_ids, View sorted_weights, View row_ids, View tokens_per_expert, View offs) {
+  arg_names({"indices", "token_mask", "weights", "counts", "base", "slot_ids", "token_ids", "sorted_weights", "row_ids",
+             "tokens_per_expert", "offs"});
   Int N = ids.size(0), blocks = counts.size(0);
   for (const View &v : {counts, base}) v.expect({cdiv(N, s.block), s.experts});
   for (const View &v : {slot_ids, token_ids, row_ids}) v.expect({N});
@@ -85,15 +88,21 @@ void route_place(const RouteSpec &s, View ids, View token_mask, View weights, Vi
 
 static constexpr Schedule kCount{.num_warps = 4}, kPlace{.num_warps = 4};
 
-Routing route_slots(const Stream &stream, const Tensor &indices, int experts, int first, const Tensor &token_mask, const Tensor &weights) {
+Routing route_slots(const Stream &stream, const Tensor &indices, int experts, int first, const Tensor &token_mask,
+                    const Tensor &weights) {
   check_rank("route_slots: indices", indices, 2);
   check_dtype("route_slots: indices", indices, {i32, i64});
   check_that(experts >= 1 && experts <= 4096, "route_slots", "the number of experts must be 1 to 4096");
   const int64_t tokens = indices.size(0), topk = indices.size(1), slots = tokens * topk;
   check_that(topk >= 1, "route_slots: indices", "topk must be at least 1");
-  check_that(slots < (int64_t{1} << 31) - 4096, "route_slots: indices", "there are 2^31 slots or more", "route in parts");
-  if (token_mask.defined()) check_shape("route_slots: token_mask", token_mask, {tokens}), check_dtype("route_slots: token_mask", token_mask, {boolean});
-  if (weights.defined()) check_shape("route_slots: weights", weights, {tokens, topk}), check_dtype("route_slots: weights", weights, {f32, bf16, f16, f64});
+  check_that(slots < (int64_t{1} << 31) - 4096, "route_slots: indices", "there are 2^31 slots or more",
+             "route in parts");
+  if (token_mask.defined())
+    check_shape("route_slots: token_mask", token_mask, {tokens}),
+        check_dtype("route_slots: token_mask", token_mask, {boolean});
+  if (weights.defined())
+    check_shape("route_slots: weights", weights, {tokens, topk}),
+        check_dtype("route_slots: weights", weights, {f32, bf16, f16, f64});
   static const auto count = jit(kernel::route_count, kCount);
   static const auto place = jit(kernel::route_place, kPlace);
   kernel::RouteSpec spec{static_cast<int>(topk), experts, first, token_mask.defined(), weights.defined()};
@@ -102,8 +111,12 @@ Routing route_slots(const Stream &stream, const Tensor &indices, int experts, in
   Tensor counts = Tensor::empty({blocks, experts}, i32, device), base = Tensor::empty({blocks, experts}, i32, device);
   Tensor ids = indices.contiguous().reshape({slots});
   Tensor none = Tensor::empty({0}, boolean, device), no_weights = Tensor::empty({0}, f32, device);
-  Routing r{Tensor::empty({slots}, i64, device), Tensor::empty({slots}, i32, device), weights.defined() ? Tensor::empty({slots}, f32, device) : Tensor(),
-            Tensor::empty({slots}, i32, device), {}, {}};
+  Routing r{Tensor::empty({slots}, i64, device),
+            Tensor::empty({slots}, i32, device),
+            weights.defined() ? Tensor::empty({slots}, f32, device) : Tensor(),
+            Tensor::empty({slots}, i32, device),
+            {},
+            {}};
   if (slots == 0) { // no program would write them
     r.counts = Tensor::zeros({experts}, i64, device), r.offs = Tensor::zeros({experts}, i32, device);
     return r;
@@ -112,7 +125,8 @@ Routing route_slots(const Stream &stream, const Tensor &indices, int experts, in
   const Tensor &mask = token_mask.defined() ? token_mask : none;
   Tensor flat = weights.defined() ? weights.contiguous().reshape({slots}) : no_weights;
   count(stream, spec, ids, mask, counts);
-  place(stream, spec, ids, mask, flat, counts, base, r.slot_ids, r.token_ids, weights.defined() ? r.weights : no_weights, r.row_ids, r.counts, r.offs);
+  place(stream, spec, ids, mask, flat, counts, base, r.slot_ids, r.token_ids,
+        weights.defined() ? r.weights : no_weights, r.row_ids, r.counts, r.offs);
   return r;
 }
 
@@ -121,13 +135,14 @@ int64_t count_rows(const Stream &stream, const Routing &routing) {
   return routing.offs.slice(0, routing.offs.size(0) - 1, routing.offs.size(0)).to_vector<int32_t>()[0];
 }
 
-// ------------------------------------------------------------------------------------------------------------- registration
+// -------------------------------------------------------------------------------------------------------------
+// registration
 
 namespace {
 
 void run_grouped(OpCall &c) {
-  Routing r = route_slots(c.stream(), c.in("indices"), static_cast<int>(c.integer("n_local_experts")), static_cast<int>(c.integer("experts_start_idx")),
-                          c.in("token_mask"), c.in("weights"));
+  Routing r = route_slots(c.stream(), c.in("indices"), static_cast<int>(c.integer("n_local_experts")),
+                          static_cast<int>(c.integer("experts_start_idx")), c.in("token_mask"), c.in("weights"));
   int64_t rows = count_rows(c.stream(), r);
   c.out("sorted_token_ids", as_i64(r.token_ids.slice(0, 0, rows)));
   c.out("sorted_slot_ids", r.slot_ids.slice(0, 0, rows));
@@ -144,24 +159,39 @@ void run_unsloth(OpCall &c) {
   c.out("gather_indices", r.slot_ids);
   if (c.wants({"scatter_indices"})) c.out("scatter_indices", as_i64(r.row_ids));
   if (c.has("x") && c.wants({"permuted"})) c.out("permuted", gather_rows(c.stream(), c.in("x"), r.slot_ids, topk));
-  if (c.has("grad_permuted") && c.wants({"grad_x"})) c.out("grad_x", combine_rows(c.stream(), c.in("grad_permuted"), r.row_ids, topk));
+  if (c.has("grad_permuted") && c.wants({"grad_x"}))
+    c.out("grad_x", combine_rows(c.stream(), c.in("grad_permuted"), r.row_ids, topk));
 }
 
 } // namespace
 
 void register_routing(Library &l) {
   using Type = OpParameter::Type;
-  const std::vector<KernelSetting> sizes{{"T", "4096", "tokens"}, {"index", "i64", "of the indices"}, {"weight", "f32", "of the weights"}};
-  const KernelArgument ids{"indices", "[T*topk]", "index"}, mask{"token_mask", "[T]", "bool"}, counts{"counts", "[(T*topk+block-1)/block, experts]", "i32"};
-  add_kernel(l, kernel::route_count, "route_count", "slots per expert and block of slots", kCount, {ids, mask, counts}, sizes);
-  add_kernel(l, kernel::route_place, "route_place", "stable sorted order of slots by expert", kPlace,
-             {ids, mask, {"weights", "[T*topk]", "weight"}, counts, {"base", "[(T*topk+block-1)/block, experts]", "i32"}, {"slot_ids", "[T*topk]", "i64"},
-              {"token_ids", "[T*topk]", "i32"}, {"sorted_weights", "[T*topk]", "f32"}, {"row_ids", "[T*topk]", "i32"},
-              {"tokens_per_expert", "[experts]", "i64"}, {"offs", "[experts]", "i32"}},
+  const std::vector<KernelSetting> sizes{
+      {"T", "4096", "tokens"}, {"index", "i64", "of the indices"}, {"weight", "f32", "of the weights"}};
+  const KernelArgument ids{"indices", "[T*topk]", "index"}, mask{"token_mask", "[T]", "bool"},
+      counts{"counts", "[(T*topk+block-1)/block, experts]", "i32"};
+  add_kernel(l, kernel::route_count, "route_count", "slots per expert and block of slots", kCount, {ids, mask, counts},
              sizes);
-  l.ops.push_back({"permute_tokens_for_grouped_mm", "stable order of kept slots by local expert, counts and offsets",
-                   "kept slots: token_mask[t] and start <= indices[t,k] < start+E; rows: stable sort of kept slots by expert; offs = cumsum(counts)",
-                   "nemo_automodel components.moe.experts._permute_tokens_for_grouped_mm", "integers and copies: the same bits everywhere",
+  add_kernel(l, kernel::route_place, "route_place", "stable sorted order of slots by expert", kPlace,
+             {ids,
+              mask,
+              {"weights", "[T*topk]", "weight"},
+              counts,
+              {"base", "[(T*topk+block-1)/block, experts]", "i32"},
+              {"slot_ids", "[T*topk]", "i64"},
+              {"token_ids", "[T*topk]", "i32"},
+              {"sorted_weights", "[T*topk]", "f32"},
+              {"row_ids", "[T*topk]", "i32"},
+              {"tokens_per_expert", "[experts]", "i64"},
+              {"offs", "[experts]", "i32"}},
+             sizes);
+  l.ops.push_back({"permute_tokens_for_grouped_mm",
+                   "stable order of kept slots by local expert, counts and offsets",
+                   "kept slots: token_mask[t] and start <= indices[t,k] < start+E; rows: stable sort of kept slots by "
+                   "expert; offs = cumsum(counts)",
+                   "nemo_automodel components.moe.experts._permute_tokens_for_grouped_mm",
+                   "integers and copies: the same bits everywhere",
                    {{"n_local_experts", Type::integer, "", "E, experts of this rank", {}, true},
                     {"experts_start_idx", Type::integer, "0", "first expert of this rank"}},
                    {{"indices", "[T, K]", "i64 i32", "expert of each slot"},
@@ -172,9 +202,12 @@ void register_routing(Library &l) {
                     {"sorted_weights", "[N]", "f32", "weight of each row", true},
                     {"tokens_per_expert", "[E]", "i64", "rows of each expert", true},
                     {"offs", "[E]", "i32", "inclusive sums of them", true}},
-                   {"route_count", "route_place"}, run_grouped});
-  l.ops.push_back({"unsloth_routing_permute", "routing indices and the permuted tokens",
-                   "gather = stable argsort of selected_experts; scatter = its inverse; permuted[i] = x[gather[i]/K]; grad_x[t] = sum over k of grad_permuted[scatter[t*K+k]]",
+                   {"route_count", "route_place"},
+                   run_grouped});
+  l.ops.push_back({"unsloth_routing_permute",
+                   "routing indices and the permuted tokens",
+                   "gather = stable argsort of selected_experts; scatter = its inverse; permuted[i] = x[gather[i]/K]; "
+                   "grad_x[t] = sum over k of grad_permuted[scatter[t*K+k]]",
                    "unsloth kernels.moe.grouped_gemm.reference.moe_ops.get_routing_indices, permute",
                    "integers and copies; grad_x sums slots in ascending order in f32, one rounding",
                    {{"num_experts", Type::integer, "", "E", {}, true}},
@@ -186,7 +219,8 @@ void register_routing(Library &l) {
                     {"scatter_indices", "[T*K]", "i64", "row of each slot", true},
                     {"permuted", "[T*K, D]", "x", "rows by expert", true, true},
                     {"grad_x", "[T, D]", "x", "gradient of x", true, true, 5e-5, 2e-2}},
-                   {"route_count", "route_place", "gather_rows", "combine_rows"}, run_unsloth});
+                   {"route_count", "route_place", "gather_rows", "combine_rows"},
+                   run_unsloth});
 }
 
 } // namespace moec

@@ -1,4 +1,5 @@
-// Routing by a dense map of tokens and experts: rows expert-major, then token ascending. Two kernels: count per block of tokens, then place.
+// Routing by a dense map of tokens and experts: rows expert-major, then token ascending. Two kernels: count per block
+// of tokens, then place.
 #include <algorithm>
 
 #include "kernels/host.h"
@@ -33,7 +34,8 @@ void map_count(const MapSpec &s, View map, View counts) {
   store(counts(program_id(0), e), sum(cast(routed(map, t, e), i32), 0));
 }
 
-void map_place(const MapSpec &s, View map, View probs, View counts, View row_of, View sorted_indices, View sorted_probs, View tokens_per_expert) {
+void map_place(const MapSpec &s, View map, View probs, View counts, View row_of, View sorted_indices, View sorted_probs,
+               View tokens_per_expert) {
   arg_names({"routing_map", "probs", "counts", "row_of", "sorted_indices", "sorted_probs", "tokens_per_expert"});
   Int T = map.size(0), N = sorted_indices.size(0), blocks = counts.size(0);
   for (const View &v : {map, row_of}) v.expect({T, s.experts});
@@ -85,9 +87,10 @@ static kernel::MapSpec map_spec(const char *what, int64_t experts, bool weighted
   return {e, std::clamp(1024 / next_pow2(e), 4, 64), weighted};
 }
 
-RoutingMap route_map(const Stream &stream, const Tensor &routing_map, const Tensor &probs, std::optional<int64_t> rows) {
+RoutingMap route_map(const Stream &stream, const Tensor &routing_map, const Tensor &probs,
+                     std::optional<int64_t> rows) {
   check_rank("route_map: routing_map", routing_map, 2);
-  check_dtype("route_map: routing_map", routing_map, {boolean, i8, u8, i32, i64});
+  check_dtype("route_map: routing_map", routing_map, {boolean, i8, u8, i32, i64, f16, bf16, f32, f64});
   const int64_t tokens = routing_map.size(0), experts = routing_map.size(1);
   if (probs.defined()) check_shape("route_map: probs", probs, {tokens, experts});
   static const auto count = jit(kernel::map_count, kSchedule);
@@ -104,11 +107,14 @@ RoutingMap route_map(const Stream &stream, const Tensor &routing_map, const Tens
     rows = n;
   }
   check_that(*rows >= 0 && *rows <= tokens * experts, "route_map: rows", "it must be 0 to T*E");
-  RoutingMap r{Tensor::empty({*rows}, i64, device), probs.defined() ? Tensor::empty({*rows}, probs.dtype(), device) : Tensor(),
-               Tensor::empty({tokens, experts}, i32, device), {}};
+  RoutingMap r{Tensor::empty({*rows}, i64, device),
+               probs.defined() ? Tensor::empty({*rows}, probs.dtype(), device) : Tensor(),
+               Tensor::empty({tokens, experts}, i32, device),
+               {}};
   r.counts = blocks == 0 ? Tensor::zeros({experts}, i64, device) : Tensor::empty({experts}, i64, device);
   Tensor none = Tensor::empty({0, 0}, f32, device), no_probs = Tensor::empty({0}, f32, device);
-  place(stream, spec, routing_map, probs.defined() ? probs : none, counts, r.row_of, r.sorted_indices, probs.defined() ? r.probs : no_probs, r.counts);
+  place(stream, spec, routing_map, probs.defined() ? probs : none, counts, r.row_of, r.sorted_indices,
+        probs.defined() ? r.probs : no_probs, r.counts);
   return r;
 }
 
@@ -123,13 +129,21 @@ Tensor permute_backward_probs(const Stream &stream, const Tensor &grad, const Te
 }
 
 void register_routing_map(Library &l) {
-  const std::vector<KernelSetting> sizes{
-      {"T", "4096", "tokens"}, {"N", "32768", "routed rows"}, {"map", "bool", "dtype of the map"}, {"dtype", "f32", "of the probabilities"}};
-  const KernelArgument map{"routing_map", "[T, experts]", "map"}, counts{"counts", "[(T+block-1)/block, experts]", "i32"},
-      row_of{"row_of", "[T, experts]", "i32"};
-  add_kernel(l, kernel::map_count, "map_count", "routed tokens per expert and block of tokens", kSchedule, {map, counts}, sizes);
+  const std::vector<KernelSetting> sizes{{"T", "4096", "tokens"},
+                                         {"N", "32768", "routed rows"},
+                                         {"map", "bool", "dtype of the map"},
+                                         {"dtype", "f32", "of the probabilities"}};
+  const KernelArgument map{"routing_map", "[T, experts]", "map"},
+      counts{"counts", "[(T+block-1)/block, experts]", "i32"}, row_of{"row_of", "[T, experts]", "i32"};
+  add_kernel(l, kernel::map_count, "map_count", "routed tokens per expert and block of tokens", kSchedule,
+             {map, counts}, sizes);
   add_kernel(l, kernel::map_place, "map_place", "rows of routed pairs, expert-major", kSchedule,
-             {map, {"probs", "[T, experts]", "dtype"}, counts, row_of, {"sorted_indices", "[N]", "i64"}, {"sorted_probs", "[N]", "dtype"},
+             {map,
+              {"probs", "[T, experts]", "dtype"},
+              counts,
+              row_of,
+              {"sorted_indices", "[N]", "i64"},
+              {"sorted_probs", "[N]", "dtype"},
               {"tokens_per_expert", "[experts]", "i64"}},
              sizes);
   add_kernel(l, kernel::map_gather, "map_gather", "values of rows back to their cells of the map", kSchedule,

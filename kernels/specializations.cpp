@@ -1,5 +1,7 @@
 #include "kernels/specializations.h"
 
+#include "kernels/kernel_table.h"
+
 namespace moec {
 
 std::span<const SpecializationRow> specializations() {
@@ -51,14 +53,21 @@ std::span<const SpecializationRow> specializations() {
       {"grouped_mm", "experts=128,k=768,n=2048,bm=64,bn=128,bk=64", "Qwen3-30B-A3B, down"},
       {"grouped_mm", "experts=8,k=4096,n=14336,bm=64,bn=128,bk=64,dtype=f16", "Mixtral 8x7B"},
       {"grouped_mm", "experts=8,k=2048,n=2048,bm=64,bn=128,bk=64", "benchmark"},
-      {"grouped_mm", "experts=64,k=1024,n=1024,bm=16,bn=64,bk=32", "main job, small tiles"},
-      {"grouped_mm", "experts=8,k=64,n=192,bm=32,bn=64,bk=16,dtype=f32", "recorded layer"},
-      {"grouped_mm", "experts=4,k=33,n=47,bm=32,bn=64,bk=16,dtype=f32,M=19", "sizes that divide nothing"},
-      {"grouped_mm", "experts=4,k=64,n=64,bm=32,bn=32,bk=16,dtype=f64", "f64"},
+      {"grouped_mm", "experts=64,k=1024,n=1024,bm=16,bn=64,bk=32", "main job, small tiles", 4, 2},
+      {"grouped_mm", "experts=8,k=64,n=192,bm=32,bn=64,bk=16,dtype=f32", "recorded layer", 4, 2},
+      {"grouped_mm", "experts=4,k=33,n=47,bm=32,bn=64,bk=16,dtype=f32,M=19", "sizes that divide nothing", 4, 2},
+      {"grouped_mm", "experts=4,k=64,n=64,bm=32,bn=32,bk=16,dtype=f64", "f64", 4, 2},
       {"grouped_mm_backward_b", "experts=128,k=2048,n=1536,bm=64,bn=128,bk=64", "Qwen3-30B-A3B"},
-      {"grouped_mm_backward_b", "experts=4,k=32,n=48,bm=32,bn=64,bk=16,dtype=f32", "recorded case"},
+      {"grouped_mm_backward_b", "experts=4,k=32,n=48,bm=32,bn=64,bk=16,dtype=f32", "recorded case", 4, 2},
   };
   return rows;
+}
+
+Schedule schedule_of(const SpecializationRow &row) {
+  Schedule s = kernel_at(row.kernel).schedule;
+  if (row.num_warps) s.num_warps = row.num_warps;
+  if (row.num_stages) s.num_stages = row.num_stages;
+  return s;
 }
 
 } // namespace moec

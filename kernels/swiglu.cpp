@@ -30,7 +30,8 @@ void weighted_swiglu(const GluSpec &s, View x, View w, View y) {
   store(y(t, c), cast(g * sigmoid(g) * u * cast(load(w(t, 0)), wide), y.dtype()));
 }
 
-/// With s = sigmoid(a): da = g w s (1 + a (1 - s)) b, db = g w a s, dw = sum over c of g a s b. One program has whole rows.
+/// With s = sigmoid(a): da = g w s (1 + a (1 - s)) b, db = g w a s, dw = sum over c of g a s b. One program has whole
+/// rows.
 void weighted_swiglu_backward(const GluSpec &s, View grad, View x, View w, View grad_x, View grad_w) {
   arg_names({"grad", "x", "w", "grad_x", "grad_w"});
   auto [T, H] = grad.sizes<2>();
@@ -83,11 +84,13 @@ Tensor weighted_swiglu(const Stream &stream, const Tensor &x, const Tensor &weig
   return y;
 }
 
-WeightedSwigluGrads weighted_swiglu_backward(const Stream &stream, const Tensor &grad, const Tensor &x, const Tensor &weights) {
+WeightedSwigluGrads weighted_swiglu_backward(const Stream &stream, const Tensor &grad, const Tensor &x,
+                                             const Tensor &weights) {
   int64_t inter = check_glu("weighted_swiglu_backward", x, weights);
   check_shape("weighted_swiglu_backward: gradient", grad, {x.size(0), inter});
   static const auto run = jit(kernel::weighted_swiglu_backward, kSchedule);
-  WeightedSwigluGrads out{Tensor::empty(x.shape(), x.dtype(), stream.device()), Tensor::empty(weights.shape(), weights.dtype(), stream.device())};
+  WeightedSwigluGrads out{Tensor::empty(x.shape(), x.dtype(), stream.device()),
+                          Tensor::empty(weights.shape(), weights.dtype(), stream.device())};
   run(stream, glu_spec(inter), grad, x, weights, out.x, out.weights);
   return out;
 }
@@ -101,15 +104,23 @@ static void run_weighted_swiglu(OpCall &c) {
 }
 
 void register_swiglu(Library &l) {
-  const std::vector<KernelSetting> sizes{{"T", "4096", "rows"}, {"H", "2048", "expert width"}, {"dtype", "bf16", "of x and y"}, {"weight", "f32", "of the weights"}};
+  const std::vector<KernelSetting> sizes{{"T", "4096", "rows"},
+                                         {"H", "2048", "expert width"},
+                                         {"dtype", "bf16", "of x and y"},
+                                         {"weight", "f32", "of the weights"}};
   const KernelArgument x{"x", "[T, 2*H]", "dtype"}, w{"w", "[T, 1]", "weight"};
-  add_kernel(l, kernel::weighted_swiglu, "weighted_swiglu", "silu(gate) * up * weight", kSchedule, {x, w, {"y", "[T, H]", "dtype"}}, sizes);
+  add_kernel(l, kernel::weighted_swiglu, "weighted_swiglu", "silu(gate) * up * weight", kSchedule,
+             {x, w, {"y", "[T, H]", "dtype"}}, sizes);
   add_kernel(l, kernel::weighted_swiglu_backward, "weighted_swiglu_backward", "its gradients", kSchedule,
-             {{"grad", "[T, H]", "dtype"}, x, w, {"grad_x", "[T, 2*H]", "dtype"}, {"grad_w", "[T, 1]", "weight"}}, sizes);
-  l.ops.push_back({"weighted_swiglu", "SwiGLU times the routing weight",
-                   "x = [a | b]; y = silu(a) b w; grad_x = [g w s (1 + a (1-s)) b | g w a s] with s = sigmoid(a); grad_w[m] = sum over h of silu(a) b g",
+             {{"grad", "[T, H]", "dtype"}, x, w, {"grad_x", "[T, 2*H]", "dtype"}, {"grad_w", "[T, 1]", "weight"}},
+             sizes);
+  l.ops.push_back({"weighted_swiglu",
+                   "SwiGLU times the routing weight",
+                   "x = [a | b]; y = silu(a) b w; grad_x = [g w s (1 + a (1-s)) b | g w a s] with s = sigmoid(a); "
+                   "grad_w[m] = sum over h of silu(a) b g",
                    "nemo_automodel components.moe.megatron.moe_utils.weighted_swiglu, weighted_swiglu_back",
-                   "f32 (f64 for f64), one rounding; grad_w: columns in blocks, then a balanced tree; sigmoid is approximate in f32",
+                   "f32 (f64 for f64), one rounding; grad_w: columns in blocks, then a balanced tree; sigmoid is "
+                   "approximate in f32",
                    {},
                    {{"x", "[M, 2*H]", "f32 bf16 f16 f64", "gate and up, side by side"},
                     {"weights", "[M, 1]", "f32 bf16 f16 f64", "routing weights"},
@@ -117,7 +128,8 @@ void register_swiglu(Library &l) {
                     {"y", "[M, H]", "x", "activated", true, false, 2e-5, 8e-3},
                     {"grad_x", "[M, 2*H]", "x", "gradient of x", true, true, 2e-5, 8e-3},
                     {"grad_weights", "[M, 1]", "weights", "gradient of weights", true, true, 2e-5, 8e-3}},
-                   {"weighted_swiglu", "weighted_swiglu_backward"}, run_weighted_swiglu});
+                   {"weighted_swiglu", "weighted_swiglu_backward"},
+                   run_weighted_swiglu});
 }
 
 } // namespace moec

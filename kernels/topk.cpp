@@ -16,7 +16,8 @@ struct TopKSpec {
   int rows = 1; ///< tokens per program
   bool sigmoid = false, pre_act = true, renormalize = false;
   static void fields(auto &s, auto &&f) {
-    f("topk", s.topk), f("experts", s.experts), f("rows", s.rows), f("sigmoid", s.sigmoid), f("pre_act", s.pre_act), f("renormalize", s.renormalize);
+    f("topk", s.topk), f("experts", s.experts), f("rows", s.rows), f("sigmoid", s.sigmoid), f("pre_act", s.pre_act),
+        f("renormalize", s.renormalize);
   }
 };
 
@@ -60,7 +61,8 @@ TopKWeights calculate_topk(const Stream &stream, const Tensor &logits, int topk,
   check_that(topk >= 1 && topk <= experts, "calculate_topk", "topk must be 1 to the number of experts");
   static const auto run = jit(kernel::calculate_topk, kOneWarp);
   int e = static_cast<int>(experts);
-  kernel::TopKSpec spec{topk, e, std::max(1, 128 / next_pow2(e)), options.sigmoid, options.pre_act, options.renormalize};
+  kernel::TopKSpec spec{
+      topk, e, std::max(1, 128 / next_pow2(e)), options.sigmoid, options.pre_act, options.renormalize};
   Dims shape{logits.size(0), topk};
   TopKWeights out{Tensor::empty(shape, logits.dtype(), stream.device()), Tensor::empty(shape, i64, stream.device())};
   run(stream, spec, logits, out.weights, out.ids);
@@ -68,7 +70,8 @@ TopKWeights calculate_topk(const Stream &stream, const Tensor &logits, int topk,
 }
 
 static void run_topk(OpCall &c) {
-  check_that(c.flag("pre_act") != c.flag("post_act"), "unsloth_calculate_topk", "exactly one of pre_act and post_act must be true");
+  check_that(c.flag("pre_act") != c.flag("post_act"), "unsloth_calculate_topk",
+             "exactly one of pre_act and post_act must be true");
   TopKWeights r = calculate_topk(c.stream(), c.in("gating_output"), static_cast<int>(c.integer("topk")),
                                  {c.flag("use_sigmoid"), c.flag("pre_act"), c.flag("renormalize")});
   c.out("topk_weights", r.weights);
@@ -77,11 +80,14 @@ static void run_topk(OpCall &c) {
 
 void register_topk(Library &l) {
   using Type = OpParameter::Type;
-  add_kernel(l, kernel::calculate_topk, "calculate_topk", "top-k routing weights and ids from logits", kOneWarp,
-             {{"logits", "[T, experts]", "dtype"}, {"topk_weights", "[T, topk]", "dtype"}, {"topk_ids", "[T, topk]", "i64"}},
-             {{"T", "4096", "tokens"}, {"dtype", "f32", "of logits and weights"}});
-  l.ops.push_back({"unsloth_calculate_topk", "top-k routing weights from logits",
-                   "act = softmax over E or sigmoid, in f32, rounded to the logits' dtype; pre: top-k of act; post: act of the top-k logits; "
+  add_kernel(
+      l, kernel::calculate_topk, "calculate_topk", "top-k routing weights and ids from logits", kOneWarp,
+      {{"logits", "[T, experts]", "dtype"}, {"topk_weights", "[T, topk]", "dtype"}, {"topk_ids", "[T, topk]", "i64"}},
+      {{"T", "4096", "tokens"}, {"dtype", "f32", "of logits and weights"}});
+  l.ops.push_back({"unsloth_calculate_topk",
+                   "top-k routing weights from logits",
+                   "act = softmax over E or sigmoid, in f32, rounded to the logits' dtype; pre: top-k of act; post: "
+                   "act of the top-k logits; "
                    "renormalize: w /= sum of w, rounded. Equal scores: the lower expert first",
                    "unsloth kernels.moe.grouped_gemm.reference.moe_ops.calculate_topk",
                    "sums over experts and slots: balanced tree, lowest index bit first",
@@ -93,7 +99,8 @@ void register_topk(Library &l) {
                    {{"gating_output", "[T, E]", "f32 bf16 f16", "router logits"},
                     {"topk_weights", "[T, K]", "gating_output", "weights, descending", true, false, 5e-5, 8e-3},
                     {"topk_ids", "[T, K]", "i64", "experts", true}},
-                   {"calculate_topk"}, run_topk});
+                   {"calculate_topk"},
+                   run_topk});
 }
 
 } // namespace moec

@@ -1,4 +1,5 @@
-// Unpermute: each token's rows summed back, by routing map or by sorted indices; and the gradients of permute and unpermute.
+// Unpermute: each token's rows summed back, by routing map or by sorted indices; and the gradients of permute and
+// unpermute.
 #include <algorithm>
 
 #include "kernels/host.h"
@@ -15,12 +16,15 @@ struct UnpermuteSpec {
   int cols = 4096;       ///< elements of a row
   int block = 1024;      ///< columns per program
   bool weighted = false; ///< times probs[t, e]
-  static void fields(auto &s, auto &&f) { f("experts", s.experts), f("cols", s.cols), f("block", s.block), f("weighted", s.weighted); }
+  static void fields(auto &s, auto &&f) {
+    f("experts", s.experts), f("cols", s.cols), f("block", s.block), f("weighted", s.weighted);
+  }
 };
 
 constexpr int kNoRow = 0x7fffffff;
 
-/// Calls f(row, cells) for each row that token t has in the map, experts ascending; rows ascend with them. `cells` is true at its expert.
+/// Calls f(row, cells) for each row that token t has in the map, experts ascending; rows ascend with them. `cells` is
+/// true at its expert.
 template <class F> void for_rows(View row_of, Int t, int experts, F f) {
   Tile rest = load(row_of(t, arange(next_pow2(experts))), Operand::none(), -1);
   Int n = sum(cast(rest >= 0, i32));
@@ -73,7 +77,8 @@ void unpermute_grad_probs(const UnpermuteSpec &s, View grad, View x, View row_of
   store(out(t, e), cast(result, out.dtype()));
 }
 
-/// out[t, :] = sum of x[i, :] over all i with index[i] = t, ascending. For indices of any origin: every program reads all of them.
+/// out[t, :] = sum of x[i, :] over all i with index[i] = t, ascending. For indices of any origin: every program reads
+/// all of them.
 void unpermute_search(const UnpermuteSpec &s, View x, View index, View out) {
   arg_names({"permuted", "sorted_indices", "out"});
   Int T = out.size(0), N = index.size(0);
@@ -118,12 +123,15 @@ Tensor sum_rows(const Stream &stream, const char *what, const Tensor &rows, cons
   return out;
 }
 
-void check_unpermute(const char *what, const Tensor &permuted, const Tensor &sorted_indices, int64_t tokens, const Tensor &probs, const Tensor &map) {
+void check_unpermute(const char *what, const Tensor &permuted, const Tensor &sorted_indices, int64_t tokens,
+                     const Tensor &probs, const Tensor &map) {
   check_rank(what, permuted, 2);
   check_shape(what, sorted_indices, {permuted.size(0)});
   check_dtype(what, sorted_indices, {i32, i64});
   check_that(!probs.defined() || map.defined(), what, "probs need the routing map", "pass routing_map");
-  if (probs.defined()) check_shape(what, map, {tokens, -1}), check_shape(what, probs, {tokens, map.size(1)}), check_dtype(what, map, {boolean});
+  if (probs.defined())
+    check_shape(what, map, {tokens, -1}), check_shape(what, probs, {tokens, map.size(1)}),
+        check_dtype(what, map, {boolean});
 }
 } // namespace
 
@@ -134,9 +142,11 @@ Tensor permute_backward_tokens(const Stream &stream, const Tensor &grad, const T
   return sum_rows(stream, "permute backward", grad, row_of, {});
 }
 
-Tensor unpermute(const Stream &stream, const Tensor &permuted, const Tensor &sorted_indices, int64_t tokens, const Tensor &probs, const Tensor &map) {
+Tensor unpermute(const Stream &stream, const Tensor &permuted, const Tensor &sorted_indices, int64_t tokens,
+                 const Tensor &probs, const Tensor &map) {
   check_unpermute("unpermute", permuted, sorted_indices, tokens, probs, map);
-  if (probs.defined()) return sum_rows(stream, "unpermute", permuted, route_map(stream, map, {}, permuted.size(0)).row_of, probs);
+  if (probs.defined())
+    return sum_rows(stream, "unpermute", permuted, route_map(stream, map, {}, permuted.size(0)).row_of, probs);
   static const auto run = jit(kernel::unpermute_search, kSchedule);
   auto spec = unpermute_spec("unpermute", 1, permuted.size(1), false);
   Tensor out = Tensor::empty({tokens, permuted.size(1)}, permuted.dtype(), stream.device());
@@ -144,8 +154,8 @@ Tensor unpermute(const Stream &stream, const Tensor &permuted, const Tensor &sor
   return out;
 }
 
-UnpermuteGrads unpermute_backward(const Stream &stream, const Tensor &grad, const Tensor &permuted, const Tensor &sorted_indices, const Tensor &probs,
-                                  const Tensor &map) {
+UnpermuteGrads unpermute_backward(const Stream &stream, const Tensor &grad, const Tensor &permuted,
+                                  const Tensor &sorted_indices, const Tensor &probs, const Tensor &map) {
   check_rank("unpermute backward: gradient", grad, 2);
   check_unpermute("unpermute backward", permuted, sorted_indices, grad.size(0), probs, map);
   check_shape("unpermute backward: permuted", permuted, {-1, grad.size(1)});
@@ -153,17 +163,21 @@ UnpermuteGrads unpermute_backward(const Stream &stream, const Tensor &grad, cons
   RoutingMap routing = route_map(stream, map, probs, permuted.size(0));
   static const auto run = jit(kernel::unpermute_grad_probs, kSchedule);
   auto spec = unpermute_spec("unpermute backward", map.size(1), permuted.size(1), true);
-  UnpermuteGrads out{gather_rows(stream, grad, sorted_indices, 1, routing.probs), Tensor::empty(probs.shape(), probs.dtype(), stream.device())};
+  UnpermuteGrads out{gather_rows(stream, grad, sorted_indices, 1, routing.probs),
+                     Tensor::empty(probs.shape(), probs.dtype(), stream.device())};
   run(stream, spec, grad, permuted, routing.row_of, out.probs);
   return out;
 }
 
-// ------------------------------------------------------------------------------------------------------------- registration
+// -------------------------------------------------------------------------------------------------------------
+// registration
 
 static void run_unpermute(OpCall &c) {
   const Tensor &rows = c.in("permuted_tokens"), &indices = c.in("sorted_indices");
   Tensor probs = c.has("probs") ? c.in("probs") : Tensor(), map = c.has("routing_map") ? c.in("routing_map") : Tensor();
-  int64_t tokens = c.has("grad_output") ? c.in("grad_output").size(0) : map.defined() ? map.size(0) : c.integer("tokens");
+  int64_t tokens = c.has("grad_output") ? c.in("grad_output").size(0)
+                   : map.defined()      ? map.size(0)
+                                        : c.integer("tokens");
   c.out("output", unpermute(c.stream(), rows, indices, tokens, probs, map));
   if (!c.has("grad_output") || !c.wants({"grad_permuted_tokens", "grad_probs"})) return;
   UnpermuteGrads g = unpermute_backward(c.stream(), c.in("grad_output"), rows, indices, probs, map);
@@ -173,29 +187,39 @@ static void run_unpermute(OpCall &c) {
 
 void register_unpermute(Library &l) {
   using Type = OpParameter::Type;
-  const std::vector<KernelSetting> sizes{{"T", "4096", "tokens"}, {"N", "32768", "rows"}, {"dtype", "bf16", "of the rows"}, {"prob", "f32", "of the probabilities"}};
-  const KernelArgument x{"permuted", "[N, cols]", "dtype"}, row_of{"row_of", "[T, experts]", "i32"}, out{"out", "[T, cols]", "dtype"};
-  add_kernel(l, kernel::unpermute_map, "unpermute_map", "sum of each token's rows by map", kSchedule, {x, row_of, {"probs", "[T, experts]", "prob"}, out}, sizes);
+  const std::vector<KernelSetting> sizes{{"T", "4096", "tokens"},
+                                         {"N", "32768", "rows"},
+                                         {"dtype", "bf16", "of the rows"},
+                                         {"prob", "f32", "of the probabilities"}};
+  const KernelArgument x{"permuted", "[N, cols]", "dtype"}, row_of{"row_of", "[T, experts]", "i32"},
+      out{"out", "[T, cols]", "dtype"};
+  add_kernel(l, kernel::unpermute_map, "unpermute_map", "sum of each token's rows by map", kSchedule,
+             {x, row_of, {"probs", "[T, experts]", "prob"}, out}, sizes);
   add_kernel(l, kernel::unpermute_grad_probs, "unpermute_grad_probs", "gradient of the probabilities", kSchedule,
              {{"grad", "[T, cols]", "dtype"}, x, row_of, {"grad_probs", "[T, experts]", "prob"}}, sizes);
   add_kernel(l, kernel::unpermute_search, "unpermute_search", "sum of each token's rows by sorted indices", kSchedule,
              {x, {"sorted_indices", "[N]", "i64"}, out}, sizes);
-  l.ops.push_back({"unpermute", "rows in expert order summed back to tokens",
-                   "y[t] = sum over i with sorted_indices[i]=t of permuted[i] (* probs[t, e(i)]); grad_permuted[i] = grad[t(i)] * p[i]; "
-                   "grad_probs[t,e] = sum over d of grad[t,d] permuted[i,d]",
-                   "nemo_automodel components.moe.megatron.moe_utils.unpermute(fused=False)",
-                   "rows ascending in f32 (f64 if rows or probs are f64), one rounding; grad_probs: blocks of columns, then a balanced tree",
-                   {{"drop_and_pad", Type::boolean, "false", "rows of permute's drop_and_pad form", {"false"}},
-                    {"tokens", Type::integer, "0", "T, where neither routing_map nor grad_output tells"}},
-                   {{"permuted_tokens", "[N, D]", "f32 bf16 f16 f64", "rows"},
-                    {"sorted_indices", "[N]", "i64 i32", "token of each row"},
-                    {"routing_map", "[T, E]", "bool", "the map that permute took; needed with probs", false, true},
-                    {"probs", "[T, E]", "f32 bf16 f16 f64", "weights of the rows", false, true},
-                    {"grad_output", "[T, D]", "permuted_tokens", "gradient of output", false, true},
-                    {"output", "[T, D]", "permuted_tokens", "sums", true, false, 1e-6, 2e-2},
-                    {"grad_permuted_tokens", "[N, D]", "permuted_tokens", "gradient of the rows", true, true, 1e-6, 2e-2},
-                    {"grad_probs", "[T, E]", "probs", "gradient of probs", true, true, 1e-6, 2e-2}},
-                   {"map_count", "map_place", "unpermute_map", "unpermute_search", "gather_rows", "unpermute_grad_probs"}, run_unpermute});
+  l.ops.push_back(
+      {"unpermute",
+       "rows in expert order summed back to tokens",
+       "y[t] = sum over i with sorted_indices[i]=t of permuted[i] (* probs[t, e(i)]); grad_permuted[i] = grad[t(i)] * "
+       "p[i]; "
+       "grad_probs[t,e] = sum over d of grad[t,d] permuted[i,d]",
+       "nemo_automodel components.moe.megatron.moe_utils.unpermute(fused=False)",
+       "rows ascending in f32 (f64 if rows or probs are f64), one rounding; grad_probs: blocks of columns, then a "
+       "balanced tree",
+       {{"drop_and_pad", Type::boolean, "false", "rows of permute's drop_and_pad form", {"false"}},
+        {"tokens", Type::integer, "0", "T, where neither routing_map nor grad_output tells"}},
+       {{"permuted_tokens", "[N, D]", "f32 bf16 f16 f64", "rows"},
+        {"sorted_indices", "[N]", "i64 i32", "token of each row"},
+        {"routing_map", "[T, E]", "bool", "the map that permute took; needed with probs", false, true},
+        {"probs", "[T, E]", "f32 bf16 f16 f64", "weights of the rows", false, true},
+        {"grad_output", "[T, D]", "permuted_tokens", "gradient of output", false, true},
+        {"output", "[T, D]", "permuted_tokens", "sums", true, false, 1e-6, 2e-2},
+        {"grad_permuted_tokens", "[N, D]", "permuted_tokens", "gradient of the rows", true, true, 1e-6, 2e-2},
+        {"grad_probs", "[T, E]", "probs", "gradient of probs", true, true, 1e-6, 2e-2}},
+       {"map_count", "map_place", "unpermute_map", "unpermute_search", "gather_rows", "unpermute_grad_probs"},
+       run_unpermute});
 }
 
 } // namespace moec

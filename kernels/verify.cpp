@@ -17,12 +17,47 @@ namespace moec {
 
 namespace {
 
-/// Metadata that says how a case was made or repeats what its tensors' shapes and dtypes say. An op that takes one of them declares it.
-constexpr std::string_view kDescribing[] = {
-    "op", "case", "split", "source", "commit", "torch", "seed", "format", "note", "dtype", "index_dtype", "probs_dtype", "weights_dtype", "tokens",
-    "hidden", "inter", "experts", "num_experts", "num_local_experts", "n_local_experts", "topk", "n", "k", "features", "shape", "experts_pow2",
-    "topk_pow2", "has_duplicates", "has_out_of_range", "mask_fraction", "empty_experts", "weights_stored", "num_out_tokens", "layout",
-    "norm_topk_prob", "bias_shape", "short_columns", "batch", "seq"};
+/// Metadata that says how a case was made or repeats what its tensors' shapes and dtypes say. An op that takes one of
+/// them declares it.
+constexpr std::string_view kDescribing[] = {"op",
+                                            "case",
+                                            "split",
+                                            "source",
+                                            "commit",
+                                            "torch",
+                                            "seed",
+                                            "format",
+                                            "note",
+                                            "dtype",
+                                            "index_dtype",
+                                            "probs_dtype",
+                                            "weights_dtype",
+                                            "tokens",
+                                            "hidden",
+                                            "inter",
+                                            "experts",
+                                            "num_experts",
+                                            "num_local_experts",
+                                            "n_local_experts",
+                                            "topk",
+                                            "n",
+                                            "k",
+                                            "features",
+                                            "shape",
+                                            "experts_pow2",
+                                            "topk_pow2",
+                                            "has_duplicates",
+                                            "has_out_of_range",
+                                            "mask_fraction",
+                                            "empty_experts",
+                                            "weights_stored",
+                                            "num_out_tokens",
+                                            "layout",
+                                            "norm_topk_prob",
+                                            "bias_shape",
+                                            "short_columns",
+                                            "batch",
+                                            "seq"};
 
 CheckStatus worse(CheckStatus a, CheckStatus b) {
   if (a == CheckStatus::fail || b == CheckStatus::fail) return CheckStatus::fail;
@@ -33,7 +68,10 @@ bool is_low(DType t) { return t == bf16 || t == f16 || is_fp8(t); }
 
 /// seed=S scale=C shape=AxB
 Tensor generated(const std::string &text, DType dtype, const std::string &what) {
-  auto bad = [&] { return UserError(what, fmt::format("'{}' cannot be generated", text), "it reads hash_uniform seed=S scale=C shape=AxB"); };
+  auto bad = [&] {
+    return UserError(what, fmt::format("'{}' cannot be generated", text),
+                     "it reads hash_uniform seed=S scale=C shape=AxB");
+  };
   uint64_t seed = 0;
   double scale = 0;
   Dims shape;
@@ -69,14 +107,17 @@ DType dtype_of_case(const TensorFile &file) {
   return (it == file.metadata.end() ? std::nullopt : dtype_from_name(it->second)).value_or(f32);
 }
 
-/// Parameters that the op takes, out of the metadata. Throws UnsupportedError for one that may change the result and is not known.
+/// Parameters that the op takes, out of the metadata. Throws UnsupportedError for one that may change the result and is
+/// not known.
 Settings parameters_of(const Op &op, const TensorFile &file) {
   Settings parameters;
   for (const auto &[key, value] : file.metadata) {
     if (key.starts_with("gen.")) continue;
-    if (op.parameter(key)) parameters[key] = value;
+    if (op.parameter(key))
+      parameters[key] = value;
     else if (std::ranges::find(kDescribing, key) == std::end(kDescribing))
-      throw UnsupportedError(fmt::format("{} with {}={}", op.name, key, value), "moec does not know this parameter", "");
+      throw UnsupportedError(fmt::format("{} with {}={}", op.name, key, value), "moec does not know this parameter",
+                             "");
   }
   return parameters;
 }
@@ -97,7 +138,8 @@ void run_case(const std::string &path, Device device, CaseReport &report) {
   report.op = file.metadata.at("op");
   if (auto it = file.metadata.find("case"); it != file.metadata.end()) report.name = it->second;
   auto wanted = references(file);
-  for (const auto &[name, reference] : wanted) report.tensors.push_back({name, CheckStatus::unsupported, 0, 0, "not produced"});
+  for (const auto &[name, reference] : wanted)
+    report.tensors.push_back({name, CheckStatus::unsupported, 0, 0, "not produced"});
   const Op &op = op_at(report.op);
   NamedTensors inputs;
   for (const auto &[name, tensor] : file.tensors)
@@ -157,8 +199,10 @@ Tensor hash_uniform(uint64_t seed, double scale, const Dims &shape, DType dtype,
   auto fill = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       double value = scale * uniform(seed, static_cast<uint64_t>(i));
-      if (dtype == bf16) reinterpret_cast<uint16_t *>(data)[i] = bf16_of(static_cast<float>(value));
-      else store_element(dtype, data + i * width, value);
+      if (dtype == bf16)
+        reinterpret_cast<uint16_t *>(data)[i] = bf16_of(static_cast<float>(value));
+      else
+        store_element(dtype, data + i * width, value);
     }
   };
   // Weights of a real layer have 10^8 elements.
@@ -172,10 +216,12 @@ Tensor hash_uniform(uint64_t seed, double scale, const Dims &shape, DType dtype,
 
 TensorFile load_case(const std::string &path) {
   TensorFile file = read_safetensors(path);
-  if (!file.metadata.contains("op")) throw UserError(fmt::format("read case {}", path), "its metadata names no op", "it needs __metadata__.op");
+  if (!file.metadata.contains("op"))
+    throw UserError(fmt::format("read case {}", path), "its metadata names no op", "it needs __metadata__.op");
   for (const auto &[key, value] : file.metadata)
     if (key.starts_with("gen.") && !file.contains("in." + key.substr(4)))
-      file.add("in." + key.substr(4), generated(value, dtype_of_case(file), fmt::format("read case {}: {}", path, key)));
+      file.add("in." + key.substr(4),
+               generated(value, dtype_of_case(file), fmt::format("read case {}: {}", path, key)));
   return file;
 }
 
@@ -234,22 +280,27 @@ std::vector<std::string> find_cases(const std::vector<std::string> &paths) {
     std::error_code error;
     if (fs::is_directory(p, error)) {
       std::vector<std::string> below;
-      for (auto it = fs::recursive_directory_iterator(p, fs::directory_options::skip_permission_denied, error); !error && it != fs::end(it); it.increment(error))
+      for (auto it = fs::recursive_directory_iterator(p, fs::directory_options::skip_permission_denied, error);
+           !error && it != fs::end(it); it.increment(error))
         if (it->path().extension() == ".safetensors") below.push_back(it->path().string());
       std::ranges::sort(below);
       files.insert(files.end(), below.begin(), below.end());
     } else if (fs::exists(p, error)) {
       files.push_back(p);
     } else {
-      throw UserError(fmt::format("verify {}", p), "there is no such file or directory", "give recorded cases or a directory of them");
+      throw UserError(fmt::format("verify {}", p), "there is no such file or directory",
+                      "give recorded cases or a directory of them");
     }
   }
   return files;
 }
 
-std::string VerifySummary::text() const { return fmt::format("{} passed, {} failed, {} unsupported", passed, failed, unsupported); }
+std::string VerifySummary::text() const {
+  return fmt::format("{} passed, {} failed, {} unsupported", passed, failed, unsupported);
+}
 
-VerifySummary verify(const std::vector<std::string> &files, const VerifyOptions &options, const std::function<void(const CaseReport &)> &each) {
+VerifySummary verify(const std::vector<std::string> &files, const VerifyOptions &options,
+                     const std::function<void(const CaseReport &)> &each) {
   VerifySummary summary;
   for (const std::string &file : files) {
     if (!options.except.empty()) { // the op stands in the metadata; a file that cannot be read is reported below
@@ -257,15 +308,16 @@ VerifySummary verify(const std::vector<std::string> &files, const VerifyOptions 
         TensorFile f = read_safetensors(file);
         auto op = f.metadata.find("op");
         if (op != f.metadata.end() && std::ranges::find(options.except, op->second) != options.except.end()) continue;
-      } catch (const Error &) {
-      }
+      } catch (const Error &) {}
     }
     CaseReport r = verify_case(file, options.device);
     if (options.strict && r.status == CheckStatus::pass && r.unsupported_tensors() > 0) {
       r.status = CheckStatus::unsupported;
       r.message = fmt::format("{} tensors are not produced", r.unsupported_tensors());
     }
-    (r.status == CheckStatus::pass ? summary.passed : r.status == CheckStatus::fail ? summary.failed : summary.unsupported)++;
+    (r.status == CheckStatus::pass   ? summary.passed
+     : r.status == CheckStatus::fail ? summary.failed
+                                     : summary.unsupported)++;
     summary.unsupported_tensors += r.unsupported_tensors();
     if (each) each(r);
   }
@@ -281,9 +333,11 @@ std::string report_text(const CaseReport &r, bool tensors) {
     if (t.status == CheckStatus::unsupported)
       text += fmt::format("            {:28} unsupported{}\n", t.name, t.detail.empty() ? "" : ": " + t.detail);
     else if (t.tolerance == 0)
-      text += fmt::format("            {:28} {:4}  {} elements differ (exact) {}\n", t.name, name(t.status), t.max_error, t.detail);
+      text += fmt::format("            {:28} {:4}  {} elements differ (exact) {}\n", t.name, name(t.status),
+                          t.max_error, t.detail);
     else
-      text += fmt::format("            {:28} {:4}  max error {:.2e} (tolerance {:.1e}) {}\n", t.name, name(t.status), t.max_error, t.tolerance, t.detail);
+      text += fmt::format("            {:28} {:4}  max error {:.2e} (tolerance {:.1e}) {}\n", t.name, name(t.status),
+                          t.max_error, t.tolerance, t.detail);
   }
   return text;
 }

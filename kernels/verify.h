@@ -1,4 +1,5 @@
-// Holds an op against a recorded case: a safetensors file with in.* and out.* tensors and the op's parameters as metadata.
+// Holds an op against a recorded case: a safetensors file with in.* and out.* tensors and the op's parameters as
+// metadata.
 #pragma once
 
 #include <functional>
@@ -20,13 +21,14 @@ std::string_view name(CheckStatus status);
 struct TensorReport {
   std::string name;
   CheckStatus status = CheckStatus::unsupported;
-  double max_error = 0; ///< relative metric max |got-ref| / (|ref| + 0.05 max|ref|); exact tensors: how many elements differ
+  double max_error =
+      0; ///< relative metric max |got-ref| / (|ref| + 0.05 max|ref|); exact tensors: how many elements differ
   double tolerance = 0; ///< 0: exact
   std::string detail;   ///< first difference, wrong shape or dtype, or why it is not produced
 };
 
-/// One case. `status` counts mismatches (fail) and ops or parameter values that moec does not do (unsupported); tensors that the op does
-/// not produce leave it as it is.
+/// One case. `status` counts mismatches (fail) and ops or parameter values that moec does not do (unsupported); tensors
+/// that the op does not produce leave it as it is.
 struct CaseReport {
   std::string path, op, name;
   CheckStatus status = CheckStatus::pass;
@@ -37,17 +39,18 @@ struct CaseReport {
   int unsupported_tensors() const;
 };
 
-/// A case with its generated tensors (metadata gen.<name> = "hash_uniform seed=S scale=C shape=AxB") filled in as in.<name>.
-/// Throws UserError for a file that is no case.
+/// A case with its generated tensors (metadata gen.<name> = "hash_uniform seed=S scale=C shape=AxB") filled in as
+/// in.<name>. Throws UserError for a file that is no case.
 TensorFile load_case(const std::string &path);
 /// The values of the recorded cases' generator: element i is scale * u(seed, i) with u in [-1, 1), exact in f32.
 Tensor hash_uniform(uint64_t seed, double scale, const Dims &shape, DType dtype, Device device = Device::host());
 
-/// Runs one case on `device` and compares every out.* (out.ref32.X replaces out.X). Never throws for what is in the file: that is a
-/// failed case with the message.
+/// Runs one case on `device` and compares every out.* (out.ref32.X replaces out.X). Never throws for what is in the
+/// file: that is a failed case with the message.
 CaseReport verify_case(const std::string &path, Device device);
 
-/// Element-wise comparison. `tolerance` 0: same bits (NaN equals NaN). Both on the host; `got` may be of another dtype only if wrong.
+/// Element-wise comparison. `tolerance` 0: same bits (NaN equals NaN). Both on the host; `got` may be of another dtype
+/// only if wrong.
 TensorReport compare(std::string name, const Tensor &got, const Tensor &reference, double tolerance);
 
 struct VerifyOptions {
@@ -66,7 +69,8 @@ struct VerifySummary {
 /// All *.safetensors below the paths (files or directories), in order. Throws UserError for a path that does not exist.
 std::vector<std::string> find_cases(const std::vector<std::string> &paths);
 /// Verifies them; `each` is called after every case that was not left out.
-VerifySummary verify(const std::vector<std::string> &files, const VerifyOptions &options, const std::function<void(const CaseReport &)> &each);
+VerifySummary verify(const std::vector<std::string> &files, const VerifyOptions &options,
+                     const std::function<void(const CaseReport &)> &each);
 /// A case's report as lines for people.
 std::string report_text(const CaseReport &report, bool tensors);
 

@@ -15,9 +15,10 @@ const std::string kGolden = MOEC_SOURCE_DIR "/test/golden/";
 
 /// Recorded cases whose parameters moec does not take yet; all others of registered ops must pass.
 const std::set<std::string> kUnsupported = {
-    "t10_d16_i24_e6_k3_geglu_masked",          "t128_d128_i256_e16_k4_quickgeglu_bias", "t12_d16_i16_e4_k2_swiglu_clamped",
-    "t12_d16_i16_e4_k2_swigluoai_bias",        "t12_d16_i32_e4_k2_relu2_bias",          "t5_d16_i8_e4_k2_noactive",
-    "t7_d16_i12_e4_k2_quickgeglu_bias_small",  "t9_d16_i16_e4_k2_swiglu_bias_afterdown"};
+    "t10_d16_i24_e6_k3_geglu_masked",         "t128_d128_i256_e16_k4_quickgeglu_bias",
+    "t12_d16_i16_e4_k2_swiglu_clamped",       "t12_d16_i16_e4_k2_swigluoai_bias",
+    "t12_d16_i32_e4_k2_relu2_bias",           "t5_d16_i8_e4_k2_noactive",
+    "t7_d16_i12_e4_k2_quickgeglu_bias_small", "t9_d16_i16_e4_k2_swiglu_bias_afterdown"};
 
 struct OnDevice {
   std::string op;
@@ -30,7 +31,8 @@ TEST_P(Golden, Passes) {
   int passed = 0;
   for (const std::string &file : find_cases({kGolden + GetParam().op})) {
     CaseReport r = verify_case(file, GetParam().device);
-    EXPECT_EQ(r.status, kUnsupported.contains(r.name) ? CheckStatus::unsupported : CheckStatus::pass) << report_text(r, false);
+    EXPECT_EQ(r.status, kUnsupported.contains(r.name) ? CheckStatus::unsupported : CheckStatus::pass)
+        << report_text(r, false);
     passed += r.status == CheckStatus::pass;
   }
   EXPECT_GT(passed, 0);
@@ -46,8 +48,9 @@ INSTANTIATE_TEST_SUITE_P(Cases, Golden, testing::ValuesIn(all()),
                          [](const auto &info) { return info.param.op + "_" + info.param.device.name(); });
 
 TEST(GoldenList, TheOpsOfTheFirstMilestoneAreThere) {
-  for (const char *op : {"indices_to_multihot", "indices_to_multihot_unfused", "multihot_to_indices", "permute", "unpermute", "weighted_swiglu",
-                         "grouped_mm", "permute_tokens_for_grouped_mm", "unsloth_calculate_topk", "unsloth_routing_permute", "moe_experts_e2e"})
+  for (const char *op : {"indices_to_multihot", "indices_to_multihot_unfused", "multihot_to_indices", "permute",
+                         "unpermute", "weighted_swiglu", "grouped_mm", "permute_tokens_for_grouped_mm",
+                         "unsloth_calculate_topk", "unsloth_routing_permute", "moe_experts_e2e"})
     EXPECT_TRUE(find_op(op)) << op;
 }
 

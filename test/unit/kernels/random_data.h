@@ -1,8 +1,8 @@
 // Inputs for kernel tests, and f64 references.
 #pragma once
 
-#include <cstdint>
 #include <algorithm>
+#include <cstdint>
 #include <random>
 #include <vector>
 
@@ -15,7 +15,9 @@ inline std::mt19937_64 &engine() {
   static std::mt19937_64 e(12345);
   return e;
 }
-inline int64_t random_int(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(engine()); }
+inline int64_t random_int(int64_t low, int64_t high) {
+  return std::uniform_int_distribution<int64_t>(low, high)(engine());
+}
 inline Tensor random_floats(const Dims &shape, DType dtype, double scale = 1) {
   return hash_uniform(static_cast<uint64_t>(random_int(1, 1 << 20)), scale, shape, dtype);
 }

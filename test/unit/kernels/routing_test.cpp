@@ -17,7 +17,8 @@ protected:
   void SetUp() override { set_sim_checked(true); }
   Stream stream{GetParam()};
 };
-INSTANTIATE_TEST_SUITE_P(Devices, RoutingOn, testing::Values(Device::interp(), Device::sim()), [](const auto &i) { return i.param.name(); });
+INSTANTIATE_TEST_SUITE_P(Devices, RoutingOn, testing::Values(Device::interp(), Device::sim()),
+                         [](const auto &i) { return i.param.name(); });
 
 using Ints = std::vector<int64_t>;
 Ints ints(const Tensor &t) {
@@ -57,7 +58,11 @@ TEST_P(RoutingOn, RouteSlots) {
     int64_t tokens, topk;
     int experts, first;
     DType index, weight;
-  } shapes[] = {{1, 1, 1, 0, i64, f32}, {700, 3, 37, 0, i64, f32}, {700, 3, 10, 20, i32, bf16}, {513, 1, 3, 1, i64, f16}, {64, 8, 128, 0, i32, f64}};
+  } shapes[] = {{1, 1, 1, 0, i64, f32},
+                {700, 3, 37, 0, i64, f32},
+                {700, 3, 10, 20, i32, bf16},
+                {513, 1, 3, 1, i64, f16},
+                {64, 8, 128, 0, i32, f64}};
   for (auto &s : shapes) {
     Tensor ids = random_ints({s.tokens, s.topk}, s.index, -2, 37), mask = random_ints({s.tokens}, boolean, 0, 1);
     Tensor weights = random_floats({s.tokens, s.topk}, s.weight);
@@ -82,7 +87,7 @@ TEST_P(RoutingOn, RouteNoTokens) {
 }
 
 TEST_P(RoutingOn, RouteMap) {
-  for (DType t : {boolean, i32, i64, u8}) {
+  for (DType t : {boolean, i32, i64, u8, bf16}) {
     const int64_t tokens = 301, experts = 21;
     Tensor map = random_ints({tokens, experts}, t, 0, 1), probs = random_floats({tokens, experts}, bf16);
     Ints m = ints(map), sorted, rows(m.size(), -1), counts;
@@ -129,7 +134,8 @@ TEST_P(RoutingOn, TopKAgainstHost) {
     const double *row = x.data() + t * experts;
     Ints order(static_cast<size_t>(experts));
     for (size_t e = 0; e < order.size(); ++e) order[e] = static_cast<int64_t>(e);
-    std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return row[a] > row[b] || (row[a] == row[b] && a < b); });
+    std::sort(order.begin(), order.end(),
+              [&](int64_t a, int64_t b) { return row[a] > row[b] || (row[a] == row[b] && a < b); });
     double sum = 0;
     for (int64_t e = 0; e < experts; ++e) sum += std::exp(row[e]);
     for (int k = 0; k < topk; ++k) {
@@ -175,12 +181,14 @@ TEST_P(RoutingOn, MultihotLargeAndWide) {
     Tensor ids = random_ints({tokens, topk}, i64, -3, experts + 3), probs = random_floats({tokens, topk}, t);
     Ints id = ints(ids), position(static_cast<size_t>(tokens * experts), -1);
     for (int64_t s = 0; s < tokens * topk; ++s)
-      if (int64_t e = id[static_cast<size_t>(s)]; e >= 0 && e < experts) position[static_cast<size_t>(s / topk * experts + e)] = s % topk;
+      if (int64_t e = id[static_cast<size_t>(s)]; e >= 0 && e < experts)
+        position[static_cast<size_t>(s / topk * experts + e)] = s % topk;
     Multihot m = indices_to_multihot(stream, ids, probs, experts);
     EXPECT_EQ(ints(m.position_map), position);
     auto p = probs.to_values(), dense = m.probs.to_values();
     for (size_t i = 0; i < position.size(); ++i)
-      ASSERT_EQ(dense[i], position[i] < 0 ? 0 : p[i / static_cast<size_t>(experts) * topk + static_cast<size_t>(position[i])]);
+      ASSERT_EQ(dense[i],
+                position[i] < 0 ? 0 : p[i / static_cast<size_t>(experts) * topk + static_cast<size_t>(position[i])]);
     // Back: slots that lost against a duplicate or were out of range get 0.
     auto back = multihot_to_indices(stream, m.probs, m.position_map, topk).to_values();
     for (int64_t s = 0; s < tokens * topk; ++s) {

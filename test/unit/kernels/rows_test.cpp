@@ -18,7 +18,8 @@ protected:
   void SetUp() override { set_sim_checked(true); }
   Stream stream{GetParam()};
 };
-INSTANTIATE_TEST_SUITE_P(Devices, RowsOn, testing::Values(Device::interp(), Device::sim()), [](const auto &i) { return i.param.name(); });
+INSTANTIATE_TEST_SUITE_P(Devices, RowsOn, testing::Values(Device::interp(), Device::sim()),
+                         [](const auto &i) { return i.param.name(); });
 
 TEST_P(RowsOn, GatherScatterCombine) {
   for (int64_t cols : {1, 20, 96, 1024, 2500})
@@ -29,7 +30,8 @@ TEST_P(RowsOn, GatherScatterCombine) {
       auto v = x.to_values(), id = index.to_values(), out = gather_rows(stream, x, index, 3).to_values();
       for (int64_t i = 0; i < rows * cols; ++i) {
         auto from = static_cast<int64_t>(id[static_cast<size_t>(i / cols)]);
-        ASSERT_EQ(out[static_cast<size_t>(i)], from < 0 ? 0 : v[static_cast<size_t>(from / 3 * cols + i % cols)]) << cols << " " << i;
+        ASSERT_EQ(out[static_cast<size_t>(i)], from < 0 ? 0 : v[static_cast<size_t>(from / 3 * cols + i % cols)])
+            << cols << " " << i;
       }
       std::vector<int32_t> order(static_cast<size_t>(tokens));
       for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i);
@@ -43,7 +45,8 @@ TEST_P(RowsOn, CombineInSlotOrder) {
   for (DType t : {f32, f64}) {
     const int64_t tokens = 9, cols = 40, rows = 27;
     const int topk = 3;
-    Tensor x = random_floats({rows, cols}, t), ids = random_ints({tokens * topk}, i32, -1, rows - 1), w = random_floats({tokens, topk}, t);
+    Tensor x = random_floats({rows, cols}, t), ids = random_ints({tokens * topk}, i32, -1, rows - 1),
+           w = random_floats({tokens, topk}, t);
     auto v = x.to_values(), id = ids.to_values(), weight = w.to_values();
     for (bool weighted : {false, true}) {
       auto y = combine_rows(stream, x, ids, topk, weighted ? w : Tensor()).to_values();
@@ -53,7 +56,9 @@ TEST_P(RowsOn, CombineInSlotOrder) {
           auto slot = static_cast<size_t>(i / cols * topk + k);
           if (id[slot] < 0) continue;
           double p = v[static_cast<size_t>(static_cast<int64_t>(id[slot]) * cols + i % cols)];
-          if (weighted) p = t == f32 ? static_cast<float>(static_cast<float>(p) * static_cast<float>(weight[slot])) : p * weight[slot];
+          if (weighted)
+            p = t == f32 ? static_cast<float>(static_cast<float>(p) * static_cast<float>(weight[slot]))
+                         : p * weight[slot];
           sum = t == f32 ? static_cast<float>(static_cast<float>(sum) + static_cast<float>(p)) : sum + p;
         }
         ASSERT_EQ(y[static_cast<size_t>(i)], sum);
@@ -67,7 +72,8 @@ TEST_P(RowsOn, StridedInput) {
   EXPECT_EQ(gather_rows(stream, x, index).to_bytes(), gather_rows(stream, x.contiguous(), index).to_bytes());
   Tensor rows = wide.slice(0, 0, 10, 2);
   EXPECT_EQ(weighted_swiglu(stream, rows, Tensor::from_values(std::vector<double>(5, 1.0), {5, 1}, f32)).to_bytes(),
-            weighted_swiglu(stream, rows.contiguous(), Tensor::from_values(std::vector<double>(5, 1.0), {5, 1}, f32)).to_bytes());
+            weighted_swiglu(stream, rows.contiguous(), Tensor::from_values(std::vector<double>(5, 1.0), {5, 1}, f32))
+                .to_bytes());
 }
 
 TEST_P(RowsOn, UnpermuteWithAndWithoutMap) {
@@ -75,7 +81,8 @@ TEST_P(RowsOn, UnpermuteWithAndWithoutMap) {
   Tensor map = random_ints({tokens, experts}, boolean, 0, 1), x = random_floats({tokens, cols}, bf16);
   Permuted p = permute(stream, x, map);
   std::vector<double> ones(static_cast<size_t>(tokens * experts), 1.0);
-  Tensor by_map = unpermute(stream, p.tokens, p.map.sorted_indices, tokens, Tensor::from_values(ones, {tokens, experts}, f32), map);
+  Tensor by_map =
+      unpermute(stream, p.tokens, p.map.sorted_indices, tokens, Tensor::from_values(ones, {tokens, experts}, f32), map);
   Tensor by_search = unpermute(stream, p.tokens, p.map.sorted_indices, tokens);
   EXPECT_EQ(by_map.to_bytes(), by_search.to_bytes());
   EXPECT_EQ(permute_backward_tokens(stream, p.tokens, p.map.row_of).to_bytes(), by_map.to_bytes());
@@ -92,8 +99,10 @@ std::vector<double> product(const Tensor &a, const Tensor &b, const Tensor &offs
       for (int64_t n = 0; n < N; ++n) {
         double sum = 0;
         for (int64_t k = 0; k < K; ++k) {
-          double x = A[static_cast<size_t>(r * K + k)], y = B[static_cast<size_t>(transposed ? (e * N + n) * K + k : (e * K + k) * N + n)];
-          sum = a.dtype() == f32 ? std::fmaf(static_cast<float>(x), static_cast<float>(y), static_cast<float>(sum)) : std::fma(x, y, sum);
+          double x = A[static_cast<size_t>(r * K + k)],
+                 y = B[static_cast<size_t>(transposed ? (e * N + n) * K + k : (e * K + k) * N + n)];
+          sum = a.dtype() == f32 ? std::fmaf(static_cast<float>(x), static_cast<float>(y), static_cast<float>(sum))
+                                 : std::fma(x, y, sum);
         }
         c[static_cast<size_t>(r * N + n)] = sum;
       }
@@ -108,14 +117,20 @@ TEST_P(RowsOn, GroupedMm) {
   for (auto &s : shapes)
     for (DType t : {f32, f64, bf16, f16})
       for (bool transposed : {false, true}) {
-        SCOPED_TRACE(std::string(name(t)) + " m=" + std::to_string(s.m) + " n=" + std::to_string(s.n) + (transposed ? " ENK" : " EKN"));
-        Tensor a = random_floats({s.m, s.k}, t), b = random_floats(transposed ? Dims{s.experts, s.n, s.k} : Dims{s.experts, s.k, s.n}, t);
+        SCOPED_TRACE(std::string(name(t)) + " m=" + std::to_string(s.m) + " n=" + std::to_string(s.n) +
+                     (transposed ? " ENK" : " EKN"));
+        Tensor a = random_floats({s.m, s.k}, t),
+               b = random_floats(transposed ? Dims{s.experts, s.n, s.k} : Dims{s.experts, s.k, s.n}, t);
         Tensor offs = random_offs(s.experts, s.m);
         auto c = grouped_mm(stream, a, b, offs, transposed, true).to_values(), want = product(a, b, offs, transposed);
         ASSERT_EQ(c.size(), want.size());
         for (size_t i = 0; i < c.size(); ++i) {
-          if (t == f32 || t == f64) ASSERT_EQ(c[i], want[i]) << i; // exact order
-          else ASSERT_NEAR(c[i], want[i], std::abs(want[i]) * (t == bf16 ? 0x1p-8 : 0x1p-11) + 1e-5 * static_cast<double>(s.k)) << i;
+          if (t == f32 || t == f64)
+            ASSERT_EQ(c[i], want[i]) << i; // exact order
+          else
+            ASSERT_NEAR(c[i], want[i],
+                        std::abs(want[i]) * (t == bf16 ? 0x1p-8 : 0x1p-11) + 1e-5 * static_cast<double>(s.k))
+                << i;
         }
       }
 }
@@ -124,12 +139,14 @@ TEST_P(RowsOn, GroupedMmBackward) {
   const int64_t m = 30, n = 35, k = 20, experts = 5;
   for (bool transposed : {false, true}) {
     Tensor a = random_floats({m, k}, f64), grad = random_floats({m, n}, f64), offs = random_offs(experts, m);
-    auto g = grouped_mm_backward_b(stream, a, grad, offs, transposed).to_values(), A = a.to_values(), G = grad.to_values(), ends = offs.to_values();
+    auto g = grouped_mm_backward_b(stream, a, grad, offs, transposed).to_values(), A = a.to_values(),
+         G = grad.to_values(), ends = offs.to_values();
     for (int64_t e = 0; e < experts; ++e)
       for (int64_t i = 0; i < k; ++i)
         for (int64_t j = 0; j < n; ++j) {
           double sum = 0;
-          for (auto r = e ? static_cast<int64_t>(ends[static_cast<size_t>(e - 1)]) : 0; r < static_cast<int64_t>(ends[static_cast<size_t>(e)]); ++r) {
+          for (auto r = e ? static_cast<int64_t>(ends[static_cast<size_t>(e - 1)]) : 0;
+               r < static_cast<int64_t>(ends[static_cast<size_t>(e)]); ++r) {
             double x = A[static_cast<size_t>(r * k + i)], y = G[static_cast<size_t>(r * n + j)];
             sum = transposed ? std::fma(y, x, sum) : std::fma(x, y, sum);
           }
@@ -144,8 +161,10 @@ TEST_P(RowsOn, NoTokens) {
   EXPECT_EQ(weighted_swiglu(stream, x, Tensor::zeros({0, 1}, f32)).shape(), (Dims{0, 8}));
   EXPECT_EQ(combine_rows(stream, x, Tensor::zeros({0}, i32), 4).shape(), (Dims{0, 16}));
   EXPECT_EQ(grouped_mm(stream, x, Tensor::zeros({2, 16, 8}, f32), Tensor::zeros({2}, i32)).shape(), (Dims{0, 8}));
-  for (double v : grouped_mm_backward_b(stream, x, Tensor::zeros({0, 8}, f32), Tensor::zeros({2}, i32)).to_values()) ASSERT_EQ(v, 0);
-  ExpertsOutput o = experts_forward(stream, x, Tensor::zeros({0, 2}, i64), Tensor::zeros({0, 2}, f32), Tensor::zeros({3, 16, 12}, f32), Tensor::zeros({3, 6, 16}, f32));
+  for (double v : grouped_mm_backward_b(stream, x, Tensor::zeros({0, 8}, f32), Tensor::zeros({2}, i32)).to_values())
+    ASSERT_EQ(v, 0);
+  ExpertsOutput o = experts_forward(stream, x, Tensor::zeros({0, 2}, i64), Tensor::zeros({0, 2}, f32),
+                                    Tensor::zeros({3, 16, 12}, f32), Tensor::zeros({3, 6, 16}, f32));
   EXPECT_EQ(o.y.shape(), (Dims{0, 16}));
   EXPECT_EQ(permute(stream, x, Tensor::zeros({0, 3}, boolean)).tokens.shape(), (Dims{0, 16}));
 }
@@ -153,11 +172,15 @@ TEST_P(RowsOn, NoTokens) {
 // The masked tokens' rows and what lies past the last offset must not reach the result, whatever the memory held.
 TEST_P(RowsOn, ExpertsSkipDroppedSlots) {
   const int64_t tokens = 20, hidden = 16, inter = 8, experts = 4;
-  Tensor x = random_floats({tokens, hidden}, f32), ids = random_ints({tokens, 2}, i64, -1, experts), w = random_floats({tokens, 2}, f32);
-  Tensor up = random_floats({experts, hidden, 2 * inter}, f32), down = random_floats({experts, inter, hidden}, f32), mask = random_ints({tokens}, boolean, 0, 1);
-  auto y = experts_forward(stream, x, ids, w, up, down, mask).y.to_values(), keep = mask.to_values(), id = ids.to_values();
+  Tensor x = random_floats({tokens, hidden}, f32), ids = random_ints({tokens, 2}, i64, -1, experts),
+         w = random_floats({tokens, 2}, f32);
+  Tensor up = random_floats({experts, hidden, 2 * inter}, f32), down = random_floats({experts, inter, hidden}, f32),
+         mask = random_ints({tokens}, boolean, 0, 1);
+  auto y = experts_forward(stream, x, ids, w, up, down, mask).y.to_values(), keep = mask.to_values(),
+       id = ids.to_values();
   for (int64_t t = 0; t < tokens; ++t) {
-    bool routed = keep[static_cast<size_t>(t)] != 0 && std::any_of(id.begin() + 2 * t, id.begin() + 2 * t + 2, [&](double e) { return e >= 0 && e < experts; });
+    bool routed = keep[static_cast<size_t>(t)] != 0 && std::any_of(id.begin() + 2 * t, id.begin() + 2 * t + 2,
+                                                                   [&](double e) { return e >= 0 && e < experts; });
     bool zero = std::all_of(y.begin() + t * hidden, y.begin() + (t + 1) * hidden, [](double v) { return v == 0; });
     EXPECT_EQ(zero, !routed) << t;
   }
@@ -170,12 +193,14 @@ TEST(Bits, InterpreterAndSimulatorAgree) {
   const int64_t tokens = 40, experts = 6, cols = 1500;
   for (DType t : {f32, bf16, f16, f64}) {
     SCOPED_TRACE(name(t));
-    Tensor map = random_ints({tokens, experts}, boolean, 0, 1), probs = random_floats({tokens, experts}, f32), x = random_floats({tokens, cols}, t);
+    Tensor map = random_ints({tokens, experts}, boolean, 0, 1), probs = random_floats({tokens, experts}, f32),
+           x = random_floats({tokens, cols}, t);
     Permuted p = permute(interp, x, map, probs), q = permute(sim, x, map, probs);
     EXPECT_EQ(p.tokens.to_bytes(), q.tokens.to_bytes());
     EXPECT_EQ(unpermute(interp, p.tokens, p.map.sorted_indices, tokens, probs, map).to_bytes(),
               unpermute(sim, p.tokens, p.map.sorted_indices, tokens, probs, map).to_bytes());
-    auto a = unpermute_backward(interp, x, p.tokens, p.map.sorted_indices, probs, map), b = unpermute_backward(sim, x, p.tokens, p.map.sorted_indices, probs, map);
+    auto a = unpermute_backward(interp, x, p.tokens, p.map.sorted_indices, probs, map),
+         b = unpermute_backward(sim, x, p.tokens, p.map.sorted_indices, probs, map);
     EXPECT_EQ(a.permuted.to_bytes(), b.permuted.to_bytes());
     EXPECT_EQ(a.probs.to_bytes(), b.probs.to_bytes());
   }
@@ -183,10 +208,13 @@ TEST(Bits, InterpreterAndSimulatorAgree) {
 
 // More than 2^31 elements, in memory that is there only where it is touched.
 TEST_P(RowsOn, RowsBeyond31Bits) {
-  const int64_t cols = 1 << 11, rows = (int64_t{1} << 20) + 5, bytes = rows * cols * 2; // 2^31 elements and more, 4 GiB of bf16
-  void *memory = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  const int64_t cols = 1 << 11, rows = (int64_t{1} << 20) + 5,
+                bytes = rows * cols * 2; // 2^31 elements and more, 4 GiB of bf16
+  void *memory = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   ASSERT_NE(memory, MAP_FAILED);
-  Tensor x = Tensor::lend(memory, {rows, cols}, bf16, Device::host(), {}, [=] { munmap(memory, static_cast<size_t>(bytes)); });
+  Tensor x =
+      Tensor::lend(memory, {rows, cols}, bf16, Device::host(), {}, [=] { munmap(memory, static_cast<size_t>(bytes)); });
   const std::vector<int64_t> at{0, 1, rows / 2, rows - 2, rows - 1};
   std::vector<Tensor> lines;
   for (int64_t r : at) {
@@ -194,11 +222,14 @@ TEST_P(RowsOn, RowsBeyond31Bits) {
     x.slice(0, r, r + 1).copy_from(lines.back());
   }
   Tensor out = gather_rows(stream, x, Tensor::from(at, {5}));
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(out.slice(0, i, i + 1).to_bytes(), lines[static_cast<size_t>(i)].to_bytes()) << at[static_cast<size_t>(i)];
+  for (int i = 0; i < 5; ++i)
+    EXPECT_EQ(out.slice(0, i, i + 1).to_bytes(), lines[static_cast<size_t>(i)].to_bytes())
+        << at[static_cast<size_t>(i)];
   std::vector<int32_t> ids{static_cast<int32_t>(rows - 1), 0};
   Tensor sum = combine_rows(stream, x, Tensor::from(ids, {2}), 2);
   auto s = sum.to_values(), p = lines[4].to_values(), q = lines[0].to_values();
-  for (size_t i = 0; i < s.size(); ++i) ASSERT_EQ(s[i], Tensor::from_values(std::vector<double>{p[i] + q[i]}, {1}, bf16).to_values()[0]);
+  for (size_t i = 0; i < s.size(); ++i)
+    ASSERT_EQ(s[i], Tensor::from_values(std::vector<double>{p[i] + q[i]}, {1}, bf16).to_values()[0]);
 }
 
 } // namespace

@@ -21,7 +21,7 @@ TEST_P(Specializations, BecomeCubins) {
     Recording r = kernel.record(parse_settings(row.settings));
     CompileInput input;
     input.source = r.text;
-    input.options = compile_options(GetParam(), kernel.schedule);
+    input.options = compile_options(GetParam(), schedule_of(row));
     input.ordinal_locations = true;
     input.lines = r.lines;
     CompileOutput out;
@@ -33,7 +33,8 @@ TEST_P(Specializations, BecomeCubins) {
     EXPECT_EQ(info.at("spill_bytes"), 0);
   }
 }
-INSTANTIATE_TEST_SUITE_P(Targets, Specializations, testing::Values("sm_80", "sm_90a", "sm_100a"), [](const auto &info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Targets, Specializations, testing::Values("sm_80", "sm_90a", "sm_100a"),
+                         [](const auto &info) { return std::string(info.param); });
 
 } // namespace
 } // namespace moec

@@ -32,7 +32,9 @@ TEST(HashUniform, RoundsOnceAndDoesNotDependOnThreads) {
   EXPECT_EQ(rounded.to_bytes(), narrow.to_bytes());
 }
 
-Tensor values(std::vector<double> v, DType t = f32) { return Tensor::from_values(v, {static_cast<int64_t>(v.size())}, t); }
+Tensor values(std::vector<double> v, DType t = f32) {
+  return Tensor::from_values(v, {static_cast<int64_t>(v.size())}, t);
+}
 
 TEST(Compare, Metric) {
   const double nan = std::nan(""), inf = INFINITY;

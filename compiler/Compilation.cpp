@@ -207,7 +207,7 @@ CompileOutcome Compilation::run() {
   bool ok = readRequest() && parse() && lower();
   if (ok) {
     describeKernel();
-    if (last <= Phase::Nvvm) raw_string_ostream(outcome.output) << **module;
+    if (last <= Phase::Nvvm) raw_string_ostream(outcome.output) << **module << "\n";
     else ok = options.isSim() ? emitForSim() : emitForGpu();
   }
   describeStages();

@@ -13,7 +13,8 @@ namespace moec::compiler {
 
 static constexpr PhaseInfo phaseTable[] = {
     {Phase::Tile, "tile", "Views are pointers, offsets and masks; masks that the shape contract proves are gone; what loops repeat is outside them."},
-    {Phase::TileGpu, "tilegpu", "Every tile has a layout, operands of dots are in shared memory, its offsets are assigned and its barriers inserted."},
+    {Phase::Layouts, "layouts", "Every tile has a layout; operands of dots come through shared memory, copied ahead."},
+    {Phase::TileGpu, "tilegpu", "Shared memory has offsets and barriers. A hand-written kernel with layouts begins with this phase."},
     {Phase::Nvvm, "nvvm", "One thread's program in the LLVM and NVVM dialects, the last form that the GPU and the simulated GPU share."},
     {Phase::Llvm, "llvm", "LLVM IR after our short list of LLVM passes, as code generation gets it."},
     {Phase::Ptx, "ptx", "PTX text (real GPUs only)."},
@@ -38,18 +39,30 @@ static void addTilePasses(OpPassManager &module, const CompileOptions &options) 
   kernel.addPass(createLoopInvariantCodeMotionPass());
 }
 
-static void addTileGpuPasses(OpPassManager &module, const CompileOptions &options) {
+static void addLayoutPasses(OpPassManager &module, const CompileOptions &options) {
   OpPassManager &kernel = module.nest<tile::KernelOp>();
+  kernel.addPass(createTileGpuAssignLayouts({.numWarps = options.numWarps}));
+  kernel.addPass(createTileGpuRemoveConversions());
+  addCleanup(kernel);
   kernel.addPass(createTileGpuPipelineLoops({.numStages = options.numStages}));
   addCleanup(kernel);
+}
+
+static void addTileGpuPasses(OpPassManager &module, const CompileOptions &options) {
   module.addPass(createTileGpuAllocateShared({.numWarps = options.numWarps}));
   module.nest<tile::KernelOp>().addPass(createTileGpuInsertBarriers({.numWarps = options.numWarps}));
+}
+
+static void addNvvmPasses(OpPassManager &module, const CompileOptions &options) {
+  module.addPass(createTileGpuLowerToNvvm({.numWarps = options.numWarps, .computeCapability = options.computeCapability}));
 }
 
 void addPhasePasses(OpPassManager &manager, Phase phase, const CompileOptions &options) {
   switch (phase) {
   case Phase::Tile: return addTilePasses(manager, options);
+  case Phase::Layouts: return addLayoutPasses(manager, options);
   case Phase::TileGpu: return addTileGpuPasses(manager, options);
+  case Phase::Nvvm: return addNvvmPasses(manager, options);
   default: return;
   }
 }
@@ -142,6 +155,7 @@ template <Phase last> void addUpTo(OpPassManager &manager, const PipelineOptions
 
 void registerPipelines() {
   static PassPipelineRegistration<PipelineOptions> tile("moec-tile", "all passes up to phase tile", addUpTo<Phase::Tile>);
+  static PassPipelineRegistration<PipelineOptions> layouts("moec-layouts", "all passes up to phase layouts", addUpTo<Phase::Layouts>);
   static PassPipelineRegistration<PipelineOptions> tilegpu("moec-tilegpu", "all passes up to phase tilegpu", addUpTo<Phase::TileGpu>);
   static PassPipelineRegistration<PipelineOptions> nvvm("moec-nvvm", "all passes up to phase nvvm", addUpTo<Phase::Nvvm>);
 }

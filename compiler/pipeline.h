@@ -8,7 +8,7 @@
 namespace moec::compiler {
 
 /// The phases of a compile, in order. Each ends with something that has a text (`emit` names it).
-enum class Phase { Tile, TileGpu, Nvvm, Llvm, Ptx, Binary };
+enum class Phase { Tile, Layouts, TileGpu, Nvvm, Llvm, Ptx, Binary };
 
 struct PhaseInfo {
   Phase phase;
@@ -17,7 +17,7 @@ struct PhaseInfo {
 };
 llvm::ArrayRef<PhaseInfo> phases();
 
-/// Adds the passes that end with the phase (Tile, TileGpu or Nvvm) to a pass manager on modules.
+/// Adds the passes that end with the phase (Nvvm at most) to a pass manager on modules.
 void addPhasePasses(mlir::OpPassManager &manager, Phase phase, const CompileOptions &options);
 
 using StageTiming = std::function<void(llvm::StringRef stage, double ms)>;
@@ -25,7 +25,7 @@ using StageTiming = std::function<void(llvm::StringRef stage, double ms)>;
 /// Runs the passes of phases `from` to `to` (at most Nvvm) on the module. Pass managers are kept per thread. Diagnostics go to the context.
 mlir::LogicalResult runPhases(mlir::ModuleOp module, Phase from, Phase to, const CompileOptions &options, const StageTiming &timing);
 
-/// Registers `--moec-tile`, `--moec-tilegpu` and `--moec-nvvm` for moec-opt: all passes up to the phase, e.g.
+/// Registers `--moec-tile`, `--moec-layouts`, `--moec-tilegpu` and `--moec-nvvm` for moec-opt: all passes up to the phase, e.g.
 /// --moec-nvvm="options=target=sm_90a;num_warps=8".
 void registerPipelines();
 

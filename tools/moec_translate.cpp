@@ -1,27 +1,27 @@
-// moec-translate: the back end alone, on a module of LLVM and NVVM dialects; for the lit tests of compiler/target.
-//   moec-translate [--target sm_90a] [--emit llvm|ptx|cubin|resources] [--options k=v;...] [-o FILE] FILE
-#include "compiler/Source.h"
-#include "compiler/target/nvptx/NvJitLink.h"
-#include "compiler/target/nvptx/Nvptx.h"
-#include "compiler/target/nvptx/Resources.h"
+// moec-translate: one compile of a .mlir file, as the library does it, for lit tests and for timing. The file may begin at any phase: tiles,
+// tiles with layouts, or an LLVM+NVVM module.
+//   moec-translate [--target sm_90a] [--emit tile|tilegpu|nvvm|llvm|ptx|binary|cubin|resources] [--options k=v;…] [--repeat N] [-o FILE] FILE
+#include "compiler/Compilation.h"
 
+#include "llvm/Support/Format.h"
+#include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include <chrono>
-#include <cstring>
-#include <fstream>
+#include "llvm/Support/raw_ostream.h"
+#include <algorithm>
+#include <map>
+#include <vector>
 
 using namespace moec::compiler;
 
 namespace {
 
 struct Arguments {
-  std::string target = "sm_90a", emit = "ptx", input, output = "-";
-  bool lineInfo = false, verbose = false;
-  int repeat = 1; ///< print each stage's median time over this many compiles
+  std::string target = "sm_90a", emit = "ptx", options = "verify_each=1", input, output = "-";
+  int repeat = 1; ///< compile this often and print each stage's median time
 };
 
 [[noreturn]] void die(const llvm::Twine &message) {
-  llvm::errs() << "moec-translate: " << message << "\n";
+  llvm::errs() << message << "\n";
   std::exit(1);
 }
 
@@ -30,89 +30,74 @@ Arguments parseArguments(int argc, char **argv) {
   for (int i = 1; i < argc; ++i) {
     llvm::StringRef arg = argv[i];
     auto value = [&]() -> std::string {
-      if (++i == argc) die(arg + " needs a value");
+      if (++i == argc) die("moec-translate: " + arg + " needs a value");
       return argv[i];
     };
     if (arg == "--target") args.target = value();
     else if (arg == "--emit") args.emit = value();
-    else if (arg == "--lineinfo") args.lineInfo = true;
-    else if (arg == "--verbose") args.verbose = true;
+    else if (arg == "--options") args.options = value();
     else if (arg == "--repeat") args.repeat = std::stoi(value());
     else if (arg == "-o") args.output = value();
-    else if (arg.starts_with("-") && arg != "-") die("unknown argument " + arg);
+    else if (arg.starts_with("-") && arg != "-") die("moec-translate: unknown argument " + arg);
     else args.input = arg.str();
   }
-  if (args.input.empty())
-    die("usage: moec-translate [--target sm_90a] [--emit llvm|ptx|cubin|resources] [--lineinfo] [--verbose] [--repeat N] [-o FILE] FILE");
+  if (args.input.empty()) die("usage: moec-translate [--target sm_90a] [--emit PHASE] [--options k=v;...] [--repeat N] [-o FILE] FILE");
   return args;
 }
 
-std::vector<std::pair<std::string, std::vector<double>>> times;
-void record(llvm::StringRef stage, double ms) {
-  for (auto &[name, list] : times)
-    if (name == stage) return list.push_back(ms);
-  times.push_back({stage.str(), {ms}});
-}
-template <typename F> auto timed(llvm::StringRef stage, F body) {
-  auto start = std::chrono::steady_clock::now();
-  auto result = body();
-  record(stage, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
-  return result;
-}
+/// Medians over all compiles but the first, which builds what later ones reuse.
+class StageTable {
+public:
+  void add(llvm::StringRef info) {
+    auto parsed = llvm::json::parse(info);
+    if (!parsed) die("moec-translate: info is no JSON: " + llvm::toString(parsed.takeError()));
+    std::map<std::string, double> sums; // a pass may run more than once
+    for (const llvm::json::Value &stage : *parsed->getAsObject()->getArray("stages")) {
+      std::string name = stage.getAsObject()->getString("name")->str();
+      if (!times.count(name)) order.push_back(name), times[name];
+      sums[name] += *stage.getAsObject()->getNumber("ms");
+    }
+    double total = 0, linker = 0;
+    for (auto &[name, ms] : sums) {
+      times[name].push_back(ms);
+      total += ms;
+      if (name == "nvjitlink") linker = ms;
+    }
+    outside.push_back(total - linker);
+  }
+  void print() {
+    for (const std::string &name : order) printRow(name, times[name]);
+    printRow("outside nvjitlink", outside);
+  }
 
-template <typename T> T orDie(llvm::Expected<T> value) {
-  if (!value) die(llvm::toString(value.takeError()));
-  return std::move(*value);
-}
-
-std::string resourcesText(const KernelResources &r) {
-  std::string text;
-  llvm::raw_string_ostream(text) << "kernel: " << r.kernel << "\nregisters: " << r.registers << "\nbarriers: " << r.barriers
-                                 << "\nstack_bytes: " << r.stackBytes << "\nspill_bytes: " << r.spillBytes
-                                 << "\nshared_bytes: " << r.sharedBytes << "\n";
-  return text;
-}
-
-std::string compileOnce(const Arguments &args, llvm::StringRef text) {
-  mlir::MLIRContext &context = threadContext();
-  DiagnosticCollector collector(context);
-  auto module = timed("parse", [&] { return parseSource(context, text, /*ordinal=*/false, collector, args.input); });
-  if (!module) die(collector.text());
-  const NvptxTarget *target = findNvptxTarget(args.target);
-  if (!target) die("unknown target " + args.target);
-  std::string llvmIr;
-  NvptxOptions options;
-  options.lineInfo = args.lineInfo;
-  options.verify = args.repeat == 1;
-  options.timing = record;
-  options.stopAtLlvm = args.emit == "llvm";
-  if (options.stopAtLlvm) options.llvmIr = &llvmIr;
-  llvm::Expected<std::string> ptx = compileToPtx(*module, *target, options);
-  if (!ptx) die(llvm::toString(ptx.takeError()) + "\n" + collector.text());
-  if (options.stopAtLlvm) return llvmIr;
-  if (args.emit == "ptx") return std::move(*ptx);
-  Cubin cubin = timed("nvjitlink", [&] { return orDie(assemblePtx(*ptx, args.target, args.lineInfo)); });
-  llvm::errs() << cubin.warnings;
-  if (args.verbose) llvm::errs() << cubin.statistics;
-  if (args.emit == "cubin") return std::move(cubin.bytes);
-  if (args.emit == "resources") return resourcesText(orDie(readResources(cubin.bytes, cubin.statistics)));
-  die("unknown --emit " + args.emit);
-}
+private:
+  static void printRow(const std::string &name, std::vector<double> list) {
+    std::sort(list.begin(), list.end());
+    llvm::errs() << llvm::format("%-28s median %7.3f ms, least %7.3f ms\n", name.c_str(), list[list.size() / 2], list.front());
+  }
+  std::vector<std::string> order;
+  std::map<std::string, std::vector<double>> times;
+  std::vector<double> outside;
+};
 
 } // namespace
 
 int main(int argc, char **argv) {
   Arguments args = parseArguments(argc, argv);
   auto buffer = llvm::MemoryBuffer::getFileOrSTDIN(args.input);
-  if (!buffer) die(args.input + ": " + buffer.getError().message());
-  std::string output;
-  for (int i = 0; i < args.repeat; ++i)
-    output = compileOnce(args, (*buffer)->getBuffer());
-  if (args.output == "-") llvm::outs() << output;
-  else std::ofstream(args.output, std::ios::binary) << output;
-  if (args.repeat > 1)
-    for (auto &[name, list] : times) {
-      std::sort(list.begin(), list.end());
-      llvm::errs() << llvm::format("%-12s median %7.3f ms, least %7.3f ms\n", name.c_str(), list[list.size() / 2], list.front());
-    }
+  if (!buffer) die("moec-translate: " + args.input + ": " + buffer.getError().message());
+  std::string options = "target=" + args.target + ";" + args.options;
+  StageTable table;
+  CompileOutcome outcome;
+  for (int i = 0; i < args.repeat; ++i) {
+    outcome = compile({(*buffer)->getBuffer(), options, args.emit});
+    if (outcome.status != MOEC_OK) die(outcome.diagnostics);
+    if (i > 0) table.add(outcome.info);
+  }
+  llvm::errs() << outcome.diagnostics;
+  std::error_code error;
+  llvm::raw_fd_ostream out(args.output, error);
+  if (error) die("moec-translate: " + args.output + ": " + error.message());
+  out << outcome.output;
+  if (args.repeat > 1) table.print();
 }

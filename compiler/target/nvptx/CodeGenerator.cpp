@@ -61,6 +61,24 @@ CodeGenerator::CodeGenerator(const NvptxTarget &target) : machine(makeMachine(ta
   machine->addPassesToEmitFile(codegen, stream, nullptr, CodeGenFileType::AssemblyFile, /*DisableVerify=*/true);
 }
 
+namespace {
+/// compiler/lower emits addresses as base plus constant and memory accesses as wide as they can be, so these passes find nothing (the same PTX
+/// instructions and registers in every kernel measured) and take a quarter of code generation, half of it in large kernels.
+class PassGate : public OptPassGate {
+  bool isEnabled() const override { return true; }
+  bool shouldRunPass(StringRef pass, StringRef) const override {
+    static constexpr StringLiteral skipped[] = {"slsr", "early-cse", "nary-reassociate", "Speculatively execute instructions", "consthoist",
+                                                "mergeicmps", "expand-memcmp", "partially-inline-libcalls", "load-store-vectorizer"};
+    return !is_contained(skipped, pass);
+  }
+};
+} // namespace
+
+OptPassGate &CodeGenerator::passGate() {
+  static PassGate gate;
+  return gate;
+}
+
 using Generators = std::vector<std::pair<const NvptxTarget *, std::unique_ptr<CodeGenerator>>>;
 static Generators &threadGenerators() {
   thread_local Generators generators;

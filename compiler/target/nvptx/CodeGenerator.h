@@ -6,6 +6,7 @@
 #include "llvm/ADT/SmallString.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/IR/OptBisect.h"
 #include "llvm/IR/PassManager.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/raw_ostream.h"
@@ -21,6 +22,9 @@ public:
 
   /// This thread's generator for the target.
   static CodeGenerator &forThread(const NvptxTarget &target);
+
+  /// Which of LLVM's own passes code generation runs: for LLVMContext::setOptPassGate.
+  static llvm::OptPassGate &passGate();
 
   /// Triple, data layout: what every module must have before `optimize`.
   void prepare(llvm::Module &module) const;

@@ -111,6 +111,7 @@ Expected<std::string> compileToPtx(mlir::ModuleOp module, const NvptxTarget &tar
   LLVMContext context;
   std::string errors;
   collectErrors(context, errors);
+  context.setOptPassGate(CodeGenerator::passGate());
   std::unique_ptr<Module> llvmModule = mlir::translateModuleToLLVMIR(module, context, "kernel", /*disableVerification=*/true);
   if (!llvmModule) return createStringError("translation to LLVM IR failed");
   generator.prepare(*llvmModule);

@@ -11,7 +11,7 @@
 // CHECK-NOT: sqrt.approx
 // CHECK-NOT: div.full
 
-// RES: spill_bytes: 0
+// RES: "spill_bytes":0
 
 llvm.func @__nv_sqrtf(f32) -> f32
 llvm.func @__nv_tanhf(f32) -> f32

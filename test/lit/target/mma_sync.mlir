@@ -10,10 +10,10 @@
 // RUN: moec-translate --target sm_80 --emit resources %s | FileCheck %s --check-prefix=RES
 
 // TWO: {{^2$}}
-// RES: kernel: mma
-// RES: barriers: 1
-// RES: spill_bytes: 0
-// RES: shared_bytes: 0
+// RES-DAG: "kernel":"mma"
+// RES-DAG: "barriers":1
+// RES-DAG: "spill_bytes":0
+// RES-DAG: "static_shared_bytes":0
 
 // CHECK: .extern .shared .align 16 .b8 moec_smem[];
 // CHECK: .visible .entry mma(

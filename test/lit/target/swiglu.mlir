@@ -23,12 +23,12 @@
 // PTX: st.global.v4.b32
 // PTX-NOT: __nv_
 
-// RES: kernel: swiglu
-// RES: registers: {{[1-9][0-9]*}}
-// RES: barriers: 0
-// RES: stack_bytes: 0
-// RES: spill_bytes: 0
-// RES: shared_bytes: 0
+// RES-DAG: "kernel":"swiglu"
+// RES-DAG: "barriers":0
+// RES-DAG: "local_bytes":0
+// RES-DAG: "spill_bytes":0
+// RES-DAG: "static_shared_bytes":0
+// RES-DAG: "threads":128
 
 // LLVM: target triple = "nvptx64-nvidia-cuda"
 // LLVM: define ptx_kernel void @swiglu

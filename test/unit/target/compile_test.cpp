@@ -116,7 +116,7 @@ TEST(Compile, UserErrors) {
   EXPECT_THAT(parse.diagnostics, HasSubstr("error\tsource.mlir\t1\t"));
   Compiled emit = compile(swiglu(), "target=sm_90a", "sass");
   EXPECT_EQ(emit.status, MOEC_USER_ERROR);
-  EXPECT_THAT(emit.diagnostics, HasSubstr("emit=sass is unknown (known: tile, tilegpu, nvvm, llvm, ptx, binary, cubin, resources)"));
+  EXPECT_THAT(emit.diagnostics, HasSubstr("emit=sass is unknown (known: tile, layouts, tilegpu, nvvm, llvm, ptx, binary, cubin, resources)"));
   Compiled sim = compile(swiglu(), "target=sim-x86-64-v3", "ptx");
   EXPECT_EQ(sim.status, MOEC_USER_ERROR);
   EXPECT_THAT(sim.diagnostics, HasSubstr("the simulated GPU (target=sim-x86-64-v3) has none"));

@@ -3,6 +3,7 @@
 
 #include "runtime/cache.h"
 #include "runtime/error.h"
+#include "runtime/json.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -21,12 +22,13 @@ DiskCache &cache() {
   return DiskCache::shared();
 }
 
-/// The first line that a key holds of a field.
-std::string field(const std::string &key, std::string_view name) {
-  size_t at = key.find(std::string(name) + "=");
-  if (at == std::string::npos) return "?";
-  at += name.size() + 1;
-  return key.substr(at, key.find('\n', at) - at);
+/// "weighted_swiglu (block=1024)  target=sm_90a;..." of an entry's manifest.
+std::string what_is(const std::string &manifest) {
+  Json facts;
+  std::string wrong;
+  if (!parse_json(manifest, 16, facts, wrong) || !facts.is_object()) return "?";
+  std::string spec = facts.value("spec", "");
+  return fmt::format("{}{}  {}", facts.value("kernel", "?"), spec.empty() ? "" : " (" + spec + ")", facts.value("options", "?"));
 }
 
 std::string text_of(uint64_t bytes) {
@@ -39,7 +41,7 @@ int ls() {
   for (const CacheListing &e : cache().list()) {
     std::time_t when = e.last_use_s;
     fmt::print("{:%Y-%m-%d %H:%M}  {:>10}  {}  {}\n", fmt::localtime(when), text_of(e.bytes), e.file.substr(0, 16),
-               e.wrong.empty() ? field(e.key, "kernel") + "  " + field(e.key, "options") : "BAD: " + e.wrong);
+               e.wrong.empty() ? what_is(e.manifest) : "BAD: " + e.wrong);
   }
   return kOk;
 }

@@ -4,6 +4,7 @@
 #include "kernels/kernel_table.h"
 #include "kernels/registry.h"
 #include "kernels/verify.h"
+#include "runtime/jit.h"
 #include "runtime/safetensors.h"
 
 #include <fmt/format.h>
@@ -32,7 +33,8 @@ void print_op(const Op &op) {
     fmt::print("  set {:26} {:22} {}\n", p.name, p.required ? "required" : "default " + p.default_value, p.doc);
 }
 
-int list(const std::string &name, bool kernels_too) {
+int list(const std::string &name, bool markdown) {
+  if (markdown) return fmt::print("{}", op_reference()), kOk;
   if (!name.empty()) {
     if (const KernelInfo *kernel = find_kernel(name); kernel && !find_op(name)) {
       fmt::print("{} (kernel)\n  {}\n", kernel->name, kernel->summary);
@@ -45,10 +47,8 @@ int list(const std::string &name, bool kernels_too) {
   }
   fmt::print("Ops (moec run, moec verify):\n");
   for (const Op &op : ops()) fmt::print("  {:32} {}\n", op.name, op.summary);
-  if (kernels_too) {
-    fmt::print("Kernels (moec compile):\n");
-    for (const KernelInfo &k : kernels()) fmt::print("  {:32} {}\n", k.name, k.summary);
-  }
+  fmt::print("Kernels (moec compile):\n");
+  for (const KernelInfo &k : kernels()) fmt::print("  {:32} {}\n", k.name, k.summary);
   return kOk;
 }
 
@@ -86,6 +86,7 @@ int run_op(const std::string &name, const std::string &in, const std::vector<std
 // ---- verify
 
 int verify_files(const std::vector<std::string> &paths, const std::string &device, const std::vector<std::string> &except, bool strict, bool quiet) {
+  set_sim_checked(true); // a case is for finding mistakes; MOEC_SIM_CHECKED=0 is faster
   VerifyOptions options;
   options.device = device.empty() ? Device::best() : Device::parse(device);
   options.strict = strict;
@@ -105,7 +106,9 @@ void add_list(CLI::App &app, Action &action) {
   auto *c = app.add_subcommand("list", "ops and kernels; with a name, everything about it");
   auto name = std::make_shared<std::string>();
   c->add_option("name", *name, "an op or kernel");
-  c->callback([&action, name] { action = [name] { return list(*name, true); }; });
+  auto markdown = std::make_shared<bool>(false);
+  c->add_flag("--markdown", *markdown, "the whole reference, as docs/ops.md");
+  c->callback([&action, name, markdown] { action = [name, markdown] { return list(*name, *markdown); }; });
 }
 
 void add_run(CLI::App &app, Action &action) {

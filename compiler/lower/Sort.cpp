@@ -9,10 +9,13 @@ namespace {
 struct SortPlan {
   explicit SortPlan(tile::SortOp op)
       : input(layoutOf(op.getOperands()[0])), work(networkLayout(input)), axisBits(input.dimBits(input.rank() - 1)),
-        format(elementOf(op.getOperands()[0]), axisBits, op.getDescending(), op.getUnsignedKey()) {
+        format(elementOf(op.getOperands()[0]), needsPosition(op) ? axisBits : 0, op.getDescending(), op.getUnsignedKey()) {
     for (int i = 0; i < axisBits; ++i) bits.push_back(i);
     firstFetched = format.isReversible() ? 1 : 0;
   }
+  /// Equal integers are the same integer; whatever else an element has must be found by its position.
+  static bool needsPosition(tile::SortOp op) { return op.getNumOperands() > 1 || !elementOf(op.getOperands()[0]).isInteger(); }
+
   LinearLayout input, work;
   int axisBits;
   KeyFormat format;

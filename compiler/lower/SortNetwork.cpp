@@ -60,11 +60,13 @@ SmallVector<Value> KeyFormat::make(Lowering &l, Value v, Value position) const {
   Value bits = image(l, v);
   if (!isPacked()) return {bits, position};
   int packed = packedBits();
+  if (!positionBits) return {zext(l, bits, packed)};
   Value high = LLVM::ShlOp::create(l.b, l.loc, zext(l, bits, packed), l.constant(l.b.getIntegerType(packed), shift()));
   return {LLVM::OrOp::create(l.b, l.loc, high, zext(l, position, packed))};
 }
 
 Value KeyFormat::position(Lowering &l, ArrayRef<Value> key) const {
+  if (!positionBits) return l.i32(0);
   if (!isPacked()) return key[1];
   if (packedBits() == 64) return trunc(l, key[0], 32);
   return LLVM::AndOp::create(l.b, l.loc, key[0], l.i32((int64_t(1) << positionBits) - 1));
@@ -73,7 +75,8 @@ Value KeyFormat::position(Lowering &l, ArrayRef<Value> key) const {
 Value KeyFormat::value(Lowering &l, ArrayRef<Value> key) const {
   Type type = l.b.getIntegerType(width);
   Value bits = key[0];
-  if (isPacked()) bits = trunc(l, LLVM::LShrOp::create(l.b, l.loc, bits, l.constant(bits.getType(), shift())), width);
+  if (isPacked() && shift()) bits = LLVM::LShrOp::create(l.b, l.loc, bits, l.constant(bits.getType(), shift()));
+  bits = trunc(l, bits, width);
   int64_t flip = isUnsigned ? 0 : int64_t(uint64_t(1) << (width - 1));
   if (descending) flip = ~flip;
   return LLVM::XOrOp::create(l.b, l.loc, bits, l.constant(type, flip));
@@ -176,7 +179,9 @@ SortNetwork::IndexBit SortNetwork::indexBit(unsigned r, int bit, int flippedBy) 
     threads = {threads.lanes ^ more.lanes, threads.warps ^ more.warps};
     constant ^= registerBit(layout, r, flippedBy);
   }
-  return {constant, threadParity(l, threads)};
+  Value &parity = parities[{threads.lanes, threads.warps}];
+  if (!parity) parity = threadParity(l, threads);
+  return {constant, parity};
 }
 
 Value SortNetwork::less(ArrayRef<Value> a, ArrayRef<Value> b) {

@@ -10,6 +10,7 @@ namespace moec::compiler {
 /// (i64 image, i32 position).
 class KeyFormat {
 public:
+  /// Without position bits (0), keys are images only: enough where equal values cannot be told apart, or there is one element.
   KeyFormat(mlir::Type element, int positionBits, bool descending, bool isUnsigned);
 
   llvm::SmallVector<mlir::Type> components(mlir::MLIRContext *context) const;
@@ -21,9 +22,9 @@ public:
   mlir::Value value(Lowering &l, llvm::ArrayRef<mlir::Value> key) const;
 
 private:
-  bool isPacked() const { return width <= 32; }
+  bool isPacked() const { return width <= 32 || !positionBits; }
   int packedBits() const { return width + positionBits <= 32 ? 32 : 64; }
-  int shift() const { return packedBits() == 64 ? 32 : positionBits; }
+  int shift() const { return packedBits() == 64 && positionBits ? 32 : positionBits; }
   mlir::Value image(Lowering &l, mlir::Value v) const;
 
   mlir::Type element;
@@ -63,6 +64,7 @@ private:
 
   Lowering &l;
   Scratch &scratch;
+  llvm::DenseMap<std::pair<uint32_t, uint32_t>, mlir::Value> parities; ///< by lane and warp bits
 };
 
 /// The layout that a network runs in: the given one where every index bit has one home, else a plain one.

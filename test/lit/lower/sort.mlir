@@ -1,14 +1,13 @@
 // tile.sort: keys of value and position go through a bitonic network; what else moves is fetched by position.
 // RUN: moec-opt %s --split-input-file --pass-pipeline="builtin.module(tilegpu-allocate-shared{num-warps=4},tile.kernel(tilegpu-insert-barriers{num-warps=4}),tilegpu-lower-to-nvvm{num-warps=4})" | FileCheck %s
 
-// 64 integers in one warp: key and position in one i64, compared in registers and by butterflies; the values come back from the keys.
+// 64 integers in one warp, alone: equal ones are the same, so keys are the integers with the sign flipped, compared by butterflies.
 // CHECK-LABEL: module attributes {tilegpu.shared_bytes = 0
-// CHECK: llvm.zext {{.*}} : i32 to i64
-// CHECK: llvm.or
-// CHECK: llvm.icmp "ult" {{.*}} : i64
+// CHECK: llvm.xor
 // CHECK: nvvm.shfl.sync bfly
+// CHECK: llvm.icmp "ult" {{.*}} : i32
+// CHECK-NOT: i32 to i64
 // CHECK-NOT: nvvm.barrier
-// CHECK: llvm.lshr {{.*}} : i64
 // CHECK: llvm.return
 #l = #tilegpu.linear<"register = [[1]], lane = [[2], [4], [8], [16], [32]], warp = [[64], [128]]">
 #t = #tilegpu.linear<"register = [[0, 1]], lane = [[0, 2], [0, 4], [0, 8], [0, 16], [0, 32]], warp = [[1, 0], [2, 0]]">
@@ -47,10 +46,9 @@ tile.kernel @floats(%x: !tile.ptr<bf16, 16>, %y: !tile.ptr<bf16, 16>) {
 
 // Across warps, keys change places through shared memory.
 // CHECK-LABEL: llvm.func @warps
-// CHECK: llvm.xor
-// CHECK: llvm.store {{.*}} : i64, !llvm.ptr<3>
+// CHECK: llvm.store {{.*}} : i32, !llvm.ptr<3>
 // CHECK: nvvm.barrier0
-// CHECK: llvm.load {{.*}} : !llvm.ptr<3> -> i64
+// CHECK: llvm.load {{.*}} : !llvm.ptr<3> -> i32
 // CHECK: nvvm.barrier0
 #l = #tilegpu.linear<"register = [], lane = [[1], [2], [4], [8], [16]], warp = [[32], [64]]">
 tile.kernel @warps(%x: !tile.ptr<i32, 16>, %y: !tile.ptr<i32, 16>) {

@@ -34,7 +34,7 @@ TEST(Sort, RandomLayoutsAndKeys) {
     auto layout = [&] { return random.distributed(shape, std::max(0, bits - 5 - warpBits) + random.below(2), warpBits, dense); };
     LinearLayout input = layout(), output = random.below(4) == 0 ? layout() : input;
     std::vector<std::string> elements{kElements[i % 10]};
-    if (random.coin()) elements.push_back("i32");
+    if (random.coin()) elements.push_back("i32"); // alone, integers need no positions
     if (random.below(4) == 0) elements.push_back("bf16");
     std::vector<Memory> memories;
     for (const std::string &element : elements) memories.emplace_back(element, int64_t(1) << bits), fill(memories.back(), random.engine(), true);

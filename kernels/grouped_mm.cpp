@@ -32,7 +32,8 @@ void grouped_mm(const GroupedMmSpec &s, View a, View b, View c, View ends) {
   DType wide = wide_dtype(a.dtype());
   auto [x, live] = lanes(s.experts);
   Tile last = load(ends(x), live),
-       first = load(ends(x - 1), live & (x > 0));         // rows of each expert; padding lanes: none
+       first = load(ends(x - 1), live & (x > 0)); // rows of each expert; padding lanes: none
+  device_assert((first <= last) & (last <= M), "offs must not decrease nor pass the last row");
   Tile upto = cumsum(cdiv(last - first, s.bm)) * columns; // tiles up to and with each expert
   for (Int i : range(program_id(0), max(upto), num_programs(0))) {
     Tile done = upto <= i;
@@ -63,6 +64,7 @@ void grouped_mm_backward_b(const GroupedMmSpec &s, View a, View grad, View out, 
   grid(cdiv(width, s.bn), cdiv(height, s.bm), s.experts);
   Int col = program_id(0) * s.bn, row = program_id(1) * s.bm, e = program_id(2);
   Int begin = load(ends(e - 1), e > 0), end = load(ends(e));
+  device_assert((begin >= 0) & (begin <= end) & (end <= M), "offs must not decrease nor pass the last row");
   View left = x.rows_before(end), right = y.rows_before(end);
   Tile acc = zeros({s.bm, s.bn}, wide_dtype(a.dtype()));
   for (Int r : range(begin, end, s.bk))

@@ -36,6 +36,7 @@ void gather_rows(const RowsSpec &s, View x, View index, View scale, View out) {
   Tile i = program_id(0) * s.rows + arange(s.rows);
   Tile id = load(index(i), Operand::none(), -1), live = id >= 0;
   Tile from = s.divide == 1 ? id : id / s.divide;
+  device_assert(from < cast(x.size(0), id.dtype()), "a row index is past the last row of x");
   DType wide = s.weighted && scale.dtype() == f64 ? f64 : wide_dtype(x.dtype());
   Tile w;
   if (s.weighted) w = cast(load(scale(i)), wide);
@@ -54,6 +55,7 @@ void scatter_rows(const RowsSpec &s, View x, View index, View out) {
   grid(cdiv(N, s.rows));
   Tile i = program_id(0) * s.rows + arange(s.rows);
   Tile to = expand_dims(load(index(i), Operand::none(), -1), 1);
+  device_assert(to < cast(N, to.dtype()), "a row index is past the last row of the result");
   for_columns(s, [&](Tile col) { store(out(to, col), load(x(expand_dims(i, 1), col)), to >= 0); });
 }
 
@@ -77,6 +79,7 @@ void combine_rows(const CombineSpec &s, View x, View row_ids, View weights, View
   Tile acc = zeros({s.rows, s.block}, wide);
   for (int k = 0; k < s.topk; ++k) {
     Tile row = load(row_ids(t, k), Operand::none(), -1);
+    device_assert(row < cast(x.size(0), row.dtype()), "a row id is past the last row");
     Tile v = cast(load(x(row, col), row >= 0), wide);
     acc += s.weighted ? v * cast(load(weights(t, k)), wide) : v;
   }

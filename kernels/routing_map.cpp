@@ -73,6 +73,7 @@ void map_gather(const MapSpec &s, View x, View row_of, View out) {
   grid(cdiv(T, s.block));
   Tile t = expand_dims(program_id(0) * s.block + arange(s.block), 1), e = arange(next_pow2(s.experts));
   Tile row = load(row_of(t, e), Operand::none(), -1);
+  device_assert(row < x.size(0), "the routing map has more pairs than there are rows");
   store(out(t, e), load(x(row), row >= 0));
 }
 

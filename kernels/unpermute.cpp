@@ -23,10 +23,11 @@ struct UnpermuteSpec {
 
 constexpr int kNoRow = 0x7fffffff;
 
-/// Calls f(row, cells) for each row that token t has in the map, experts ascending; rows ascend with them. `cells` is
-/// true at its expert.
-template <class F> void for_rows(View row_of, Int t, int experts, F f) {
+/// Calls f(row, cells) for each row of x that token t has in the map, experts ascending; rows ascend with them. `cells`
+/// is true at its expert.
+template <class F> void for_rows(View x, View row_of, Int t, int experts, F f) {
   Tile rest = load(row_of(t, arange(next_pow2(experts))), Operand::none(), -1);
+  device_assert(rest < x.size(0), "the routing map has more pairs than there are rows");
   Int n = sum(cast(rest >= 0, i32));
   for (Int j : range(0, n)) {
     (void)j;
@@ -49,7 +50,7 @@ void unpermute_map(const UnpermuteSpec &s, View x, View row_of, View probs, View
   DType wide = s.weighted && probs.dtype() == f64 ? f64 : wide_dtype(x.dtype());
   Tile acc = zeros({s.block}, wide), p;
   if (s.weighted) p = cast(load(probs(t, arange(next_pow2(s.experts)))), wide);
-  for_rows(row_of, t, s.experts, [&](Int row, Tile cells) {
+  for_rows(x, row_of, t, s.experts, [&](Int row, Tile cells) {
     Tile v = cast(load(x(row, col)), wide);
     acc += s.weighted ? v * sum(where(cells, p, 0.0)) : v;
   });
@@ -66,7 +67,7 @@ void unpermute_grad_probs(const UnpermuteSpec &s, View grad, View x, View row_of
   Int t = program_id(0);
   DType wide = out.dtype() == f64 ? f64 : wide_dtype(x.dtype());
   Tile e = arange(next_pow2(s.experts)), result = zeros({next_pow2(s.experts)}, wide);
-  for_rows(row_of, t, s.experts, [&](Int row, Tile cells) {
+  for_rows(x, row_of, t, s.experts, [&](Int row, Tile cells) {
     Tile acc = zeros({s.block}, wide);
     for (Int c : range(0, s.cols, s.block)) {
       Tile col = c + arange(s.block);

@@ -169,6 +169,38 @@ TEST_P(RowsOn, NoTokens) {
   EXPECT_EQ(permute(stream, x, Tensor::zeros({0, 3}, boolean)).tokens.shape(), (Dims{0, 16}));
 }
 
+// What only the device can see: an index or offset out of range stops the launch, checked or not.
+TEST_P(RowsOn, IndicesOutOfRange) {
+  Tensor x = random_floats({4, 8}, f32), b = random_floats({2, 8, 16}, f32);
+  auto stops = [&](auto f) {
+    for (bool checked : {false, true}) {
+      set_sim_checked(checked);
+      EXPECT_THROW(
+          {
+            f();
+            stream.synchronize();
+          },
+          DeviceError);
+    }
+  };
+  auto ids = [](std::vector<int64_t> v) { return Tensor::from(v, {static_cast<int64_t>(v.size())}); };
+  auto offs = [](std::vector<int32_t> v) { return Tensor::from(v, {2}); };
+  stops([&] { gather_rows(stream, x, ids({0, 4})); });
+  stops([&] { gather_rows(stream, x, ids({0, int64_t{1} << 40})); });
+  stops([&] { gather_rows(stream, x, ids({0, 12}), 3); });
+  stops([&] { scatter_rows(stream, x, ids({0, 1, 2, 4})); });
+  stops([&] { combine_rows(stream, x, ids({0, 1, 2, 99}), 2); });
+  stops([&] { unpermute_backward(stream, x, x, ids({0, 1, 2, 4})); });
+  Tensor map = Tensor::from_values(std::vector<double>(15, 1.0), {5, 3}, boolean), p = random_floats({5, 3}, f32);
+  stops([&] { unpermute(stream, x, ids({0, 1, 2, 3}), 5, p, map); }); // 15 pairs, 4 rows
+  stops([&] { permute_backward_tokens(stream, x, route_map(stream, map).row_of); });
+  stops([&] { permute_backward_probs(stream, random_floats({4}, f32), route_map(stream, map).row_of); });
+  for (auto v : {std::vector<int32_t>{3, 2}, {0, 5}, {-1, 4}, {1 << 30, 4}}) {
+    stops([&] { grouped_mm(stream, x, b, offs(v)); });
+    stops([&] { grouped_mm_backward_b(stream, x, random_floats({4, 16}, f32), offs(v)); });
+  }
+}
+
 // The masked tokens' rows and what lies past the last offset must not reach the result, whatever the memory held.
 TEST_P(RowsOn, ExpertsSkipDroppedSlots) {
   const int64_t tokens = 20, hidden = 16, inter = 8, experts = 4;

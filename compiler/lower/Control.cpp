@@ -12,7 +12,7 @@ public:
   Carried(Lowering &l, TypeRange types) : l(l) {
     for (Type type : types) {
       SmallVector<unsigned> canonical{0};
-      if (auto tile = dyn_cast<RankedTensorType>(type)) canonical = canonicalRegisters(moec::tilegpu::layoutOf(tile));
+      if (isa<RankedTensorType>(type)) canonical = canonicalRegisters(l.layoutOf(type));
       for (unsigned r = 0; r < canonical.size(); ++r)
         if (canonical[r] == r) flatTypes.push_back(l.storageType(type));
       canonicals.push_back(std::move(canonical));

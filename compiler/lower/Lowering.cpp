@@ -25,6 +25,8 @@ struct Lowering::Impl {
   llvm::DenseMap<Value, ArrayRef<Value>> values;
   llvm::BumpPtrAllocator arena;
 
+  llvm::DenseMap<Type, std::unique_ptr<LinearLayout>> layouts;
+
   // Entry-block code that is emitted once: the builder's insertion point moves on with every op.
   Operation *lastEntryOp = nullptr;
   Value thread, lane, warp, shared;
@@ -98,9 +100,14 @@ Type Lowering::storageType(Type type) {
   return type;
 }
 
+const LinearLayout &Lowering::layoutOf(Type tile) {
+  auto &layout = impl->layouts[tile];
+  if (!layout) layout = std::make_unique<LinearLayout>(tilegpu::layoutOf(cast<RankedTensorType>(tile)));
+  return *layout;
+}
+
 unsigned Lowering::registerCount(Type type) {
-  auto tile = dyn_cast<RankedTensorType>(type);
-  return tile ? tilegpu::layoutOf(tile).inSize(InDim::Register) : 1;
+  return isa<RankedTensorType>(type) ? layoutOf(type).inSize(InDim::Register) : 1;
 }
 
 SmallVector<unsigned> canonicalRegisters(const LinearLayout &layout) {

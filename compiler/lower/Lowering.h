@@ -47,6 +47,8 @@ public:
   void setScalar(mlir::Value value, mlir::Value lowered) { setRegs(value, {lowered}); }
   /// LLVM type that holds one element of the given element or scalar type; pointers become !llvm.ptr<1>.
   mlir::Type storageType(mlir::Type elementType);
+  /// The layout of a tile type, computed once per type.
+  const LinearLayout &layoutOf(mlir::Type tile);
   /// Number of registers per thread of a type: layout's register size for tiles, 1 for scalars.
   unsigned registerCount(mlir::Type type);
 

@@ -222,6 +222,12 @@ std::optional<SmallVector<Operation *>> independentOps(Block *join, llvm::SmallD
   return independent;
 }
 
+/// The same value, or the same conjunction of values.
+bool sameCondition(Value a, Value b) {
+  auto x = a.getDefiningOp<LLVM::AndOp>(), y = b.getDefiningOp<LLVM::AndOp>();
+  return a == b || (x && y && x.getLhs() == y.getLhs() && x.getRhs() == y.getRhs());
+}
+
 /// If the code so far ends a region under the same mask, and nothing that `needs` comes from it, opens that region again: what was computed
 /// since moves before it. Neighbouring accesses under one mask then share a branch and are in flight together.
 Block *reopen(Lowering &l, Value mask, ArrayRef<Value> needs) {
@@ -230,7 +236,7 @@ Block *reopen(Lowering &l, Value mask, ArrayRef<Value> needs) {
   Block *taken = nullptr, *from = nullptr;
   for (Block *pred : join->getPredecessors()) {
     auto branch = dyn_cast<LLVM::CondBrOp>(pred->getTerminator());
-    if (branch && branch.getCondition() == mask && branch.getFalseDest() == join) from = pred, taken = branch.getTrueDest();
+    if (branch && sameCondition(branch.getCondition(), mask) && branch.getFalseDest() == join) from = pred, taken = branch.getTrueDest();
   }
   if (!from || taken->getTerminator()->getNumSuccessors() != 1 || taken->getSuccessor(0) != join || !taken->getSinglePredecessor()) return nullptr;
   llvm::SmallDenseSet<Value> dependent;
@@ -340,7 +346,7 @@ LogicalResult lowerStore(Lowering &l, Operation *op) {
   SmallVector<unsigned> regs{0};
   LinearLayout layout;
   if (tile) {
-    layout = moec::tilegpu::layoutOf(tile);
+    layout = l.layoutOf(tile);
     regs.clear();
     for (auto [r, first] : llvm::enumerate(canonicalRegisters(layout)))
       if (r == first) regs.push_back(r);

@@ -3,15 +3,13 @@
 
 using namespace mlir;
 using namespace moec::compiler;
-using moec::tilegpu::layoutOf;
 
 namespace {
 
 /// Gives each register of the result the operand's register that holds the element `toOperand(its flat index)`. The map must be linear over
 /// index bits, and lanes and warps must hold corresponding elements on both sides: layout assignment has seen to that.
 LogicalResult renameRegisters(Lowering &l, Operation *op, llvm::function_ref<uint32_t(uint32_t)> toOperand) {
-  LinearLayout to = layoutOf(cast<RankedTensorType>(op->getResult(0).getType()));
-  LinearLayout from = layoutOf(cast<RankedTensorType>(op->getOperand(0).getType()));
+  const LinearLayout &to = l.layoutOf(op->getResult(0).getType()), &from = l.layoutOf(op->getOperand(0).getType());
   for (InDim in : {InDim::Lane, InDim::Warp})
     for (int bit = 0; bit < std::max(to.inBits(in), from.inBits(in)); ++bit) {
       uint32_t want = bit < to.inBits(in) ? toOperand(to.flatBasis(in, bit)) : 0;
@@ -34,7 +32,7 @@ LogicalResult renameRegisters(Lowering &l, Operation *op, llvm::function_ref<uin
 
 LogicalResult lowerArange(Lowering &l, Operation *op) {
   auto arange = cast<moec::tile::ArangeOp>(op);
-  LinearLayout layout = layoutOf(arange.getType());
+  const LinearLayout &layout = l.layoutOf(arange.getType());
   SmallVector<Value> regs;
   for (unsigned r = 0; r < layout.inSize(InDim::Register); ++r)
     regs.push_back(l.addConstant(l.coordinates(layout, r)[0], int32_t(arange.getStart())));

@@ -4,7 +4,9 @@
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
+#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/IntrinsicsNVPTX.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Linker/Linker.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -76,6 +78,24 @@ void resolveReflect(Module &module, const SimTargetOptions &options) {
   pm.addPass(SimplifyCFGPass());
   for (Function *function : changed) pm.run(*function, fam);
   if (reflect->use_empty()) reflect->eraseFromParent();
+}
+
+/// libdevice writes a few instructions as PTX text: a reciprocal in tanhf, and wide products in sin and cos, which have no model here. On x86 such
+/// text would not even fail cleanly.
+Error replaceInlineAsm(Module &module) {
+  for (Function &function : module)
+    for (Instruction &inst : make_early_inc_range(instructions(function))) {
+      auto *call = dyn_cast<CallInst>(&inst);
+      auto *text = call ? dyn_cast<InlineAsm>(call->getCalledOperand()) : nullptr;
+      if (!text) continue;
+      StringRef ptx = text->getAsmString();
+      if (ptx != "rcp.approx.ftz.f32 $0,$1;") return createStringError("the simulated GPU has no model of the PTX text '" + ptx + "'");
+      IRBuilder<> b(call);
+      Value *result = b.CreateIntrinsic(Intrinsic::nvvm_rcp_approx_ftz_f, {call->getArgOperand(0)});
+      call->replaceAllUsesWith(result);
+      call->eraseFromParent();
+    }
+  return Error::success();
 }
 
 /// The support function for an intrinsic: its whole name, or base name and element type; empty if there is none.
@@ -164,6 +184,7 @@ Error linkDeviceFunctions(Module &module, const SimTargetOptions &options) {
     if (libdeviceBitcode().empty()) return createStringError("libdevice functions are called, but moec was built without libdevice");
     if (Error error = linkNeeded(module, libdeviceBitcode(), "libdevice")) return error;
     resolveReflect(module, options);
+    if (Error error = replaceInlineAsm(module)) return error;
     for (GlobalVariable &global : module.globals()) // tables, which libdevice does not call constant
       if (global.hasInternalLinkage() || global.hasPrivateLinkage()) global.setConstant(true);
   }

@@ -2,7 +2,7 @@
 //
 // At every step the elements of a block of 2^b neighbours have become one value, and the layout (projected: index bits below b are
 // gone) says who holds it. The value of the neighbouring block lies at a constant difference of places: another register, another lane
-// (shfl.bfly), or another warp. Warps come last in sensible layouts; from the first bit that needs them on, one trip through shared
+// (shfl.bfly; with several registers to do, each lane of a pair takes half of them), or another warp. Warps come last in sensible layouts; from the first bit that needs them on, one trip through shared
 // memory gives every thread all that is left. So any layout works, and none can change the order.
 #include "compiler/lower/Combiner.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -15,10 +15,11 @@ using enum InDim;
 
 namespace {
 struct ReduceStep {
-  enum Kind { Pair, WholeWarp, Convert } kind;
-  uint32_t bits = 0;         ///< index bits that this step reduces (Pair: one)
-  Place partner;             ///< Pair
-  LinearLayout from, to;     ///< Convert: packed index bits
+  /// Halve: like Pair across one lane bit, but of two registers each lane of the pair makes the result of one only.
+  enum Kind { Pair, Halve, WholeWarp, Convert } kind;
+  uint32_t bits = 0;         ///< index bits that this step reduces (Pair, Halve: one)
+  Place partner;             ///< Pair, Halve; for Halve `reg` is the register bit that changes places with the lane bit
+  LinearLayout from, to;     ///< Convert: packed index bits; Halve: `to` is who holds what afterwards
   LinearLayout layout;       ///< who holds what before the step, in the operand's index
 };
 
@@ -66,8 +67,44 @@ private:
       take({ReduceStep::WholeWarp, bits, {}, {}, {}, layout});
       return left & ~bits;
     }
-    take({ReduceStep::Pair, bit, partner, {}, {}, layout});
+    if (uint32_t reg = partner.lane ? registerToHalve(finder, left, bit, partner) : 0)
+      halve(bit, {reg, partner.lane, 0});
+    else
+      take({ReduceStep::Pair, bit, partner, {}, {}, layout});
     return left & ~bit;
+  }
+
+  /// A register bit whose two halves go to the two lanes of a pair, or 0. It saves shuffles at this and the following lane levels; an
+  /// axis bit then is one more lane level itself, another must be spread out again at the end.
+  uint32_t registerToHalve(const PlaceFinder &finder, uint32_t left, uint32_t bit, Place partner) const {
+    if (partner.reg || !isPowerOf2(partner.lane)) return 0;
+    int movers = 0, lanesLeft = 0;
+    for (int i = 0; i < layout.totalInBits(); ++i) movers += (layout.packedBases()[i] & bit) != 0;
+    if (movers != 1 || layout.flatBasis(Lane, std::countr_zero(partner.lane)) != bit) return 0;
+    for (uint32_t rest = left; rest; rest &= rest - 1) {
+      Place p = finder.find(rest & -rest);
+      lanesLeft += p.lane && !p.warp;
+    }
+    uint32_t copies = layout.freeMasks()[int(Register)], other = 0;
+    for (int i = layout.inBits(Register) - 1; i >= 0; --i) {
+      if (copies >> i & 1) continue;
+      if (layout.flatBasis(Register, i) & left) return lanesLeft >= 2 ? 1u << i : 0;
+      if (!other) other = 1u << i;
+    }
+    return lanesLeft >= 3 ? other : 0;
+  }
+
+  void halve(uint32_t bit, Place place) {
+    LinearLayout after(layout.shape());
+    for (InDim in : {Register, Lane, Warp})
+      for (int i = 0; i < layout.inBits(in); ++i) {
+        uint32_t basis = layout.flatBasis(in, i);
+        if (in == Register && place.reg == 1u << i) basis = 0;
+        if (in == Lane && place.lane == 1u << i) basis = layout.flatBasis(Register, std::countr_zero(place.reg));
+        after.addFlatBasis(in, basis);
+      }
+    steps.push_back({ReduceStep::Halve, bit, place, {}, after, layout});
+    layout = after;
   }
 
   void take(ReduceStep step) {
@@ -159,6 +196,8 @@ public:
     for (const ReduceStep &step : plan.steps) {
       if (step.kind == ReduceStep::Convert)
         values = convertTogether(l, scratch, values, step.from, step.to);
+      else if (step.kind == ReduceStep::Halve)
+        halve(step);
       else
         reduce(step);
       if (combine.failed()) return failure();
@@ -176,6 +215,22 @@ private:
       bool known = canonical[r] != r || (step.kind == ReduceStep::Pair && !step.partner.lane && other < r);
       unsigned source = canonical[r] != r ? canonical[r] : other;
       setElement(values, r, known ? elementAt(values, source) : combined(step, before, r, other));
+    }
+  }
+
+  void halve(const ReduceStep &step) {
+    SmallVector<Registers> before = values;
+    SmallVector<unsigned> canonical = canonicalRegisters(step.to);
+    Value upper = threadParity(l, {step.partner.lane, 0});
+    for (unsigned r = 0; r < canonical.size(); ++r) {
+      if (canonical[r] != r) {
+        setElement(values, r, elementAt(values, canonical[r]));
+        continue;
+      }
+      Element low = elementAt(before, r), high = elementAt(before, r | step.partner.reg);
+      Element own = selectElement(l, upper, high, low);
+      Element got = shuffleElement(l, selectElement(l, upper, low, high), step.partner.lane);
+      setElement(values, r, combine.traits.commutative ? combine(own, got) : combine(selectElement(l, upper, got, own), selectElement(l, upper, own, got)));
     }
   }
 

@@ -123,3 +123,25 @@ tile.kernel @sides(%x: !tile.ptr<i32, 16>, %y: !tile.ptr<i32, 16>) {
   tile.store %y[%zero : i32], %s : i32 : !tile.ptr<i32, 16>
   tile.return
 }
+
+// -----
+
+// 8 blocks of 4 per thread: at each lane level a lane makes half of the sums, 4 + 2 + 1 + 1 + 1 shuffles, then 3 for the blocks, which are in
+// lanes by now; not 8 * 5.
+// CHECK-LABEL: llvm.func @wide
+// CHECK-COUNT-12: nvvm.shfl.sync bfly
+// CHECK-NOT: nvvm.shfl
+// CHECK: llvm.return
+#l = #tilegpu.linear<"register = [[1], [2], [128], [256], [512]], lane = [[4], [8], [16], [32], [64]], warp = [[0], [0]]">
+tile.kernel @wide(%x: !tile.ptr<f32, 16>, %y: !tile.ptr<f32, 16>) {
+  %zero = arith.constant 0 : i32
+  %i = tile.arange 0 : tensor<1024xi32, #l>
+  %v = tile.load %x[%i : tensor<1024xi32, #l>] : !tile.ptr<f32, 16> -> tensor<1024xf32, #l>
+  %s = "tile.reduce"(%v) <{axis = 0 : i32}> ({
+  ^bb0(%a: f32, %b: f32):
+    %c = arith.addf %a, %b : f32
+    tile.yield %c : f32
+  }) : (tensor<1024xf32, #l>) -> f32
+  tile.store %y[%zero : i32], %s : f32 : !tile.ptr<f32, 16>
+  tile.return
+}

@@ -79,7 +79,7 @@ TEST(Reduce, RandomLayoutsShapesAndCombiners) {
     Dims shape = random.shape(bits);
     int axis = random.below(shape.size());
     bool dense = random.below(4) == 0;
-    LinearLayout input = random.distributed(shape, std::max(0, bits - 5 - warpBits) + random.below(2), warpBits, dense);
+    LinearLayout input = random.distributed(shape, std::max(0, bits - 5 - warpBits) + random.below(3), warpBits, dense);
     LinearLayout output = input.slice(axis);
     if (random.below(4) == 0) output = random.distributed(output.shape(), std::max(0, output.totalOutBits() - 5 - warpBits), warpBits, dense);
     bool scalar = shape.size() == 1;
@@ -110,7 +110,7 @@ TEST(Scan, RandomLayoutsShapesAndCombiners) {
     Dims shape = random.shape(bits);
     int axis = random.below(shape.size());
     bool dense = random.below(4) == 0;
-    auto layout = [&] { return random.distributed(shape, std::max(0, bits - 5 - warpBits) + random.below(2), warpBits, dense); };
+    auto layout = [&] { return random.distributed(shape, std::max(0, bits - 5 - warpBits) + random.below(3), warpBits, dense); };
     LinearLayout input = layout(), output = random.below(4) == 0 ? layout() : input;
     ASSERT_EQ(runBoth(opText("scan", c, input, output, false, axis, random.coin()), 1 << warpBits,
                       memories(c, int64_t(1) << bits, int64_t(1) << bits, random.engine()), uint64_t(i % 3)), "")

@@ -121,13 +121,26 @@ LogicalResult lowerMulI(Lowering &l, Operation *op) {
   if (!isIndexLike(op)) return lowerBinary<LLVM::MulOp>(l, op);
   return mapRegisters(l, op, [&](ArrayRef<Value> v) { return l.mul(v[0], v[1]); });
 }
-LogicalResult lowerShlI(Lowering &l, Operation *op) {
+/// A shift by the width or more gives 0, or the sign for an arithmetic one, as PTX has it; LLVM leaves it open.
+template <class Op> Value shifted(Lowering &l, Value x, Value by) {
+  OpBuilder &b = l.b;
+  Type type = x.getType();
+  const int64_t bits = type.getIntOrFloatBitWidth();
+  auto amount = l.affine(by);
+  if (!amount.root && amount.offset >= 0 && amount.offset < bits) return Op::create(b, l.loc, x, by);
+  Value last = l.constant(type, bits - 1);
+  if constexpr (std::is_same_v<Op, LLVM::AShrOp>) return Op::create(b, l.loc, x, LLVM::UMinOp::create(b, l.loc, by, last));
+  Value inside = LLVM::ICmpOp::create(b, l.loc, LLVM::ICmpPredicate::ule, by, last);
+  Value moved = Op::create(b, l.loc, x, LLVM::AndOp::create(b, l.loc, by, last));
+  return LLVM::SelectOp::create(b, l.loc, inside, moved, l.constant(type, 0));
+}
+template <class Op> LogicalResult lowerShift(Lowering &l, Operation *op) {
   return mapRegisters(l, op, [&](ArrayRef<Value> v) -> Value {
     auto amount = l.affine(v[1]);
-    unsigned bits = v[0].getType().getIntOrFloatBitWidth();
-    if (isIndexLike(op) && !amount.root && amount.offset >= 0 && amount.offset < bits - 1)
+    if (std::is_same_v<Op, LLVM::ShlOp> && isIndexLike(op) && !amount.root && amount.offset >= 0 &&
+        amount.offset < v[0].getType().getIntOrFloatBitWidth() - 1)
       return l.mul(v[0], l.constant(v[0].getType(), int64_t(1) << amount.offset));
-    return LLVM::ShlOp::create(l.b, l.loc, v[0], v[1]);
+    return shifted<Op>(l, v[0], v[1]);
   });
 }
 /// and, or of conditions: neutral and equal operands vanish, so that a vector's lanes keep one mask.
@@ -294,9 +307,9 @@ void moec::compiler::registerElementwiseLowerings(MLIRContext *ctx, HandlerTable
   setHandler<arith::AndIOp>(ctx, t, lowerLogic<LLVM::AndOp, true>);
   setHandler<arith::OrIOp>(ctx, t, lowerLogic<LLVM::OrOp, false>);
   setHandler<arith::XOrIOp>(ctx, t, lowerBinary<LLVM::XOrOp>);
-  setHandler<arith::ShLIOp>(ctx, t, lowerShlI);
-  setHandler<arith::ShRSIOp>(ctx, t, lowerBinary<LLVM::AShrOp>);
-  setHandler<arith::ShRUIOp>(ctx, t, lowerBinary<LLVM::LShrOp>);
+  setHandler<arith::ShLIOp>(ctx, t, lowerShift<LLVM::ShlOp>);
+  setHandler<arith::ShRSIOp>(ctx, t, lowerShift<LLVM::AShrOp>);
+  setHandler<arith::ShRUIOp>(ctx, t, lowerShift<LLVM::LShrOp>);
   setHandler<arith::MaxSIOp>(ctx, t, lowerBinary<LLVM::SMaxOp>);
   setHandler<arith::MinSIOp>(ctx, t, lowerBinary<LLVM::SMinOp>);
   setHandler<arith::MaxUIOp>(ctx, t, lowerBinary<LLVM::UMaxOp>);

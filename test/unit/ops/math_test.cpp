@@ -1,0 +1,94 @@
+// Elementary functions: libdevice's code on the simulator within its documented bounds of the interpreter, special values exactly.
+#include "test/unit/ops/differential.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace moec::ops {
+namespace {
+
+/// Distance of neighbouring numbers of a dtype at v.
+double ulp(DType t, double v) {
+  const int mantissa = t == f64 ? 52 : t == f32 ? 23 : t == f16 ? 10 : 7, least = t == f64 ? -1022 : t == f16 ? -14 : -126;
+  return std::ldexp(1.0, (v == 0 ? least : std::max(std::ilogb(v), least)) - mantissa);
+}
+
+struct Function {
+  const char *name;
+  Tile (*f)(const Operand &);
+  double low, high; ///< of the arguments that are not special
+  double ulps_f32, ulps_f64; ///< libdevice's bounds and the interpreter's unit
+};
+const Function kFunctions[] = {{"exp", exp, -95, 89, 3, 2},        {"exp2", exp2, -140, 128, 3, 2},   {"log", log, 1e-30, 1e30, 2, 2},
+                               {"log2", log2, 1e-30, 1e30, 2, 2},  {"rsqrt", rsqrt, 1e-30, 1e30, 3, 2}, {"tanh", tanh, -8, 8, 3, 2},
+                               {"erf", erf, -4, 4, 3, 3}};
+constexpr int kCount = static_cast<int>(std::size(kFunctions));
+
+struct FunctionSpec {
+  int function = 0;
+  static void fields(auto &s, auto &&f) { f("function", s.function); }
+};
+void apply(const FunctionSpec &s, View x, View y) {
+  grid(cdiv(x.size(0), 512));
+  Tile i = program_id(0) * 512 + arange(512);
+  store(y(i), kFunctions[s.function].f(load(x(i))));
+}
+
+/// Half specials, half from low to high; positive ranges in even steps of the logarithm.
+Argument arguments(DType t, double low, double high) {
+  constexpr int64_t n = 3000;
+  Argument a = special(t, {n}, 9);
+  std::vector<double> v;
+  for (int i = 0; i < n; ++i) v.push_back(low > 0 ? low * std::pow(high / low, i / (n - 1.0)) : low + (high - low) * i / (n - 1.0));
+  Argument range = from(t, {n}, v);
+  for (int64_t i = 0; i < n; i += 2) a.set(i, range.bits(i));
+  return a;
+}
+
+Argument bounded(DType t, double ulps) {
+  Argument y = output(t, {3000}, Compare::bounded);
+  y.tolerance = [=](double want, size_t) { return ulps * ulp(t, want); };
+  return y;
+}
+
+TEST(Math, WithinBounds) {
+  std::vector<Case> cases;
+  for (DType t : kFloats)
+    for (int k = 0; k < kCount; ++k) {
+      const Function &f = kFunctions[k];
+      cases.push_back({fmt::format("{} of {}", f.name, name(t)), apply, FunctionSpec{k},
+                       {arguments(t, f.low, f.high), bounded(t, t == f64 ? f.ulps_f64 : t == f32 ? f.ulps_f32 : 1)}, warps({k % 2 ? 2 : 8})});
+    }
+  check(cases);
+}
+
+void approximations(const NoSpec &, View x, View y, View sigmoids, View powers, View quotients) {
+  grid(cdiv(x.size(0), 256));
+  Tile i = program_id(0) * 256 + arange(256), v = load(x(i));
+  store(sigmoids(i), sigmoid(v));
+  store(powers(i), fast_exp2(v));
+  store(quotients(i), fast_div(v, load(y(i))));
+}
+
+TEST(Math, Approximations) {
+  constexpr int64_t n = 3000;
+  Argument x = arguments(f32, -100, 100), y = numbers(f32, {n}, 3), sigmoids = output(f32, {n}, Compare::bounded), powers = sigmoids, quotients = sigmoids;
+  auto at = [x](size_t i) { return number(f32, x.bits(static_cast<int64_t>(i))); };
+  // The bounds of TileOps.td; results below 2^-126 may flush to 0.
+  sigmoids.tolerance = [=](double want, size_t i) { return std::fabs(want) * (0x1p-21 + std::fabs(at(i)) * 0x1p-24) + (want < 0x1p-126 ? want : 0); };
+  powers.tolerance = [=](double want, size_t) { return 2 * ulp(f32, want); };
+  quotients.tolerance = [=](double want, size_t) { return 2 * ulp(f32, want); };
+  check({{"approximations", approximations, NoSpec{}, {x, y, sigmoids, powers, quotients}, warps({1, 4})}});
+}
+
+void accurate_sigmoid(const NoSpec &, View x, View y) {
+  grid(cdiv(x.size(0), 256));
+  Tile i = program_id(0) * 256 + arange(256);
+  store(y(i), sigmoid(load(x(i))));
+}
+
+TEST(Math, SigmoidOfF64) { check({{"sigmoid of f64", accurate_sigmoid, NoSpec{}, {arguments(f64, -40, 40), bounded(f64, 3)}, warps({1, 4})}}); }
+
+} // namespace
+} // namespace moec::ops

@@ -444,8 +444,7 @@ void addContextArgument(FunctionState &state, bool isKernel) {
   for (unsigned i = 0; i < oldType.getNumParams(); ++i) byval.push_back(func.getArgAttr(i, "llvm.byval"));
   if (isKernel) types.push_back(ptr);
   else llvm::append_range(types, oldType.getParams());
-  func.setAllArgAttrs(ArrayRef<DictionaryAttr>{});
-  func->removeAttr("arg_attrs");
+  func.removeArgAttrsAttr();
   func.setFunctionType(LLVM::LLVMFunctionType::get(oldType.getReturnType(), types));
   state.context = entry.insertArgument(0u, ptr, func.getLoc());
   if (!isKernel) return;

@@ -1,0 +1,94 @@
+// Words for findings, and the account of a deadlock.
+#include "runtime/sim/machine.h"
+
+#include <bit>
+#include <map>
+
+namespace moec::sim {
+
+const char *name_of(FindingKind kind) {
+  switch (kind) {
+  case FindingKind::OutOfBounds: return "out of bounds";
+  case FindingKind::Misaligned: return "misaligned";
+  case FindingKind::Uninitialized: return "uninitialised";
+  case FindingKind::SharedRace: return "shared-memory race";
+  case FindingKind::GlobalRace: return "global-memory race";
+  case FindingKind::BarrierMisuse: return "barrier misuse";
+  case FindingKind::DivergentCollective: return "divergent collective";
+  case FindingKind::MbarrierMisuse: return "mbarrier misuse";
+  case FindingKind::Deadlock: return "deadlock";
+  case FindingKind::Trap: return "trap";
+  case FindingKind::Assert: return "assertion failed";
+  }
+  return "?";
+}
+
+std::string SimFinding::text() const {
+  std::string where = file.empty() ? "<unknown>" : file + ":" + std::to_string(line);
+  std::string result = where + ": " + name_of(kind) + ": " + message;
+  if (other_line) result += "; the other is " + other_file + ":" + std::to_string(other_line);
+  result += " (CTA " + std::to_string(cta[0]) + "," + std::to_string(cta[1]) + "," + std::to_string(cta[2]) + ", thread " +
+            std::to_string(thread);
+  if (count > 1) result += "; seen " + std::to_string(count) + " times";
+  return result + ")";
+}
+
+namespace {
+
+std::string ranges_of(const std::vector<uint32_t> &threads) {
+  std::string text;
+  for (size_t i = 0; i < threads.size();) {
+    size_t j = i;
+    while (j + 1 < threads.size() && threads[j + 1] == threads[j] + 1) ++j;
+    if (!text.empty()) text += ",";
+    text += std::to_string(threads[i]);
+    if (j > i) text += "-" + std::to_string(threads[j]);
+    i = j + 1;
+  }
+  return text;
+}
+
+std::string describe_wait(const Cta &cta, const Thread &thread) {
+  switch (thread.wait) {
+  case WaitKind::Barrier: {
+    const Barrier &barrier = cta.barriers[thread.wait_object];
+    uint32_t count = barrier.count ? barrier.count : cta.alive;
+    return "barrier " + std::to_string(thread.wait_object) + " (" + std::to_string(barrier.arrived) + " of " + std::to_string(count) +
+           " threads have arrived)";
+  }
+  case WaitKind::Batch: return "a warp-wide operation";
+  case WaitKind::WarpBarrier: return "bar.warp.sync";
+  case WaitKind::Mbarrier: {
+    std::string text = "mbarrier at shared+" + std::to_string(thread.wait_object);
+    auto it = cta.mbarriers.find(static_cast<uint32_t>(thread.wait_object));
+    if (it == cta.mbarriers.end()) return text;
+    const Mbarrier &barrier = it->second;
+    return text + " (phase " + std::to_string(barrier.phase) + ", " + std::to_string(barrier.pending) + " of " +
+           std::to_string(barrier.expected) + " arrivals and " + std::to_string(barrier.transactions) + " bytes are missing)";
+  }
+  default: return "something";
+  }
+}
+
+} // namespace
+
+void Worker::deadlock(Thread &last) {
+  std::map<std::pair<std::string, uint32_t>, std::vector<uint32_t>> groups;
+  Thread *example = &last;
+  for (uint32_t i = 0; i < cta_.num_threads; ++i) {
+    Thread &thread = cta_.threads[i];
+    if (!(thread.warp->alive & thread.lanemask_eq)) continue;
+    if (groups.empty()) example = &thread;
+    groups[{describe_wait(cta_, thread), thread.wait_loc}].push_back(i);
+  }
+  std::string message = "no thread can continue";
+  for (const auto &[wait, threads] : groups) {
+    SourcePosition position = launch_->image.position(wait.second);
+    message += "; threads " + ranges_of(threads) + " wait at " + wait.first;
+    if (!position.file.empty()) message += " at " + std::string(position.file) + ":" + std::to_string(position.line);
+  }
+  if (cta_.alive < cta_.num_threads) message += "; " + std::to_string(cta_.num_threads - cta_.alive) + " threads have exited";
+  fatal(*example, FindingKind::Deadlock, example->wait_loc, message);
+}
+
+} // namespace moec::sim

@@ -30,7 +30,7 @@ static void addCleanup(OpPassManager &kernel) {
 
 static void addTilePasses(OpPassManager &module, const CompileOptions &options) {
   OpPassManager &kernel = module.nest<tile::KernelOp>();
-  kernel.addPass(createTileLowerViews());
+  kernel.addPass(createTileLowerViews({.checkIndices = options.checked}));
   addCleanup(kernel);
   kernel.addPass(createTileSimplifyMasks());
   kernel.addPass(createTileLegalizeDots());

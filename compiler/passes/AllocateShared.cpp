@@ -16,6 +16,7 @@ using namespace moec::tilegpu;
 namespace {
 
 constexpr int64_t kAlignment = 128;
+constexpr int64_t kSwizzleAlignment = 1024; ///< of what TMA may swizzle: buffers of whole multiples of it
 
 struct Request {
   Operation *op;
@@ -84,7 +85,8 @@ struct AllocateSharedPass : moec::compiler::impl::TileGpuAllocateSharedBase<Allo
       llvm::sort(taken, [](Request *x, Request *y) { return x->offset < y->offset; });
       for (Request *t : taken) {
         if (t->offset >= r.offset + r.bytes) break;
-        r.offset = std::max(r.offset, (int64_t)llvm::alignTo(t->offset + t->bytes, kAlignment));
+        int64_t alignment = r.bytes % kSwizzleAlignment == 0 ? kSwizzleAlignment : kAlignment;
+        r.offset = std::max(r.offset, (int64_t)llvm::alignTo(t->offset + t->bytes, alignment));
       }
       total = std::max(total, r.offset + r.bytes);
     }

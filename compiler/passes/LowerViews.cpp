@@ -30,7 +30,7 @@ struct Access {
 
 class ViewLowering {
 public:
-  explicit ViewLowering(KernelOp kernel) : kernel(kernel), b(kernel.getContext()), loc(kernel.getLoc()) {}
+  ViewLowering(KernelOp kernel, bool checkIndices) : kernel(kernel), checkIndices(checkIndices), b(kernel.getContext()), loc(kernel.getLoc()) {}
 
   void run() {
     expandArguments();
@@ -170,6 +170,9 @@ private:
       if (clip[d]) a.mask = andBroadcast(a.mask, inside(index, parts.sizes[d]), shape);
     }
     if (mask) a.mask = andBroadcast(a.mask, mask, shape);
+    if (checkIndices)
+      for (unsigned d = 0; d < indices.size(); ++d)
+        if (!clip[d]) assertInside(indices[d], parts.sizes[d], d, a.mask, shape);
     if (base) a.ptr = AddPtrOp::create(b, loc, pointee(a.ptr), a.ptr, base);
     if (!a.offset) a.offset = constant(b.getI32Type(), 0);
     if (shape) {
@@ -221,6 +224,19 @@ private:
     return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, index, tile ? splat(size, tile.getShape()) : size);
   }
 
+  void assertInside(Value index, Value size, unsigned dim, Value mask, RankedTensorType shape) {
+    Value good = inside(index, size);
+    if (mask) {
+      Type type = mask.getType();
+      Value on = arith::ConstantOp::create(b, loc, isa<RankedTensorType>(type) ? TypedAttr(DenseElementsAttr::get(cast<RankedTensorType>(type), true))
+                                                                              : TypedAttr(b.getBoolAttr(true)));
+      Value off = arith::XOrIOp::create(b, loc, mask, on);
+      if (good.getType() != type) good = toShape(good, shape), off = toShape(off, shape);
+      good = arith::OrIOp::create(b, loc, good, off);
+    }
+    AssertOp::create(b, loc, good, ("index " + Twine(dim) + " is outside of the view").str());
+  }
+
   // ---- small builders
 
   static bool isZero(Value v) { return matchPattern(v, m_Zero()); }
@@ -267,6 +283,7 @@ private:
   }
 
   KernelOp kernel;
+  bool checkIndices;
   OpBuilder b;
   Location loc;
   unsigned oldCount = 0;
@@ -275,7 +292,8 @@ private:
 };
 
 struct LowerViewsPass : moec::compiler::impl::TileLowerViewsBase<LowerViewsPass> {
-  void runOnOperation() override { ViewLowering(getOperation()).run(); }
+  using TileLowerViewsBase::TileLowerViewsBase;
+  void runOnOperation() override { ViewLowering(getOperation(), checkIndices).run(); }
 };
 
 } // namespace

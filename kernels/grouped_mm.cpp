@@ -83,7 +83,7 @@ struct Form {
   Schedule schedule;
 };
 constexpr Form kHalf{64, 128, 64, {.num_warps = 4, .num_stages = 3}},
-    kSmallHalf{16, 64, 32, {.num_warps = 4, .num_stages = 2}}, kSingle{32, 64, 16, {.num_warps = 4, .num_stages = 2}},
+    kSmallHalf{32, 128, 64, {.num_warps = 4, .num_stages = 2}}, kSingle{32, 64, 16, {.num_warps = 4, .num_stages = 2}},
     kDouble{32, 32, 16, {.num_warps = 4, .num_stages = 2}};
 
 /// On the simulated GPU small tiles waste less on short groups.

@@ -111,3 +111,45 @@ LogicalResult AsyncCopyOp::verify() {
   if (mask && mask.getShape() != offset.getShape()) return emitOpError("mask and offset have different shapes"); // async_copy_c1
   return success();
 }
+
+// ---- Hopper
+
+static LogicalResult verifyBarriers(Operation *op, BufferType barriers) {
+  if (barriers.getElementType().isInteger(64) && barriers.getShape() == ArrayRef<int64_t>{1}) return success();
+  return op->emitOpError("mbarriers are a buffer<[1] x i64, stages = …>, one per stage"); // mbarrier_c1
+}
+
+LogicalResult MBarrierInitOp::verify() { return verifyBarriers(*this, getBarriers().getType()); }
+LogicalResult MBarrierExpectOp::verify() { return verifyBarriers(*this, getBarriers().getType()); }
+LogicalResult MBarrierArriveOp::verify() { return verifyBarriers(*this, getBarriers().getType()); }
+LogicalResult MBarrierWaitOp::verify() { return verifyBarriers(*this, getBarriers().getType()); }
+
+LogicalResult TmaLoadOp::verify() {
+  TensorMapType map = getMap().getType();
+  if (failed(verifyStage(*this, getBuffer().getType(), map.getBox(), map.getElementType(), "the tensor map's box"))) return failure();
+  if (getCoordinates().size() != map.getBox().size() || map.getBox().size() > 5)
+    return emitOpError("one coordinate per dimension of the box, at most 5"); // tma_load_c1
+  return verifyBarriers(*this, getBarriers().getType());
+}
+
+/// Rows of 128 bytes of a 16-bit dtype, swizzled by 128 bytes.
+static bool isWgmmaOperand(BufferType buffer) {
+  SwizzledAttr layout = buffer.getLayout();
+  Type element = buffer.getElementType();
+  return (element.isF16() || element.isBF16()) && buffer.getShape().size() == 2 && buffer.getShape()[1] == 64 && layout.getVec() == 8 &&
+         layout.getPerPhase() == 1 && layout.getMaxPhase() == 8 && layout.getOrder() == ArrayRef<int32_t>{1, 0};
+}
+
+LogicalResult WgmmaOp::verify() {
+  BufferType a = getA().getType(), b = getB().getType();
+  if (!isWgmmaOperand(a) || !isWgmmaOperand(b) || a.getElementType() != b.getElementType())
+    return emitOpError("operands are f16 or bf16 buffers with rows of 64 elements, swizzled by 128 bytes"); // wgmma_c1
+  auto acc = cast<RankedTensorType>(getAcc().getType());
+  auto mma = dyn_cast_or_null<MmaAttr>(acc.getEncoding());
+  int64_t n = b.getShape()[0];
+  if (!acc.getElementType().isF32() || acc.getShape() != ArrayRef<int64_t>{a.getShape()[0], n} || n % 8 || n > 256)
+    return emitOpError("the accumulator is f32 [rows of a, rows of b], at most 256 columns, a multiple of 8"); // wgmma_c2
+  if (!mma || mma.getWarpsN() != 1 || mma.getWarpsM() % 4 || acc.getDimSize(0) != 16 * mma.getWarpsM())
+    return emitOpError("the accumulator's layout gives every warpgroup of 4 warps one block of 64 rows"); // wgmma_c3
+  return success();
+}

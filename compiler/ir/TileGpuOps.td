@@ -138,4 +138,90 @@ def TileGpu_BarrierOp : TileGpu_Op<"barrier", [MemoryEffects<[MemRead, MemWrite]
   let assemblyFormat = "attr-dict";
 }
 
+// ------------------------------------------------------------------------------------ Hopper: TMA, mbarriers, wgmma
+// These ops synchronize by mbarriers and groups, as written: the insert-barriers pass leaves the buffers that only they touch alone.
+
+def TileGpu_TensorMapType : TypeDef<TileGpu_Dialect, "TensorMap"> {
+  let mnemonic = "tensormap";
+  let summary = "a TMA descriptor (CUtensorMap) whose box is one tile";
+  let description = [{
+    A kernel argument, passed by value (128 bytes, aligned to 64). The descriptor swizzles as the buffer that it fills does: by 128 bytes for rows of
+    128 bytes in `#tilegpu.swizzled<vec = 8, per_phase = 1, max_phase = 8, …>` of 16-bit elements.
+  }];
+  let parameters = (ins ArrayRefParameter<"int64_t">:$box, "::mlir::Type":$elementType);
+  let assemblyFormat = "`<` `[` $box `]` `x` $elementType `>`";
+}
+
+def TileGpu_MBarrierInitOp : TileGpu_Op<"mbarrier_init", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "every stage of the buffer becomes an mbarrier whose phases end after `count` arrivals and the announced bytes; all threads see it";
+  let arguments = (ins TileGpu_BufferType:$barriers, ConfinedAttr<I32Attr, [IntPositive]>:$count);
+  let assemblyFormat = "$barriers `,` $count attr-dict `:` type($barriers)";
+  let hasVerifier = 1;
+}
+
+def TileGpu_MBarrierExpectOp : TileGpu_Op<"mbarrier_expect", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "one arrival for the whole CTA, which announces `bytes` of asynchronous copies";
+  let arguments = (ins TileGpu_BufferType:$barriers, I32:$stage, ConfinedAttr<I32Attr, [IntPositive]>:$bytes);
+  let assemblyFormat = "$barriers `[` $stage `]` `,` $bytes attr-dict `:` type($barriers)";
+  let hasVerifier = 1;
+}
+
+def TileGpu_MBarrierArriveOp : TileGpu_Op<"mbarrier_arrive", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "one arrival of every warp, after all of its threads came here";
+  let arguments = (ins TileGpu_BufferType:$barriers, I32:$stage);
+  let assemblyFormat = "$barriers `[` $stage `]` attr-dict `:` type($barriers)";
+  let hasVerifier = 1;
+}
+
+def TileGpu_MBarrierWaitOp : TileGpu_Op<"mbarrier_wait", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "all threads wait until the phase of parity `parity` (0, 1, 0, …) has ended";
+  let arguments = (ins TileGpu_BufferType:$barriers, I32:$stage, I32:$parity);
+  let assemblyFormat = "$barriers `[` $stage `]` `,` $parity attr-dict `:` type($barriers)";
+  let hasVerifier = 1;
+}
+
+def TileGpu_TmaLoadOp : TileGpu_Op<"tma_load", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "TMA copy of the box at `coordinates` (innermost dimension first) into a stage; its bytes count at the mbarrier";
+  let description = "One thread issues it. Elements outside the tensor become 0.";
+  let arguments = (ins TileGpu_TensorMapType:$map, Variadic<I32>:$coordinates, TileGpu_BufferType:$buffer, I32:$stage,
+                       TileGpu_BufferType:$barriers, I32:$barrierStage);
+  let assemblyFormat = [{
+    $map `[` $coordinates `]` `to` $buffer `[` $stage `]` `,` $barriers `[` $barrierStage `]` attr-dict
+    `:` type($map) `,` type($buffer) `,` type($barriers)
+  }];
+  let hasVerifier = 1;
+}
+
+def TileGpu_WgmmaFenceOp : TileGpu_Op<"wgmma_fence", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "registers and shared memory written before are seen by the wgmmas after";
+  let assemblyFormat = "attr-dict";
+}
+
+def TileGpu_WgmmaOp : TileGpu_Op<"wgmma", [MemoryEffects<[MemRead, MemWrite]>, AllTypesMatch<["acc", "result"]>]> {
+  let summary = "acc + a[M,64] * transposed b[N,64], asynchronously, by warpgroups: 64 rows of the accumulator each";
+  let description = [{
+    Operands: f16 or bf16 stages with rows of 128 bytes in `#tilegpu.swizzled<vec = 8, per_phase = 1, max_phase = 8, order = [1, 0]>`. The accumulator is f32
+    in `#tilegpu.mma<warps = [4 * warpgroups, 1]>`, one block of 64 rows per warpgroup, N a multiple of 8 up to 256. The result may be used by other
+    wgmmas and by tilegpu.wgmma_wait only (not verified: it is how the hardware writes registers).
+  }];
+  let arguments = (ins TileGpu_BufferType:$a, I32:$aStage, TileGpu_BufferType:$b, I32:$bStage, Tile_Tile:$acc);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = [{
+    $a `[` $aStage `]` `,` $b `[` $bStage `]` `,` $acc attr-dict `:` type($a) `,` type($b) `->` type($acc)
+  }];
+  let hasVerifier = 1;
+}
+
+def TileGpu_WgmmaCommitOp : TileGpu_Op<"wgmma_commit", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "closes the group of this warpgroup's wgmmas so far";
+  let assemblyFormat = "attr-dict";
+}
+
+def TileGpu_WgmmaWaitOp : TileGpu_Op<"wgmma_wait", [MemoryEffects<[MemRead, MemWrite]>, AllTypesMatch<["acc", "result"]>]> {
+  let summary = "waits until at most `pending` groups are unfinished; the result is the accumulator that may now be read";
+  let arguments = (ins Tile_Tile:$acc, ConfinedAttr<I32Attr, [IntMinValue<0>]>:$pending);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$acc `,` $pending attr-dict `:` type($acc)";
+}
+
 #endif

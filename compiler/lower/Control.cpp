@@ -70,6 +70,12 @@ LogicalResult lowerKernel(Lowering &l, Operation *op) {
     SmallVector<NamedAttribute> attrs;
     if (auto ptr = dyn_cast<moec::tile::PtrType>(type); ptr && ptr.getAlign() > 1)
       attrs.push_back(l.b.getNamedAttr("llvm.align", l.b.getI64IntegerAttr(ptr.getAlign())));
+    if (isa<moec::tilegpu::TensorMapType>(type)) {
+      // By value, and read where it lies: TMA takes the descriptor's address in the parameter space.
+      attrs.push_back(l.b.getNamedAttr("llvm.byval", TypeAttr::get(LLVM::LLVMArrayType::get(l.b.getI8Type(), 128))));
+      attrs.push_back(l.b.getNamedAttr("llvm.align", l.b.getI64IntegerAttr(64)));
+      attrs.push_back(l.b.getNamedAttr("nvvm.grid_constant", l.b.getUnitAttr()));
+    }
     argAttrs.push_back(l.b.getDictionaryAttr(attrs));
   }
   auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(ctx), types);

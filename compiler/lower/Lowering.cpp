@@ -54,6 +54,7 @@ Lowering::Lowering(ModuleOp module, const LoweringOptions &options)
   registerSortLowerings(ctx, impl->handlers);
   registerConvertLowerings(ctx, impl->handlers);
   registerDotLowerings(ctx, impl->handlers);
+  registerHopperLowerings(ctx, impl->handlers);
 }
 
 LogicalResult Lowering::run() {
@@ -96,6 +97,7 @@ void Lowering::setRegs(Value tile, SmallVector<Value> registers) {
 Type Lowering::storageType(Type type) {
   if (auto tile = dyn_cast<RankedTensorType>(type)) type = tile.getElementType();
   if (isa<tile::PtrType>(type)) return LLVM::LLVMPointerType::get(type.getContext(), 1);
+  if (isa<tilegpu::TensorMapType>(type)) return LLVM::LLVMPointerType::get(type.getContext()); // in the kernel's parameters
   if (isa<Float8E4M3FNType, Float8E5M2Type>(type)) return b.getI8Type();
   return type;
 }

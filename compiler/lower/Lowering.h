@@ -122,6 +122,7 @@ void registerMemoryLowerings(mlir::MLIRContext *, HandlerTable &);      // Memor
 void registerReductionLowerings(mlir::MLIRContext *, HandlerTable &);   // Reduce.cpp, Scan.cpp
 void registerSortLowerings(mlir::MLIRContext *, HandlerTable &);        // Sort.cpp: sort, topk; Histogram.cpp
 void registerConvertLowerings(mlir::MLIRContext *, HandlerTable &);     // ConvertLayout.cpp
+void registerHopperLowerings(mlir::MLIRContext *, HandlerTable &);      // Hopper.cpp: TMA, mbarriers, wgmma
 void registerDotLowerings(mlir::MLIRContext *, HandlerTable &);         // Dot.cpp, Shared.cpp: local_load/store, async_*
 
 /// Bytes of shared scratch that an op's lowering uses between its own internal barriers; 0 for most. Kept beside the handlers so that

@@ -109,3 +109,69 @@ tile.kernel @k() {
   %0 = tilegpu.convert_layout %v : tensor<4xf32> -> tensor<4xf16>
   tile.return
 }
+
+// -----
+
+// mbarrier_c1
+#s = #tilegpu.swizzled<vec = 1, per_phase = 1, max_phase = 1, order = [0]>
+tile.kernel @k() {
+  %0 = tilegpu.alloc : !tilegpu.buffer<[1] x i32, stages = 4, #s>
+  // expected-error @below {{mbarriers are a buffer<[1] x i64, stages = …>, one per stage}}
+  tilegpu.mbarrier_init %0, 1 : !tilegpu.buffer<[1] x i32, stages = 4, #s>
+  tile.return
+}
+
+// -----
+
+// tma_load_c1
+#s = #tilegpu.swizzled<vec = 8, per_phase = 1, max_phase = 8, order = [1, 0]>
+#p = #tilegpu.swizzled<vec = 1, per_phase = 1, max_phase = 1, order = [0]>
+tile.kernel @k(%m: !tilegpu.tensormap<[64, 64] x bf16>, %i: i32) {
+  %0 = tilegpu.alloc : !tilegpu.buffer<[64, 64] x bf16, stages = 1, #s>
+  %1 = tilegpu.alloc : !tilegpu.buffer<[1] x i64, stages = 1, #p>
+  // expected-error @below {{one coordinate per dimension of the box, at most 5}}
+  tilegpu.tma_load %m[%i] to %0[%i], %1[%i] : !tilegpu.tensormap<[64, 64] x bf16>, !tilegpu.buffer<[64, 64] x bf16, stages = 1, #s>, !tilegpu.buffer<[1] x i64, stages = 1, #p>
+  tile.return
+}
+
+// -----
+
+// wgmma_c1
+#s = #tilegpu.swizzled<vec = 1, per_phase = 1, max_phase = 1, order = [1, 0]>
+#mma = #tilegpu.mma<warps = [4, 1]>
+tile.kernel @k(%i: i32, %f: f32) {
+  %a = tilegpu.alloc : !tilegpu.buffer<[64, 64] x bf16, stages = 1, #s>
+  %b = tilegpu.alloc : !tilegpu.buffer<[64, 64] x bf16, stages = 1, #s>
+  %c = tile.splat %f : f32 -> tensor<64x64xf32, #mma>
+  // expected-error @below {{operands are f16 or bf16 buffers with rows of 64 elements, swizzled by 128 bytes}}
+  %0 = tilegpu.wgmma %a[%i], %b[%i], %c : !tilegpu.buffer<[64, 64] x bf16, stages = 1, #s>, !tilegpu.buffer<[64, 64] x bf16, stages = 1, #s> -> tensor<64x64xf32, #mma>
+  tile.return
+}
+
+// -----
+
+// wgmma_c2
+#s = #tilegpu.swizzled<vec = 8, per_phase = 1, max_phase = 8, order = [1, 0]>
+#mma = #tilegpu.mma<warps = [4, 1]>
+tile.kernel @k(%i: i32, %f: f32) {
+  %a = tilegpu.alloc : !tilegpu.buffer<[64, 64] x bf16, stages = 1, #s>
+  %b = tilegpu.alloc : !tilegpu.buffer<[64, 64] x bf16, stages = 1, #s>
+  %c = tile.splat %f : f32 -> tensor<64x32xf32, #mma>
+  // expected-error @below {{the accumulator is f32 [rows of a, rows of b], at most 256 columns, a multiple of 8}}
+  %0 = tilegpu.wgmma %a[%i], %b[%i], %c : !tilegpu.buffer<[64, 64] x bf16, stages = 1, #s>, !tilegpu.buffer<[64, 64] x bf16, stages = 1, #s> -> tensor<64x32xf32, #mma>
+  tile.return
+}
+
+// -----
+
+// wgmma_c3
+#s = #tilegpu.swizzled<vec = 8, per_phase = 1, max_phase = 8, order = [1, 0]>
+#mma = #tilegpu.mma<warps = [2, 2]>
+tile.kernel @k(%i: i32, %f: f32) {
+  %a = tilegpu.alloc : !tilegpu.buffer<[64, 64] x bf16, stages = 1, #s>
+  %b = tilegpu.alloc : !tilegpu.buffer<[64, 64] x bf16, stages = 1, #s>
+  %c = tile.splat %f : f32 -> tensor<64x64xf32, #mma>
+  // expected-error @below {{gives every warpgroup of 4 warps one block of 64 rows}}
+  %0 = tilegpu.wgmma %a[%i], %b[%i], %c : !tilegpu.buffer<[64, 64] x bf16, stages = 1, #s>, !tilegpu.buffer<[64, 64] x bf16, stages = 1, #s> -> tensor<64x64xf32, #mma>
+  tile.return
+}

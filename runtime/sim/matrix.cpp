@@ -15,7 +15,7 @@
 namespace moec::sim {
 namespace {
 
-constexpr uint32_t kMaxSlots = 512;
+constexpr uint32_t kMaxSlots = 1024; // of pairs and of 4-byte slots a batch has 448 at most, and each kind has its place for all batches
 } // namespace
 
 /// Operands converted to f32, kept while a batch runs: the same A and B fragments feed many operations.

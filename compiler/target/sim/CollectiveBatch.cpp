@@ -22,6 +22,10 @@ namespace {
 
 constexpr unsigned kSlotBytes = 128;
 constexpr unsigned kMaxBatchSlots = 448; // 56 KB: a batch should stay in the first-level cache
+/// While batches are collected: the slot is a 4-byte one, counted apart from the pairs. A slot must mean the same bytes of the same lane in
+/// every batch of a function, for a lane may begin the next batch while others still read their results of the last one: so all pairs
+/// lie first and all 4-byte slots behind the greatest number of them.
+constexpr unsigned kSingle = 1u << 16;
 
 /// How a register travels: 4 bytes per lane, 8 bytes per lane, or two f32/i32 registers side by side.
 enum class Width { Single, Wide, Pair };
@@ -111,6 +115,7 @@ public:
   llvm::Error run() {
     for (Block &block : func.getBody())
       if (llvm::Error error = runOnBlock(block)) return error;
+    placeSlots();
     return llvm::Error::success();
   }
 
@@ -129,6 +134,12 @@ private:
   Value loadResult(Location loc, Type type, const ResultPlace &place);
   void replaceResults(Member &member);
   LLVM::GlobalOp makeProgram(Location loc);
+  Value slotAddress(Location loc, unsigned slot, Width width, unsigned half);
+  void placeSlots();
+  unsigned newSlot(Width width) {
+    if (width == Width::Single) return kSingle | singles++;
+    return 2 * pairs++;
+  }
 
   OpBuilder b;
   ContextBuilder cb;
@@ -148,9 +159,17 @@ private:
   SmallVector<Store> stores;
   DenseMap<Value, unsigned> storedSlots;
   Value mask;
-  unsigned slots = 0;
+  unsigned singles = 0, pairs = 0;
   bool reads = false, writes = false;
-  unsigned programs = 0;
+
+  // All batches.
+  struct Program {
+    LLVM::GlobalOp global;
+    std::vector<SimBatchOp> codes;
+  };
+  std::vector<Program> programs;
+  SmallVector<std::pair<LLVM::GEPOp, unsigned>> singleAddresses; ///< to be placed, and their slots
+  unsigned mostSingles = 0, mostPairs = 0;
 };
 
 /// Follows extractvalue and same-size bitcasts to a result register of a member.
@@ -285,7 +304,7 @@ bool Batcher::canJoin(Operation *op, const Member &member, ArrayRef<Operand> ope
   if (maskOf(op) != mask) return false;
   bool load = member.code.opcode == kOpLdMatrix, store = member.code.opcode == kOpStMatrix;
   if ((load && writes) || (store && (reads || writes))) return false;
-  if (slots + 24 > kMaxBatchSlots) return false;
+  if (singles + 2 * pairs + 24 > kMaxBatchSlots) return false;
   for (const Operand &operand : operands) {
     if (operand.width == Width::Pair) {
       std::optional<unsigned> slot;
@@ -309,23 +328,15 @@ unsigned Batcher::operandSlot(const Operand &operand, bool &fresh) {
     pairPlace(operand, slot);
     if (slot) return *slot;
     fresh = true;
-    slots += slots & 1; // pairs are aligned to 256 bytes: rows of eight floats
-    unsigned place = slots;
-    slots += 2;
+    unsigned place = newSlot(Width::Pair); // aligned to 256 bytes: rows of eight floats
     stores.push_back({operand.value, place, Width::Pair, 0});
     stores.push_back({operand.second, place, Width::Pair, 1});
     return place;
   }
   if (auto result = memberResult(operand.value)) return result->first->results[result->second].slot;
-  auto [it, inserted] = storedSlots.try_emplace(operand.value, slots);
+  auto [it, inserted] = storedSlots.try_emplace(operand.value, 0);
   if (!inserted) return it->second;
-  if (operand.width == Width::Wide) {
-    slots += slots & 1;
-    it->second = slots;
-    slots += 2;
-  } else {
-    ++slots;
-  }
+  it->second = newSlot(operand.width);
   stores.push_back({operand.value, it->second, operand.width, 0});
   return it->second;
 }
@@ -363,15 +374,7 @@ llvm::Error Batcher::join(Operation *op, Block &block) {
   }
   code.num_out = results.size();
   for (auto [i, width] : llvm::enumerate(results)) {
-    unsigned slot = slots;
-    if (width == Width::Pair && i < inPlace.size() && inPlace[i]) {
-      slot = *inPlace[i];
-    } else if (width == Width::Single) {
-      ++slots;
-    } else {
-      slot = slots += slots & 1;
-      slots += 2;
-    }
+    unsigned slot = width == Width::Pair && i < inPlace.size() && inPlace[i] ? *inPlace[i] : newSlot(width);
     code.out[i] = slot;
     if (width == Width::Pair) {
       member->results.push_back({slot, width, 0});
@@ -387,20 +390,25 @@ llvm::Error Batcher::join(Operation *op, Block &block) {
   return llvm::Error::success();
 }
 
-void Batcher::storeOperand(Location loc, Value value, unsigned slot, Width width, unsigned half) {
+/// Where this lane's part of a slot lies.
+Value Batcher::slotAddress(Location loc, unsigned slot, Width width, unsigned half) {
   auto ptr = LLVM::LLVMPointerType::get(b.getContext());
+  if (width != Width::Single) return cb.offset(loc, cb.field(loc, ptr, offsetof(SimContext, exchange8)), slot * kSlotBytes + 4 * half);
+  Value base = cb.field(loc, ptr, offsetof(SimContext, exchange4));
+  auto address = LLVM::GEPOp::create(b, loc, ptr, b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{int32_t(0)});
+  singleAddresses.push_back({address, slot & ~kSingle});
+  return address;
+}
+
+void Batcher::storeOperand(Location loc, Value value, unsigned slot, Width width, unsigned half) {
   Type type = value.getType();
   if (isa<LLVM::LLVMPointerType>(type) && width == Width::Single) value = LLVM::PtrToIntOp::create(b, loc, b.getI32Type(), value);
   else if (type.isInteger() && type.getIntOrFloatBitWidth() < 32) value = LLVM::ZExtOp::create(b, loc, b.getI32Type(), value);
-  size_t base = width == Width::Single ? offsetof(SimContext, exchange4) : offsetof(SimContext, exchange8);
-  Value address = cb.offset(loc, cb.field(loc, ptr, base), slot * kSlotBytes + 4 * half);
-  LLVM::StoreOp::create(b, loc, value, address, /*alignment=*/4);
+  LLVM::StoreOp::create(b, loc, value, slotAddress(loc, slot, width, half), /*alignment=*/4);
 }
 
 Value Batcher::loadResult(Location loc, Type type, const ResultPlace &place) {
-  auto ptr = LLVM::LLVMPointerType::get(b.getContext());
-  size_t base = place.width == Width::Single ? offsetof(SimContext, exchange4) : offsetof(SimContext, exchange8);
-  Value address = cb.offset(loc, cb.field(loc, ptr, base), place.slot * kSlotBytes + 4 * place.half);
+  Value address = slotAddress(loc, place.slot, place.width, place.half);
   bool narrow = type.isInteger() && type.getIntOrFloatBitWidth() < 32;
   Value value = LLVM::LoadOp::create(b, loc, narrow ? b.getI32Type() : type, address, /*alignment=*/4);
   return narrow ? LLVM::TruncOp::create(b, loc, type, value).getResult() : value;
@@ -438,19 +446,42 @@ void Batcher::replaceResults(Member &member) {
   op->getResult(0).replaceAllUsesWith(whole);
 }
 
-LLVM::GlobalOp Batcher::makeProgram(Location loc) {
-  std::vector<int32_t> words{static_cast<int32_t>(members.size()), static_cast<int32_t>(members.front()->code.loc)};
-  for (auto &member : members) {
-    const auto *raw = reinterpret_cast<const int32_t *>(&member->code);
+/// The words of a batch.
+static DenseElementsAttr programWords(MLIRContext *context, ArrayRef<SimBatchOp> codes) {
+  std::vector<int32_t> words{static_cast<int32_t>(codes.size()), static_cast<int32_t>(codes.front().loc)};
+  for (const SimBatchOp &code : codes) {
+    const auto *raw = reinterpret_cast<const int32_t *>(&code);
     words.insert(words.end(), raw, raw + sizeof(SimBatchOp) / 4);
   }
-  auto module = func->getParentOfType<ModuleOp>();
-  OpBuilder mb(module.getBodyRegion());
-  mb.setInsertionPointToStart(module.getBody());
-  auto values = DenseElementsAttr::get(RankedTensorType::get({static_cast<int64_t>(words.size())}, mb.getI32Type()), ArrayRef<int32_t>(words));
-  auto type = LLVM::LLVMArrayType::get(mb.getI32Type(), words.size());
-  std::string name = "moec_batch_" + func.getSymName().str() + "_" + std::to_string(programs++);
-  return LLVM::GlobalOp::create(mb, loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, name, values, /*alignment=*/16);
+  auto type = RankedTensorType::get({static_cast<int64_t>(words.size())}, IntegerType::get(context, 32));
+  return DenseElementsAttr::get(type, ArrayRef<int32_t>(words));
+}
+
+LLVM::GlobalOp Batcher::makeProgram(Location loc) {
+  Program &program = programs.emplace_back();
+  for (auto &member : members) program.codes.push_back(member->code);
+  DenseElementsAttr values = programWords(b.getContext(), program.codes);
+  OpBuilder mb(func->getParentOfType<ModuleOp>().getBodyRegion());
+  auto type = LLVM::LLVMArrayType::get(mb.getI32Type(), values.getNumElements());
+  std::string name = "moec_batch_" + func.getSymName().str() + "_" + std::to_string(programs.size() - 1);
+  program.global = LLVM::GlobalOp::create(mb, loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, name, values, /*alignment=*/16);
+  return program.global;
+}
+
+/// Now that the number of pairs is known, the 4-byte slots get their places behind them.
+void Batcher::placeSlots() {
+  auto placed = [&](uint32_t slot) { return slot & kSingle ? 2 * mostPairs + (slot & ~kSingle) : slot; };
+  for (Program &program : programs) {
+    for (SimBatchOp &code : program.codes) {
+      for (uint32_t i = 0; i < code.num_in; ++i)
+        if (code.opcode != kOpShfl || i == 0 || !(code.mode >> (8 + i) & 1)) code.in[i] = placed(code.in[i]);
+      for (uint32_t i = 0; i < code.num_out; ++i) code.out[i] = placed(code.out[i]);
+    }
+    program.global.setValueAttr(programWords(b.getContext(), program.codes));
+  }
+  for (auto &[address, slot] : singleAddresses)
+    address.setRawConstantIndices({static_cast<int32_t>(placed(kSingle | slot) * kSlotBytes)});
+  info.exchangeSlots = std::max(info.exchangeSlots, 2 * mostPairs + mostSingles);
 }
 
 void Batcher::flush(Operation *before) {
@@ -465,14 +496,15 @@ void Batcher::flush(Operation *before) {
   for (auto &member : members) replaceResults(*member);
   for (Operation *op : dependent) op->moveBefore(before);
   for (auto &member : llvm::reverse(members)) member->op->erase();
-  info.exchangeSlots = std::max(info.exchangeSlots, slots);
+  mostSingles = std::max(mostSingles, singles);
+  mostPairs = std::max(mostPairs, pairs);
   members.clear();
   memberOf.clear();
   dependent.clear();
   stores.clear();
   storedSlots.clear();
   mask = {};
-  slots = 0;
+  singles = pairs = 0;
   reads = writes = false;
 }
 

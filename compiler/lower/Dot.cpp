@@ -1,6 +1,7 @@
 // tile.dot: mma.sync m16n8k16 for 16-bit operands; for f32 and f64 one fma after the other through shared memory.
 #include "compiler/layout/NamedLayouts.h"
 #include "compiler/lower/Elementwise.h"
+#include "compiler/lower/Exchange.h"
 #include "compiler/lower/SharedTile.h"
 
 using namespace mlir;
@@ -14,25 +15,47 @@ bool usesTensorCores(tile::DotOp op) {
   return element.isF16() || element.isBF16();
 }
 
-/// The words of a dot operand, in register order.
-SmallVector<Value> operandWords(Lowering &l, Value tile, Type wordType) {
+/// The words of a dot operand, in register order. Where the tile is shorter along K than the instruction, the layout holds copies: they
+/// must not be added up, so they become 0 (in both operands: 0 * inf is NaN).
+SmallVector<Value> operandWords(Lowering &l, Value tile, Type wordType, bool isA, int64_t K) {
+  OpBuilder &b = l.b;
   ArrayRef<Value> regs = l.regs(tile);
+  Value zero = l.i32(0), keeps;
+  // K's bits are: the element in the word, two lane bits, and the register bit above the word's (A's rows come between).
+  const unsigned upperHalf = isA ? 4 : 2;
+  if (K <= 4) {
+    Value copy = LLVM::AndOp::create(b, l.loc, l.lane(), l.i32(K <= 2 ? 3 : 2));
+    keeps = LLVM::ICmpOp::create(b, l.loc, LLVM::ICmpPredicate::eq, copy, zero);
+  }
   SmallVector<Value> words;
-  for (unsigned r = 0; r < regs.size(); r += 2) words.push_back(l.bitcast(packWord(l, regs.slice(r, 2)), wordType));
+  for (unsigned r = 0; r < regs.size(); r += 2) {
+    Value word = packWord(l, regs.slice(r, 2));
+    if (K <= 8 && (r & upperHalf)) word = zero;
+    if (K == 1) word = LLVM::AndOp::create(b, l.loc, word, l.i32(0xffff));
+    if (keeps) word = LLVM::SelectOp::create(b, l.loc, keeps, word, zero);
+    words.push_back(l.bitcast(word, wordType));
+  }
   return words;
+}
+
+/// True if the layout is that of an mma accumulator, however it is spelled.
+bool isAccumulator(const LinearLayout &layout, int numWarps) {
+  for (int warpsM = 1; warpsM <= numWarps; warpsM *= 2)
+    if (layout == mmaAccumulator(layout.shape(), warpsM, numWarps / warpsM)) return true;
+  return false;
 }
 
 LogicalResult lowerMma(Lowering &l, tile::DotOp op) {
   auto aType = cast<RankedTensorType>(op.getA().getType()), cType = cast<RankedTensorType>(op.getType());
-  auto mma = dyn_cast<tilegpu::MmaAttr>(cType.getEncoding());
-  if (!mma) return op.emitError("a dot of 16-bit operands needs an mma accumulator layout");
+  if (!isAccumulator(tilegpu::layoutOf(cType), l.options.numWarps)) return op.emitError("a dot of 16-bit operands needs an mma accumulator layout");
   bool half = aType.getElementType().isF16();
+  int64_t K = aType.getDimSize(1);
   Type wordType = half ? Type(VectorType::get({2}, l.b.getF16Type())) : Type(l.b.getI32Type());
-  SmallVector<Value> a = operandWords(l, op.getA(), wordType), b = operandWords(l, op.getB(), wordType);
+  SmallVector<Value> a = operandWords(l, op.getA(), wordType, true, K), b = operandWords(l, op.getB(), wordType, false, K);
   SmallVector<Value> c(l.regs(op.getAcc()));
 
   // Register orders: A [words 4][k][m], B [words 2][k][n], C [values 4][n][m], the first index fastest.
-  int kSteps = std::max<int64_t>(1, aType.getDimSize(1) / 16), mSteps = a.size() / (4 * kSteps), nSteps = b.size() / (2 * kSteps);
+  int kSteps = std::max<int64_t>(1, K / 16), mSteps = a.size() / (4 * kSteps), nSteps = b.size() / (2 * kSteps);
   Type f32 = l.b.getF32Type();
   Type result = LLVM::LLVMStructType::getLiteral(l.b.getContext(), {f32, f32, f32, f32});
   auto type = half ? NVVM::MMATypes::f16 : NVVM::MMATypes::bf16;
@@ -68,7 +91,7 @@ LogicalResult lowerFma(Lowering &l, tile::DotOp op) {
   Value bBase = LLVM::GEPOp::create(b, loc, aBase.getType(), b.getI8Type(), aBase, ArrayRef<LLVM::GEPArg>{int32_t(aType.getNumElements() * bytes)});
   auto put = [&](Value tile, RankedTensorType type, Value base) {
     LinearLayout regs = tilegpu::layoutOf(type);
-    SharedTile(l, base, LinearLayout::identity(InDim::Offset, regs.shape()), regs, element).store(l.regs(tile));
+    emitIf(l, l.isOwner(regs), [&] { SharedTile(l, base, LinearLayout::identity(InDim::Offset, regs.shape()), regs, element).store(l.regs(tile)); });
   };
   put(op.getA(), aType, aBase);
   put(op.getB(), bType, bBase);
@@ -138,7 +161,10 @@ LogicalResult lowerLocalStore(Lowering &l, Operation *op) {
   auto store = cast<tilegpu::LocalStoreOp>(op);
   auto type = cast<RankedTensorType>(store.getValue().getType());
   Value base = stageBase(l, store.getBuffer(), l.scalar(store.getStage()));
-  SharedTile(l, base, bufferLayout(store.getBuffer().getType()), tilegpu::layoutOf(type), l.storageType(type)).store(l.regs(store.getValue()));
+  LinearLayout regs = tilegpu::layoutOf(type);
+  emitIf(l, l.isOwner(regs), [&] {
+    SharedTile(l, base, bufferLayout(store.getBuffer().getType()), regs, l.storageType(type)).store(l.regs(store.getValue()));
+  });
   return success();
 }
 

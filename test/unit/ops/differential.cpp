@@ -21,7 +21,7 @@ namespace {
 struct Setup {
   moec::testing::ScratchDirectory cache;
   Setup() {
-    for (const char *other : {"MOEC_DEVICE", "MOEC_CACHE", "MOEC_DUMP", "MOEC_SIM_CHECKED", "MOEC_SIM_SEED", "MOEC_SIM_LEVEL"}) ::unsetenv(other);
+    for (const char *other : {"MOEC_DEVICE", "MOEC_CACHE", "MOEC_SIM_CHECKED", "MOEC_SIM_SEED", "MOEC_SIM_LEVEL"}) ::unsetenv(other);
     ::setenv("MOEC_CHECK", "record", 1);
     ::setenv("MOEC_CACHE_DIR", cache.path("kernels").c_str(), 1);
     reload_environment();
@@ -231,7 +231,9 @@ void check(const std::vector<Case> &cases) {
     std::vector<Case::Launch> launches;
   };
   std::vector<Run> runs;
+  const char *only = std::getenv("OPS_CASE"); // part of a name: to look at one case
   for (const Case &c : cases) {
+    if (only && c.name.find(only) == std::string::npos) continue;
     Run &r = runs.emplace_back(Run{&c, {}, {}});
     for (const Schedule &s : c.schedules) r.launches.push_back(c.jit(s));
   }

@@ -1,0 +1,94 @@
+// Products: f32 and f64 in the op's order, bit for bit; tensor cores within K * 2^-23 of the sum of magnitudes.
+#include "test/unit/ops/differential.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace moec::ops {
+namespace {
+
+struct DotSpec {
+  int m = 16, n = 16, k = 16;
+  bool a_transposed = false, b_transposed = false;
+  static void fields(auto &s, auto &&f) { f("m", s.m), f("n", s.n), f("k", s.k), f("at", s.a_transposed), f("bt", s.b_transposed); }
+};
+void product(const DotSpec &s, View a, View b, View c, View d) {
+  grid(1);
+  Tile x = s.a_transposed ? trans(whole(a, {s.k, s.m})) : whole(a, {s.m, s.k}), y = s.b_transposed ? trans(whole(b, {s.n, s.k})) : whole(b, {s.k, s.n});
+  store_whole(d, dot(x, y, whole(c, {s.m, s.n})));
+}
+/// Any K, in a loop whose loads the compiler pipelines.
+void looped(const DotSpec &s, View a, View b, View c, View d) {
+  auto [M, N] = d.sizes<2>();
+  Int K = a.size(s.a_transposed ? 0 : 1);
+  grid(cdiv(M, s.m), cdiv(N, s.n));
+  Int m = program_id(0) * s.m, n = program_id(1) * s.n;
+  Tile acc = load(c.tile({m, n}, {s.m, s.n}));
+  for (Int k : range(0, K, s.k)) {
+    Tile x = s.a_transposed ? trans(load(a.tile({k, m}, {s.k, s.m}))) : load(a.tile({m, k}, {s.m, s.k}));
+    Tile y = s.b_transposed ? trans(load(b.tile({n, k}, {s.n, s.k}))) : load(b.tile({k, n}, {s.k, s.n}));
+    acc = dot(x, y, acc);
+  }
+  store(d.tile({m, n}, {s.m, s.n}), acc);
+}
+
+struct Sizes {
+  int64_t m, n, k;
+};
+std::vector<Argument> matrices(DType ta, DType tb, const DotSpec &s, Sizes z, Lay lay) {
+  const DType sum = ta == f64 ? f64 : f32;
+  Argument a = numbers(ta, s.a_transposed ? Dims{z.k, z.m} : Dims{z.m, z.k}, 1, lay), b = numbers(tb, s.b_transposed ? Dims{z.n, z.k} : Dims{z.k, z.n}, 2, lay);
+  Argument c = numbers(sum, {z.m, z.n}, 3), d = output(sum, {z.m, z.n}, Compare::numbers);
+  if (size_bytes(ta) <= 2) {
+    // [i, j] of a matrix that may lie transposed and with gaps.
+    auto at = [](const Argument &x, bool transposed, int64_t i, int64_t j) {
+      return std::fabs(number(x.dtype, x.bits(x.offset + (transposed ? j : i) * x.strides[0] + (transposed ? i : j) * x.strides[1])));
+    };
+    std::vector<double> magnitude;
+    for (int64_t i = 0; i < z.m; ++i)
+      for (int64_t j = 0; j < z.n; ++j) {
+        double total = std::fabs(number(sum, c.bits(i * z.n + j)));
+        for (int64_t k = 0; k < z.k; ++k) total += at(a, s.a_transposed, i, k) * at(b, s.b_transposed, k, j);
+        magnitude.push_back(total);
+      }
+    d.compare = Compare::bounded;
+    d.tolerance = [magnitude, k = z.k](double, size_t i) { return static_cast<double>(k) * 0x1p-23 * magnitude[i]; };
+  }
+  return {a, b, c, d};
+}
+
+struct Pair {
+  DType a, b;
+};
+const Pair kPairs[] = {{f16, f16}, {bf16, bf16}, {e4m3, e4m3}, {e5m2, e5m2}, {e4m3, e5m2}, {e5m2, e4m3}, {f32, f32}, {f64, f64}};
+
+TEST(Dot, OneTile) {
+  std::vector<Case> cases;
+  int k = 0;
+  for (Pair p : kPairs)
+    for (DotSpec s : {DotSpec{16, 16, 16}, DotSpec{32, 64, 32}, DotSpec{64, 16, 64}, DotSpec{8, 8, 8}, DotSpec{16, 8, 4}, DotSpec{1, 32, 16}, DotSpec{128, 32, 16}}) {
+      s.a_transposed = k & 1, s.b_transposed = k / 2 & 1;
+      cases.push_back({fmt::format("dot {} {} {}", name(p.a), name(p.b), spec_text(s)), product, s, matrices(p.a, p.b, s, {s.m, s.n, s.k}, k % 3 ? Lay::contiguous : Lay::rows),
+                       k % 5 ? warps({1 << k % 4}) : kAllWarps});
+      ++k;
+    }
+  check(cases);
+}
+
+TEST(Dot, LoopsOfEveryDepth) {
+  std::vector<Case> cases;
+  int n = 0;
+  for (Pair p : kPairs)
+    for (Sizes z : {Sizes{64, 64, 128}, Sizes{40, 35, 77}, Sizes{16, 16, 3}}) {
+      DotSpec s{32, 32, p.a == f64 ? 16 : 32, n % 3 == 1, n % 2 == 1};
+      cases.push_back({fmt::format("looped dot {} {} {}x{}x{} {}", name(p.a), name(p.b), z.m, z.n, z.k, spec_text(s)), looped, s,
+                       matrices(p.a, p.b, s, z, n % 4 == 3 ? Lay::unaligned : Lay::contiguous),
+                       {{.num_warps = 1 << n % 4, .num_stages = 1}, {.num_warps = 2, .num_stages = 2}, {.num_warps = 4, .num_stages = 3}}});
+      ++n;
+    }
+  check(cases);
+}
+
+} // namespace
+} // namespace moec::ops

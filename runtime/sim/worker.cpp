@@ -219,6 +219,9 @@ void Worker::finish(Thread &thread) {
   Warp &warp = *thread.warp;
   warp.alive &= ~thread.lanemask_eq;
   --cta_.alive;
+  for (uint32_t i = 0; i < warp.num_waiting; ++i)
+    if (warp.waiting[i].mask & thread.lanemask_eq)
+      fatal(thread, FindingKind::DivergentCollective, warp.waiting[i].loc, "a lane that the operation's mask names has exited");
   if (checker_) checker_->thread_exits(thread);
   if (cta_.alive) barriers_after_exit(thread);
 }

@@ -80,18 +80,39 @@ void resolveReflect(Module &module, const SimTargetOptions &options) {
   if (reflect->use_empty()) reflect->eraseFromParent();
 }
 
-/// libdevice writes a few instructions as PTX text: a reciprocal in tanhf, and wide products in sin and cos, which have no model here. On x86 such
-/// text would not even fail cleanly.
+/// What a piece of PTX text in libdevice computes; null if it is not known.
+Value *modelOfPtx(IRBuilder<> &b, CallInst *call, StringRef ptx) {
+  SmallVector<Value *> args(call->args());
+  if (ptx == "rcp.approx.ftz.f32 $0,$1;") return b.CreateIntrinsic(Intrinsic::nvvm_rcp_approx_ftz_f, {args[0]});
+  if (ptx == "rsqrt.approx.ftz.f64 $0, $1;") return b.CreateIntrinsic(Intrinsic::nvvm_rsqrt_approx_ftz_d, {args[0]});
+  // Arithmetic of twice the width, done in halves with carries: the results are the low and the high half.
+  auto halves = [&](Value *result, unsigned bits) -> Value * {
+    Type *half = b.getIntNTy(bits);
+    Value *low = b.CreateTrunc(result, half), *high = b.CreateTrunc(b.CreateLShr(result, bits), half);
+    return b.CreateInsertValue(b.CreateInsertValue(PoisonValue::get(call->getType()), low, 0), high, 1);
+  };
+  auto wide = [&](Value *v) { return b.CreateZExt(v, b.getIntNTy(2 * v->getType()->getIntegerBitWidth())); };
+  auto joined = [&](Value *low, Value *high) { return b.CreateOr(wide(low), b.CreateShl(wide(high), 64)); };
+  if (ptx.contains("mad.lo.cc.u32   $0, $2, $3, $4")) return halves(b.CreateAdd(b.CreateMul(wide(args[0]), wide(args[1])), wide(args[2])), 32);
+  if (ptx.contains("mad.lo.cc.u32   r0, alo, blo, clo")) return halves(b.CreateAdd(b.CreateMul(wide(args[0]), wide(args[1])), wide(args[2])), 64);
+  if (ptx.contains("mul.lo.u32      r0, alo, blo")) return halves(b.CreateMul(wide(args[0]), wide(args[1])), 64);
+  if (ptx.contains("add.cc.u32      r0, a0, b0")) return halves(b.CreateAdd(joined(args[0], args[1]), joined(args[2], args[3])), 64);
+  if (ptx.contains("sub.cc.u32      r0, a0, b0")) return halves(b.CreateSub(joined(args[0], args[1]), joined(args[2], args[3])), 64);
+  if (ptx.contains("setp.equ.f64") && ptx.contains("selp.f64")) // equal or unordered
+    return b.CreateSelect(b.CreateFCmpUEQ(args[0], args[1]), args[2], args[3]);
+  return nullptr;
+}
+
+/// libdevice writes a few instructions as PTX text. On x86 such text would not even fail cleanly.
 Error replaceInlineAsm(Module &module) {
   for (Function &function : module)
     for (Instruction &inst : make_early_inc_range(instructions(function))) {
       auto *call = dyn_cast<CallInst>(&inst);
       auto *text = call ? dyn_cast<InlineAsm>(call->getCalledOperand()) : nullptr;
       if (!text) continue;
-      StringRef ptx = text->getAsmString();
-      if (ptx != "rcp.approx.ftz.f32 $0,$1;") return createStringError("the simulated GPU has no model of the PTX text '" + ptx + "'");
       IRBuilder<> b(call);
-      Value *result = b.CreateIntrinsic(Intrinsic::nvvm_rcp_approx_ftz_f, {call->getArgOperand(0)});
+      Value *result = modelOfPtx(b, call, text->getAsmString());
+      if (!result) return createStringError("the simulated GPU has no model of the PTX text '" + text->getAsmString() + "'");
       call->replaceAllUsesWith(result);
       call->eraseFromParent();
     }
@@ -186,7 +207,10 @@ Error linkDeviceFunctions(Module &module, const SimTargetOptions &options) {
     resolveReflect(module, options);
     if (Error error = replaceInlineAsm(module)) return error;
     for (GlobalVariable &global : module.globals()) // tables, which libdevice does not call constant
-      if (global.hasInternalLinkage() || global.hasPrivateLinkage()) global.setConstant(true);
+      if (!global.isDeclaration()) {
+        global.setConstant(true);
+        global.setLinkage(GlobalValue::InternalLinkage);
+      }
   }
   // Support functions may themselves use what has to be replaced.
   DenseSet<Function *> legal;

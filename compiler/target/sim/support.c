@@ -463,6 +463,12 @@ FN(float, add_rz, "nvvm.add.rz.f", float a, float b) {
   double odd = add_odd((double)a, (double)b);
   return round_zero(odd, (float)odd);
 }
+FN(double, add_rz_d, "nvvm.add.rz.d", double a, double b) {
+  double s = a + b, t = s - a;
+  double error = (a - (s - t)) + (b - t);
+  if (error != 0 && s != 0 && (error > 0) != (s > 0) && s - s == 0) return f64(bits64(s) - 1);
+  return s;
+}
 FN(float, add_rz_ftz, "nvvm.add.rz.ftz.f", float a, float b) { return ftz(add_rz(ftz(a), ftz(b))); }
 
 FN(float, fabs_f, "nvvm.fabs.f32", float x) { return f32(bits(x) & 0x7fffffffu); }

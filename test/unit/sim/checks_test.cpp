@@ -1,0 +1,185 @@
+// Planted bugs: each is found at its line; the right twin of each kernel is silent under every schedule.
+#include "harness.h"
+
+using namespace moec;
+using namespace moec::simtest;
+using sim::FindingKind;
+using sim::SimLaunch;
+using sim::SimOptions;
+
+namespace {
+
+/// A kernel of 64 threads with %tid, %c0.., shared memory %s of 512 bytes, %mine = &s[tid] (i32), global %g.
+std::string kernel(const std::string &body) {
+  return "llvm.mlir.global external @moec_smem() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<0 x i8>\n"
+         "llvm.func @__assertfail(!llvm.ptr, !llvm.ptr, i32, !llvm.ptr, i64)\n"
+         "llvm.mlir.global private constant @message(\"n is odd\\00\") : !llvm.array<9 x i8>\n"
+         "llvm.func @k(%g: !llvm.ptr<1>) attributes {nvvm.kernel, nvvm.reqntid = array<i32: 64>} {\n"
+         "  %c0 = llvm.mlir.constant(0 : i32) : i32\n  %c1 = llvm.mlir.constant(1 : i32) : i32\n  %c2 = llvm.mlir.constant(2 : i32) : i32\n"
+         "  %c32 = llvm.mlir.constant(32 : i32) : i32\n  %c48 = llvm.mlir.constant(48 : i32) : i32\n  %c63 = llvm.mlir.constant(63 : i32) : i32\n"
+         "  %c64 = llvm.mlir.constant(64 : i32) : i32\n  %c200 = llvm.mlir.constant(200 : i32) : i32\n  %full = llvm.mlir.constant(-1 : i32) : i32\n"
+         "  %tid = nvvm.read.ptx.sreg.tid.x : i32\n  %lane = nvvm.read.ptx.sreg.laneid : i32\n"
+         "  %s = llvm.mlir.addressof @moec_smem : !llvm.ptr<3>\n"
+         "  %mine = llvm.getelementptr %s[%tid] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, i32\n"
+         "  %other = llvm.sub %c63, %tid : i32\n"
+         "  %theirs = llvm.getelementptr %s[%other] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, i32\n"
+         "  %gm = llvm.getelementptr %g[%tid] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32\n" +
+         body + "\n  llvm.return\n}\n";
+}
+
+std::vector<sim::SimFinding> run(const std::string &text, uint64_t seed = 0, unsigned ctas = 1, bool checked = true) {
+  auto image = load(text, {.checked = checked});
+  std::vector<int> data(64, 5);
+  sim::MemoryRange allowed[] = {range_of(data)};
+  Params params(data.data());
+  return sim::launch(image, SimLaunch{.grid = {ctas, 1, 1}, .threads = 64, .shared_bytes = 512, .params = params.data()},
+                     SimOptions{.checked = checked, .seed = seed, .workers = 2, .allowed = allowed});
+}
+
+/// `body` has a finding of `kind` at the line marked "// bug" under each schedule.
+void expect_found(const std::string &body, FindingKind kind, const std::string &words, const std::string &other = "") {
+  std::string text = kernel(body);
+  for (uint64_t seed : {0, 1, 2, 3}) {
+    auto findings = run(text, seed);
+    const auto *found = find(findings, kind, line_of(text, "// bug"));
+    if (!found && !other.empty()) found = find(findings, kind, line_of(text, other)); // the order decides which comes second
+    ASSERT_NE(found, nullptr) << "seed " << seed << "\n" << texts(findings);
+    EXPECT_THAT(found->text(), testing::HasSubstr(words));
+  }
+}
+
+void expect_silent(const std::string &body) {
+  std::string text = kernel(body);
+  for (uint64_t seed : {0, 1, 2, 3, 4, 5}) EXPECT_EQ(texts(run(text, seed, 3)), "") << "seed " << seed;
+}
+
+const std::string kWrite = "  llvm.store %tid, %mine : i32, !llvm.ptr<3> // write\n";
+const std::string kRead = "  %v = llvm.load %theirs : !llvm.ptr<3> -> i32 // bug\n";
+
+TEST(SimChecks, RaceWithoutABarrier) {
+  std::string text = kernel(kWrite + kRead);
+  for (uint64_t seed : {0, 1, 2, 3}) {
+    auto findings = run(text, seed);
+    unsigned write = line_of(text, "// write"), read = line_of(text, "// bug");
+    bool found = std::any_of(findings.begin(), findings.end(), [&](const auto &f) {
+      return f.kind == FindingKind::SharedRace && ((f.line == read && f.other_line == write) || (f.line == write && f.other_line == read));
+    });
+    EXPECT_TRUE(found) << texts(findings);
+  }
+  expect_silent(kWrite + "  nvvm.barrier0\n" + kRead);
+}
+
+TEST(SimChecks, ReuseWithoutABarrier) {
+  std::string again = "  llvm.store %v, %mine : i32, !llvm.ptr<3> // bug\n";
+  std::string read = "  %v = llvm.load %theirs : !llvm.ptr<3> -> i32 // read\n";
+  expect_found(kWrite + "  nvvm.barrier0\n" + read + again, FindingKind::SharedRace, "not ordered after", "// read");
+  expect_silent(kWrite + "  nvvm.barrier0\n" + read + "  nvvm.barrier0\n" + again);
+}
+
+TEST(SimChecks, ManyReadersAndOneWriter) {
+  std::string broadcast = "  %z = llvm.load %s : !llvm.ptr<3> -> i32 // read\n";
+  std::string write0 = "  %is0 = llvm.icmp \"eq\" %tid, %c48 : i32\n  llvm.cond_br %is0, ^w, ^d\n^w:\n  llvm.store %c1, %s : i32, !llvm.ptr<3> // bug\n  llvm.br ^d\n^d:";
+  expect_found(kWrite + "  nvvm.barrier0\n" + broadcast + write0, FindingKind::SharedRace, "not ordered after", "// read");
+  expect_silent(kWrite + "  nvvm.barrier0\n" + broadcast + "  nvvm.barrier0\n" + write0);
+}
+
+TEST(SimChecks, WarpExchangeNeedsAWarpBarrier) {
+  // A lane reads its neighbour's value within the warp.
+  std::string read = "  %n = llvm.xor %tid, %c1 : i32\n  %np = llvm.getelementptr %s[%n] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, i32\n"
+                     "  %v = llvm.load %np : !llvm.ptr<3> -> i32 // bug\n";
+  expect_found(kWrite + read, FindingKind::SharedRace, "not ordered after", "// write");
+  expect_found(kWrite + "  %x = nvvm.shfl.sync bfly %full, %tid, %c1, %c63 : i32 -> i32\n" + read, FindingKind::SharedRace, "not ordered after", "// write");
+  expect_silent(kWrite + "  nvvm.bar.warp.sync %full : i32\n" + read);
+}
+
+TEST(SimChecks, BytesOfOneWordByDifferentThreads) {
+  std::string bytes = "  %p = llvm.getelementptr %s[%tid] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, i8\n  %t8 = llvm.trunc %tid : i32 to i8\n"
+                      "  llvm.store %t8, %p : i8, !llvm.ptr<3>\n  nvvm.barrier0\n"
+                      "  %w = llvm.load %s {alignment = 4 : i64} : !llvm.ptr<3> -> i32\n";
+  expect_silent(bytes);
+}
+
+TEST(SimChecks, Uninitialised) {
+  expect_found("  %v = llvm.load %mine : !llvm.ptr<3> -> i32 // bug\n", FindingKind::Uninitialized, "which no thread has written");
+  // Half of a vector was written.
+  expect_found(kWrite + "  nvvm.barrier0\n  %p = llvm.getelementptr %s[240] : (!llvm.ptr<3>) -> !llvm.ptr<3>, i8\n"
+               "  %q = llvm.getelementptr %p[16] : (!llvm.ptr<3>) -> !llvm.ptr<3>, i8\n"
+               "  %v = llvm.load %q : !llvm.ptr<3> -> vector<4xi32> // bug\n", FindingKind::Uninitialized, "shared+256");
+}
+
+TEST(SimChecks, OutOfBounds) {
+  expect_found("  %p = llvm.getelementptr %g[%c64] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32\n  %v = llvm.load %p : !llvm.ptr<1> -> i32 // bug\n",
+               FindingKind::OutOfBounds, "offset 256 of an allocation of 256 bytes");
+  expect_found("  %p = llvm.getelementptr %g[%c63] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32\n  %v = llvm.load %p {alignment = 4 : i64} : !llvm.ptr<1> -> vector<4xi32> // bug\n",
+               FindingKind::OutOfBounds, "global read of 16 bytes");
+  expect_found("  %p = llvm.getelementptr %s[%c200] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, i32\n  llvm.store %tid, %p : i32, !llvm.ptr<3> // bug\n",
+               FindingKind::OutOfBounds, "shared write of 4 bytes at offset 800");
+  expect_found("  %p = llvm.getelementptr %g[%c200] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32\n  %a = llvm.atomicrmw add %p, %c1 monotonic : !llvm.ptr<1>, i32 // bug\n",
+               FindingKind::OutOfBounds, "global write of 4 bytes");
+}
+
+TEST(SimChecks, Misaligned) {
+  expect_found(kWrite + "  nvvm.barrier0\n  %v = llvm.load %theirs : !llvm.ptr<3> -> vector<4xi32> // bug\n", FindingKind::Misaligned, "not a multiple of 16");
+  expect_found("  %p = llvm.getelementptr %g[2] : (!llvm.ptr<1>) -> !llvm.ptr<1>, i8\n  %v = llvm.load %p : !llvm.ptr<1> -> i32 // bug\n", FindingKind::Misaligned, "global read of 4 bytes");
+}
+
+TEST(SimChecks, DivergentCollective) {
+  // Only the lower half of each warp takes part, though the mask names all lanes.
+  std::string body = "  %c16 = llvm.mlir.constant(16 : i32) : i32\n  %low = llvm.icmp \"ult\" %lane, %c16 : i32\n  llvm.cond_br %low, ^a, ^b\n"
+                     "^a:\n  %x = nvvm.shfl.sync bfly %full, %tid, %c1, %c63 : i32 -> i32 // bug\n  llvm.br ^b\n^b:";
+  expect_found(body, FindingKind::DivergentCollective, "exited");
+  std::string two = "  %c16 = llvm.mlir.constant(16 : i32) : i32\n  %low = llvm.icmp \"ult\" %lane, %c16 : i32\n  llvm.cond_br %low, ^a, ^b\n"
+                    "^a:\n  %x = nvvm.shfl.sync bfly %full, %tid, %c1, %c63 : i32 -> i32 // other\n  llvm.br ^c\n"
+                    "^b:\n  %y = nvvm.shfl.sync bfly %full, %tid, %c2, %c63 : i32 -> i32 // bug\n  llvm.br ^c\n^c:";
+  expect_found(two, FindingKind::DivergentCollective, "different warp-wide operations", "// other");
+}
+
+TEST(SimChecks, Deadlock) {
+  // Half of the threads wait for a barrier that names all 64.
+  std::string body = "  %low = llvm.icmp \"ult\" %tid, %c32 : i32\n  llvm.cond_br %low, ^a, ^b\n^a:\n"
+                     "  nvvm.barrier id = %c1 number_of_threads = %c64 // bug\n  llvm.br ^b\n^b:";
+  expect_found(body, FindingKind::Deadlock, "threads 0-31 wait at barrier 1 (32 of 64 threads have arrived)");
+  // Unchecked launches end, too.
+  EXPECT_NE(find(run(kernel(body), 0, 1, false), FindingKind::Deadlock, line_of(kernel(body), "// bug")), nullptr);
+  // Threads that have exited count at a barrier for all.
+  expect_silent("  %low = llvm.icmp \"ult\" %tid, %c32 : i32\n  llvm.cond_br %low, ^a, ^b\n^a:\n  nvvm.barrier0\n  llvm.br ^b\n^b:");
+}
+
+TEST(SimChecks, BarrierMisuse) {
+  expect_found("  nvvm.barrier id = %c1 number_of_threads = %c48 // bug", FindingKind::BarrierMisuse, "must be a multiple of 32");
+  expect_found("  %low = llvm.icmp \"ult\" %tid, %c32 : i32\n  llvm.cond_br %low, ^a, ^b\n^a:\n  nvvm.barrier id = %c1 number_of_threads = %c64 // other\n  llvm.br ^c\n"
+               "^b:\n  nvvm.barrier id = %c1 number_of_threads = %c32 // bug\n  llvm.br ^c\n^c:",
+               FindingKind::BarrierMisuse, "threads at once", "// other");
+  expect_found("  nvvm.barrier id = %c200 number_of_threads = %c64 // bug", FindingKind::BarrierMisuse, "does not exist");
+  // Lanes of one warp at different barrier instructions.
+  expect_found("  %odd = llvm.and %tid, %c1 : i32\n  %is = llvm.icmp \"eq\" %odd, %c1 : i32\n  llvm.cond_br %is, ^a, ^b\n^a:\n  nvvm.barrier0 // other\n  llvm.br ^c\n"
+               "^b:\n  nvvm.barrier0 // bug\n  llvm.br ^c\n^c:", FindingKind::BarrierMisuse, "different places", "// other");
+}
+
+TEST(SimChecks, MbarrierMisuse) {
+  expect_found("  %x = nvvm.mbarrier.arrive %s : !llvm.ptr<3> -> i64 // bug", FindingKind::MbarrierMisuse, "not initialised");
+  std::string init = "  %is0 = llvm.icmp \"eq\" %tid, %c0 : i32\n  llvm.cond_br %is0, ^i, ^u\n^i:\n  nvvm.mbarrier.init %s, %c64 : !llvm.ptr<3>, i32\n  llvm.br ^u\n^u:\n";
+  std::string use = "  %x = nvvm.mbarrier.arrive %s : !llvm.ptr<3> -> i64 // bug";
+  std::string text = kernel(init + use); // in order, thread 0 runs first
+  EXPECT_NE(find(run(text), FindingKind::MbarrierMisuse, line_of(text, "// bug")), nullptr);
+  expect_silent(init + "  nvvm.barrier0\n" + use);
+}
+
+TEST(SimChecks, TrapAndAssert) {
+  std::string odd = "  %odd = llvm.and %tid, %c1 : i32\n  %is = llvm.icmp \"eq\" %odd, %c1 : i32\n  llvm.cond_br %is, ^a, ^b\n";
+  expect_found(odd + "^a:\n  \"llvm.intr.trap\"() : () -> () // bug\n  llvm.br ^b\n^b:", FindingKind::Trap, "trap");
+  expect_found(odd + "^a:\n  %m = llvm.mlir.addressof @message : !llvm.ptr\n  %size = llvm.mlir.constant(1 : i64) : i64\n"
+               "  llvm.call @__assertfail(%m, %m, %c1, %m, %size) : (!llvm.ptr, !llvm.ptr, i32, !llvm.ptr, i64) -> () // bug\n  llvm.br ^b\n^b:",
+               FindingKind::Assert, "n is odd");
+}
+
+TEST(SimChecks, FindingsAreCountedOnce) {
+  std::string text = kernel(kWrite + kRead);
+  auto findings = run(text, 0, 50);
+  EXPECT_LE(findings.size(), 4u) << texts(findings);
+  uint64_t seen = 0;
+  for (const auto &f : findings) seen += f.count;
+  EXPECT_GT(seen, 50u);
+}
+
+} // namespace

@@ -80,8 +80,14 @@ bool Compilation::parse() {
   auto start = Clock::now();
   module = parseSource(threadContext(), job.source, job.ordinalLocations, collector);
   timing("parse", std::chrono::duration<double, std::milli>(Clock::now() - start).count());
-  if (!module) outcome.status = MOEC_USER_ERROR;
-  return bool(module);
+  if (!module) {
+    outcome.status = MOEC_USER_ERROR;
+    return false;
+  }
+  bool hasKernel = any_of(module->getOps(), [](mlir::Operation &op) {
+    return isa<tile::KernelOp>(op) || op.hasAttr(mlir::NVVM::NVVMDialect::getKernelFuncAttrName());
+  });
+  return hasKernel || fail(MOEC_USER_ERROR, "the text has no kernel: neither a tile.kernel nor an llvm.func with nvvm.kernel");
 }
 
 /// Which phase the source begins in.

@@ -55,6 +55,9 @@ DiagnosticCollector::DiagnosticCollector(MLIRContext &context)
       }) {}
 
 void DiagnosticCollector::add(StringRef severity, Location loc, std::string message) {
+  // The parser's words name an option of its own tools.
+  if (StringRef(message).starts_with("operation being parsed with an unregistered dialect"))
+    message = "unknown operation: no dialect of this name is registered";
   SourceDiagnostic d{severity.str(), "", 0, 0, std::move(message)};
   if (FileLineColLoc place = fileLocation(loc)) {
     d.file = place.getFilename().str();
@@ -110,9 +113,40 @@ static void setOrdinalLocations(ModuleOp module, StringRef text) {
   });
 }
 
+/// The deepest nesting of brackets, and the longest row of signs (each an expression inside the one before), outside strings and
+/// comments. '>' of "->" closes nothing, and neither does one too many.
+static unsigned nestingDepth(StringRef text) {
+  unsigned depth = 0, signs = 0, deepest = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c == '-') deepest = std::max(deepest, ++signs);
+    else if (!llvm::isSpace(c)) signs = 0;
+    switch (c) {
+    case '(': case '[': case '{': case '<': deepest = std::max(deepest, ++depth); break;
+    case ')': case ']': case '}': depth -= depth > 0; break;
+    case '>': depth -= depth > 0 && i > 0 && text[i - 1] != '-'; break;
+    case '"':
+      for (++i; i < text.size() && text[i] != '"' && text[i] != '\n'; ++i) i += text[i] == '\\';
+      break;
+    case '/':
+      if (text.substr(i).starts_with("//")) i = std::min(text.find('\n', i), text.size());
+      break;
+    default: break;
+    }
+  }
+  return deepest;
+}
+
+/// The parser descends recursively: text from anywhere must not exhaust its stack.
+static constexpr unsigned maxNesting = 256;
+
 OwningOpRef<ModuleOp> parseSource(MLIRContext &context, StringRef text, bool ordinal, DiagnosticCollector &collector, StringRef name) {
   // The lexer reads one byte past the end, and the caller's text need not end in NUL.
   std::string terminated = text.str();
+  if (nestingDepth(terminated) > maxNesting) {
+    collector.add({"error", name.str(), 1, 0, "the text is nested deeper than " + std::to_string(maxNesting) + " levels"});
+    return nullptr;
+  }
   OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(terminated, ParserConfig(&context, /*verifyAfterParse=*/false), name);
   if (!module) {
     if (!collector.hasErrors()) collector.add({"error", name.str(), 1, 0, "the text is not a module"});

@@ -20,7 +20,7 @@ const KernelInfo &kernel_at(std::string_view name) {
   std::vector<std::string> names;
   for (const KernelInfo &k : kernels()) names.push_back(k.name);
   throw UserError(fmt::format("kernel {}", name), "there is no such kernel",
-                  did_you_mean(name, names, "moec list --kernels"));
+                  did_you_mean(name, names, "moec list"));
 }
 
 Settings parse_settings(std::string_view text) {
@@ -141,9 +141,13 @@ void bad_setting(const KernelInfo &kernel, std::string_view name, std::string_vi
   std::vector<std::string> names;
   for (auto *list : {&kernel.spec, &kernel.settings})
     for (const KernelSetting &s : *list) names.push_back(s.name);
-  throw UserError(fmt::format("kernel {} with {}={}", kernel.name, name, value),
-                  known ? "the value does not fit" : "there is no such setting",
-                  did_you_mean(name, names, fmt::format("moec list --kernels {}", kernel.name)));
+  std::string asked = fmt::format("kernel {} with {}={}", kernel.name, name, value);
+  if (!known) throw UserError(asked, "there is no such setting", did_you_mean(name, names, fmt::format("moec list {}", kernel.name)));
+  std::string usual;
+  for (auto *list : {&kernel.spec, &kernel.settings})
+    for (const KernelSetting &s : *list)
+      if (s.name == name) usual = s.default_value;
+  throw UserError(asked, "the value does not fit", fmt::format("by default it is {}; `moec list {}` shows all settings", usual, kernel.name));
 }
 
 void check_settings(const KernelInfo &kernel, const Settings &settings) {

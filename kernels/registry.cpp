@@ -59,8 +59,9 @@ std::string wrong_value(const OpParameter &p, const std::string &value) {
   switch (p.type) {
   case OpParameter::Type::boolean:
     return value == "true" || value == "false" ? "" : "it is true or false";
-  case OpParameter::Type::integer:
-    return whole(std::from_chars(begin, end, i)) ? "" : "it is an integer";
+  case OpParameter::Type::integer: // a size or a count
+    if (!whole(std::from_chars(begin, end, i))) return "it is an integer";
+    return i == static_cast<int32_t>(i) ? "" : "it is an integer of 32 bits";
   case OpParameter::Type::floating:
     return whole(std::from_chars(begin, end, d)) ? "" : "it is a number";
   case OpParameter::Type::text:

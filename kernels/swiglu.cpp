@@ -1,5 +1,7 @@
 // Weighted SwiGLU, forward and backward.
 #include <algorithm>
+#include <fmt/format.h>
+#include <string>
 
 #include "kernels/host.h"
 #include "kernels/moe.h"
@@ -67,11 +69,12 @@ kernel::GluSpec glu_spec(int64_t inter) {
   return s;
 }
 int64_t check_glu(const char *what, const Tensor &x, const Tensor &weights) {
-  check_rank(what, x, 2);
-  check_dtype(what, x, {f32, bf16, f16, f64});
-  check_that(x.size(1) % 2 == 0, what, "its last dimension must be even: [gate | up]");
-  check_shape(what, weights, {x.size(0), 1});
-  check_dtype(what, weights, {f32, bf16, f16, f64});
+  const std::string name_x = std::string(what) + ": x", name_weights = std::string(what) + ": weights";
+  check_rank(name_x.c_str(), x, 2);
+  check_dtype(name_x.c_str(), x, {f32, bf16, f16, f64});
+  check_that(x.size(1) % 2 == 0, name_x.c_str(), fmt::format("it is {}", x.text()), "its last dimension must be even: [gate | up]");
+  check_shape(name_weights.c_str(), weights, {x.size(0), 1});
+  check_dtype(name_weights.c_str(), weights, {f32, bf16, f16, f64});
   return x.size(1) / 2;
 }
 } // namespace

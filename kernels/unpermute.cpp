@@ -1,6 +1,7 @@
 // Unpermute: each token's rows summed back, by routing map or by sorted indices; and the gradients of permute and
 // unpermute.
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "kernels/host.h"
 #include "kernels/moe.h"
@@ -126,13 +127,14 @@ Tensor sum_rows(const Stream &stream, const char *what, const Tensor &rows, cons
 
 void check_unpermute(const char *what, const Tensor &permuted, const Tensor &sorted_indices, int64_t tokens,
                      const Tensor &probs, const Tensor &map) {
-  check_rank(what, permuted, 2);
-  check_shape(what, sorted_indices, {permuted.size(0)});
-  check_dtype(what, sorted_indices, {i32, i64});
+  auto tensor = [&](const char *name) { return fmt::format("{}: {}", what, name); };
+  check_rank(tensor("permuted_tokens").c_str(), permuted, 2);
+  check_shape(tensor("sorted_indices").c_str(), sorted_indices, {permuted.size(0)});
+  check_dtype(tensor("sorted_indices").c_str(), sorted_indices, {i32, i64});
   check_that(!probs.defined() || map.defined(), what, "probs need the routing map", "pass routing_map");
   if (probs.defined())
-    check_shape(what, map, {tokens, -1}), check_shape(what, probs, {tokens, map.size(1)}),
-        check_dtype(what, map, {boolean});
+    check_shape(tensor("routing_map").c_str(), map, {tokens, -1}), check_shape(tensor("probs").c_str(), probs, {tokens, map.size(1)}),
+        check_dtype(tensor("routing_map").c_str(), map, {boolean});
 }
 } // namespace
 

@@ -148,6 +148,8 @@ CompileOutput compile(const CompileInput &input) {
   MoecStatus status = l.compile(&request, &result);
   CompileOutput out;
   out.diagnostics = parse_diagnostics(string_of(result.diagnostics), input.lines);
+  for (Diagnostic &d : out.diagnostics)
+    if (!input.file.empty() && d.file == "source.mlir") d.file = input.file;
   if (status != MOEC_OK) fail(status, input, out.diagnostics);
   out.output = string_of(result.output);
   out.info = string_of(result.info);

@@ -28,6 +28,7 @@ struct CompileInput {
   std::string emit = "binary";
   bool ordinal_locations = false;
   std::span<const SourceLine> lines; ///< of ordinals
+  std::string file = {};             ///< names the source in messages, where it is somebody's file
   std::string what = "compile a kernel"; ///< for errors: "compile weighted_swiglu for sm_90a"
 };
 struct CompileOutput {

@@ -7,10 +7,10 @@ import subprocess
 import sys
 import tempfile
 
-# Neither may appear in what moec says: they are the library's talk about itself. (A user's own file and line are fine.)
+# None may appear in what moec says: it is the library's talk about itself. (A kernel's file and line are fine, the library's kernels' too.)
 LIBRARY_TALK = [
     (re.compile(r"Assertion|assert\(|terminate called|Aborted|Segmentation|PLEASE submit|Stack dump|LLVM ERROR|AddressSanitizer|runtime error:"), "a crash's text"),
-    (re.compile(r"\b(runtime|compiler|dsl|kernels|tools)/[\w/]+\.(cpp|h):\d+"), "a line of moec's own source"),
+    (re.compile(r"\b(runtime|compiler|dsl|tools)/[\w/]+\.(cpp|h):\d+"), "a line of moec's own source"),
     (re.compile(r"\[json\.exception|std::|basic_string|mlir::|llvm::"), "a library's name"),
     (re.compile(r"internal error"), "an internal error"),
 ]
@@ -99,3 +99,12 @@ def zeros(dtype, shape):
     for n in shape:
         size *= n
     return dtype, shape, bytes(size)
+
+
+class Row:
+    """One line of a table of bad input."""
+
+    def __init__(self, what, args, status, *texts, env=None, stdin=b"", on_output=False):
+        self.what, self.args, self.status, self.texts = what, args, status, texts
+        self.env, self.stdin = env, stdin
+        self.on_output = on_output  # verify reports on standard output

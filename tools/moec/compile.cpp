@@ -72,6 +72,7 @@ int compile_file(const Options &o) {
     try {
       CompileInput input;
       input.source = source;
+      input.file = o.what == "-" ? "standard input" : o.what;
       input.options = options_text(o, {});
       input.emit = emit_name(o.emit);
       input.what = fmt::format("compile {} for {}", o.what, o.target);

@@ -33,16 +33,20 @@ void write_output(const std::string &path, std::string_view bytes) {
       throw UserError("write to standard output", std::strerror(errno), "check where it goes");
     return;
   }
-  std::string aside = fmt::format("{}.{}.tmp", path, getpid());
   std::error_code ec;
-  if (std::filesystem::is_directory(path, ec)) throw UserError(fmt::format("write {}", path), "it is a directory", "give a file");
+  auto status = std::filesystem::status(path, ec);
+  if (is_directory(status)) throw UserError(fmt::format("write {}", path), "it is a directory", "give a file");
+  bool special = exists(status) && !is_regular_file(status); // a device or a pipe is written, not replaced
+  std::string aside = special ? path : fmt::format("{}.{}.tmp", path, getpid());
   std::ofstream out(aside, std::ios::binary);
   out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   out.close();
-  if (out) std::filesystem::rename(aside, path, ec);
+  int error = errno;
+  ec.clear();
+  if (out && !special) std::filesystem::rename(aside, path, ec);
   if (out && !ec) return;
-  std::string why = ec ? ec.message() : std::strerror(errno);
-  std::filesystem::remove(aside, ec);
+  std::string why = ec ? ec.message() : std::strerror(error);
+  if (!special) std::filesystem::remove(aside, ec);
   throw UserError(fmt::format("write {}", path), why, "check the directory, its permissions and free space");
 }
 

@@ -50,6 +50,11 @@ int main(int argc, char **argv) {
   add_verify(app, action);
   add_cache(app, action);
   add_doctor(app, action);
+  // CLI11 would ask for a subcommand, without a word about this one.
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands([&](const CLI::App *c) { return c->get_name() == argv[1]; }).empty()) {
+    fmt::print(stderr, "moec: there is no command '{}'; moec --help lists them\n", argv[1]);
+    return kUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &e) {

@@ -338,13 +338,22 @@ def Tile_ViewAtomicRmwOp : Tile_Op<"view_atomic_rmw", [MemoryEffects<[MemRead, M
   let hasVerifier = 1;
 }
 
-def Tile_ViewAtomicCasOp : Tile_Op<"view_atomic_cas", [MemoryEffects<[MemRead, MemWrite]>,
-    AllTypesMatch<["compare", "value", "result"]>]> {
+// The result's type is inferred by hand: what ODS generates takes the variadic indices for one operand.
+def Tile_ViewAtomicCasOp : Tile_Op<"view_atomic_cas", [MemoryEffects<[MemRead, MemWrite]>, AllTypesMatch<["compare", "value"]>,
+    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
   let summary = "tile.atomic_cas on elements of a view; indices must be in range";
   let arguments = (ins Tile_ViewType:$view, Variadic<Tile_Offset>:$indices, Tile_Any:$compare, Tile_Any:$value);
   let results = (outs Tile_Any:$result);
   let assemblyFormat = "$view `[` ($indices^ `:` type($indices))? `]` `,` $compare `,` $value attr-dict `:` type($view) `,` type($value)";
   let hasVerifier = 1;
+  let extraClassDefinition = [{
+    ::llvm::LogicalResult $cppClass::inferReturnTypes(::mlir::MLIRContext *, ::std::optional<::mlir::Location>, ::mlir::ValueRange operands,
+        ::mlir::DictionaryAttr, ::mlir::OpaqueProperties, ::mlir::RegionRange, ::llvm::SmallVectorImpl<::mlir::Type> &types) {
+      if (operands.size() < 3) return ::mlir::failure();
+      types.push_back(operands.back().getType());
+      return ::mlir::success();
+    }
+  }];
 }
 
 // ------------------------------------------------------------------------------------------------------------- elementwise

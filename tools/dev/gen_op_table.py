@@ -128,11 +128,12 @@ def effect(records, op):
 def all_match(records, op):
     """True where the result has the type of the first operand that the op's traits tie it to, with that operand's number."""
     operands = [a[1] for a in op["arguments"]["args"] if is_operand(records, a[0]["def"])]
+    by_hand = any(records[t["def"]].get("cppInterfaceName") == "InferTypeOpInterface" for t in op["traits"])
     for t in op["traits"]:
         name, r = t["def"], records[t["def"]]
         if name in ("SameOperandsAndResultType",):
             return 0
-        if "AllTypesMatch" in r["!superclasses"] and "result" in r["values"]:
+        if "AllTypesMatch" in r["!superclasses"] and ("result" in r["values"] or by_hand):
             return min((operands.index(v) for v in r["values"] if v in operands), default=-1)
     return -1
 

@@ -186,6 +186,17 @@ private:
     if (value && op->getNumResults()) op->getResult(0).replaceAllUsesWith(value);
     op->erase();
   }
+  /// Address of a constant, null-terminated text.
+  Value text(Location loc, StringRef characters) {
+    auto module = func->getParentOfType<ModuleOp>();
+    std::string name;
+    for (unsigned i = 0; name.empty() || module.lookupSymbol(name); ++i) name = "moec_text_" + std::to_string(i);
+    OpBuilder mb = OpBuilder::atBlockBegin(module.getBody());
+    std::string terminated = characters.str() + '\0';
+    auto type = LLVM::LLVMArrayType::get(mb.getI8Type(), terminated.size());
+    auto global = LLVM::GlobalOp::create(mb, loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, name, mb.getStringAttr(terminated));
+    return LLVM::AddressOfOp::create(b, loc, global);
+  }
   void fence(Operation *op, SimFence kind) {
     if (options.checked) cb.call(op->getLoc(), kFnFence, voidType(), {cb.i32(op->getLoc(), kind), loc32(op)});
     op->erase();
@@ -245,7 +256,12 @@ llvm::Error FunctionLowering::lower(Operation *op) {
     return llvm::Error::success();
   }
   if (isa<LLVM::Trap, LLVM::DebugTrap>(op)) {
-    cb.call(loc, kFnTrap, voidType(), {loc32(op)});
+    if (auto message = op->getAttrOfType<StringAttr>("moec.message")) { // of a device_assert
+      Value noText = LLVM::ZeroOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()));
+      cb.call(loc, kFnAssert, voidType(), {text(loc, message.getValue()), noText, cb.i32(loc, 0), noText, loc32(op)});
+    } else {
+      cb.call(loc, kFnTrap, voidType(), {loc32(op)});
+    }
     op->erase();
     return llvm::Error::success();
   }

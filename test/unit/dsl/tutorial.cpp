@@ -226,7 +226,16 @@ Tensor scaled(const Tensor &x, float factor) {
 
 namespace {
 
-const Device device = Device::interp();
+/// Each test runs on the reference interpreter and on the checked simulated GPU.
+Device device;
+class DslTutorial : public testing::TestWithParam<Device> {
+protected:
+  void SetUp() override {
+    set_sim_checked(true);
+    device = GetParam();
+  }
+};
+INSTANTIATE_TEST_SUITE_P(On, DslTutorial, testing::Values(Device::interp(), Device::sim()), [](const auto &info) { return info.param.name(); });
 
 /// values(i) for i in 0..count, as a tensor.
 template <class F> Tensor make(const Dims &shape, DType dtype, F values) {
@@ -238,12 +247,12 @@ template <class F> Tensor make(const Dims &shape, DType dtype, F values) {
 }
 Tensor empty(const Dims &shape, DType dtype) { return make(shape, dtype, [](int64_t) { return -77; }); }
 
-TEST(DslTutorial, Scale) {
+TEST_P(DslTutorial, Scale) {
   auto y = scaled(make({1000}, bf16, [](int64_t i) { return i % 100; }), 2).to_values();
   for (size_t i = 0; i < y.size(); ++i) EXPECT_EQ(y[i], 2.0 * static_cast<double>(i % 100));
 }
 
-TEST(DslTutorial, Dtypes) {
+TEST_P(DslTutorial, Dtypes) {
   Tensor y = empty({64}, f64);
   jit(dtypes)(device, NoSpec{}, make({64}, bf16, [](int64_t i) { return i == 0 ? 3.5 : 0; }), y, 64);
   // b = 1 everywhere but at 0, where it is 8: c * scale = 71/64 and 8 * 71/64, read as bits
@@ -252,7 +261,7 @@ TEST(DslTutorial, Dtypes) {
   EXPECT_EQ(y.to_values()[0], bits(8 * (71.0f / 64)));
 }
 
-TEST(DslTutorial, MaxOfHalves) {
+TEST_P(DslTutorial, MaxOfHalves) {
   Tensor y = empty({3, 100}, f32);
   jit(max_of_halves)(device, ScaleSpec{.block = 64}, make({3, 200}, f32, [](int64_t i) { return i * 7 % 31; }), y);
   auto v = y.to_values();
@@ -260,7 +269,7 @@ TEST(DslTutorial, MaxOfHalves) {
     for (int c = 0; c < 100; ++c) EXPECT_EQ(v[static_cast<size_t>(t * 100 + c)], std::max((t * 200 + c) * 7 % 31, (t * 200 + 100 + c) * 7 % 31));
 }
 
-TEST(DslTutorial, Transpose) {
+TEST_P(DslTutorial, Transpose) {
   Tensor y = empty({70, 90}, f16);
   jit(transpose)(device, NoSpec{}, make({90, 70}, f16, [](int64_t i) { return i % 1000; }), y);
   auto v = y.to_values();
@@ -268,7 +277,7 @@ TEST(DslTutorial, Transpose) {
     for (int c = 0; c < 70; ++c) EXPECT_EQ(v[static_cast<size_t>(c * 90 + r)], (r * 70 + c) % 1000);
 }
 
-TEST(DslTutorial, Gather) {
+TEST_P(DslTutorial, Gather) {
   const double rows[] = {2, -1, 0};
   Tensor y = empty({3, 40}, f32);
   jit(gather)(device, ScaleSpec{.block = 32}, make({4, 40}, f32, [](int64_t i) { return i; }), make({3}, i64, [&](int64_t i) { return rows[i]; }), y);
@@ -277,7 +286,7 @@ TEST(DslTutorial, Gather) {
     for (int c = 0; c < 40; ++c) EXPECT_EQ(v[static_cast<size_t>(r * 40 + c)], rows[r] < 0 ? 0 : rows[r] * 40 + c);
 }
 
-TEST(DslTutorial, Lanes) {
+TEST_P(DslTutorial, Lanes) {
   Tensor counts = empty({2, 60}, i32);
   jit(count_row)(device, TopkSpec{}, make({2, 6}, i32, [](int64_t i) { return i < 6 ? 59 : i; }), counts);
   auto v = counts.to_values();
@@ -286,7 +295,7 @@ TEST(DslTutorial, Lanes) {
   for (int e = 0; e < 60; ++e) EXPECT_EQ(v[static_cast<size_t>(60 + e)], e >= 6 && e < 12);
 }
 
-TEST(DslTutorial, Softmax) {
+TEST_P(DslTutorial, Softmax) {
   Tensor y = empty({2, 50}, f32);
   jit(softmax)(device, ScaleSpec{.block = 64}, make({2, 50}, f32, [](int64_t i) { return i % 50 * 0.1; }), y);
   auto v = y.to_values();
@@ -299,40 +308,40 @@ TEST(DslTutorial, Softmax) {
   EXPECT_NEAR(total, 1, 1e-5);
 }
 
-TEST(DslTutorial, Moments) {
+TEST_P(DslTutorial, Moments) {
   Tensor mean = empty({2}, f32), variance = empty({2}, f32);
   jit(moments)(device, ScaleSpec{.block = 64}, make({2, 64}, f32, [](int64_t i) { return i; }), mean, variance);
   EXPECT_NEAR(mean.to_values()[1], 95.5, 1e-4);
   EXPECT_NEAR(variance.to_values()[1], (64.0 * 64 - 1) / 12, 1e-2);
 }
 
-TEST(DslTutorial, RowSum) {
+TEST_P(DslTutorial, RowSum) {
   Tensor y = empty({2}, f32);
   jit(row_sum)(device, ScaleSpec{.block = 32}, make({2, 100}, bf16, [](int64_t i) { return i % 100; }), y);
   EXPECT_THAT(y.to_values(), testing::Each(4950));
 }
 
-TEST(DslTutorial, Collatz) {
+TEST_P(DslTutorial, Collatz) {
   const double x[] = {1, 2, 3, 27};
   Tensor steps = empty({4}, i32);
   jit(collatz)(device, NoSpec{}, make({4}, i32, [&](int64_t i) { return x[i]; }), steps, 1000);
   EXPECT_THAT(steps.to_values(), testing::ElementsAre(0, 1, 7, 111));
 }
 
-TEST(DslTutorial, Polynomial) {
+TEST_P(DslTutorial, Polynomial) {
   Tensor y = empty({4}, f32);
   jit(polynomial)(device, PolynomialSpec{}, make({4}, f32, [](int64_t i) { return i; }), y);
   EXPECT_THAT(y.to_values(), testing::ElementsAre(1, 2.75, 7, 15.25));
 }
 
-TEST(DslTutorial, HistogramOfBytes) {
+TEST_P(DslTutorial, HistogramOfBytes) {
   Tensor counts = make({256}, i32, [](int64_t) { return 0; });
   jit(histogram_of_bytes)(device, NoSpec{}, make({3000}, u8, [](int64_t i) { return i % 250; }), counts, 3000);
   auto v = counts.to_values();
   for (size_t b = 0; b < 256; ++b) EXPECT_EQ(v[b], b < 250 ? 12 : 0);
 }
 
-TEST(DslTutorial, Matmul) {
+TEST_P(DslTutorial, Matmul) {
   Tensor c = empty({40, 70}, f32);
   jit(matmul)(device, MatmulSpec{}, make({40, 50}, bf16, [](int64_t i) { return i % 5 - 2; }), make({70, 50}, bf16, [](int64_t i) { return i % 3; }), c);
   auto v = c.to_values();
@@ -344,7 +353,7 @@ TEST(DslTutorial, Matmul) {
     }
 }
 
-TEST(DslTutorial, Route) {
+TEST_P(DslTutorial, Route) {
   Tensor weights = empty({2, 6}, f32), experts = empty({2, 6}, i64);
   jit(route)(device, TopkSpec{}, make({2, 60}, f32, [](int64_t i) { return i * 17 % 60 * 0.1; }), weights, experts);
   auto w = weights.to_values(), e = experts.to_values();

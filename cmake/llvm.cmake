@@ -14,11 +14,15 @@ separate_arguments(llvm_archives)
 file(GLOB mlir_archives ${LLVM_LIBRARY_DIR}/libMLIR*.a)
 list(FILTER mlir_archives EXCLUDE REGEX "/libMLIR(CAPI.*|.*Test.*)\\.a$")
 
+# Archives where there are any: the library then needs nothing but glibc.
+find_library(moec_zlib NAMES libz.a z REQUIRED)
+find_library(moec_zstd NAMES libzstd.a zstd REQUIRED)
+
 add_library(moec_llvm INTERFACE)
 target_include_directories(moec_llvm SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
 target_link_directories(moec_llvm INTERFACE ${LLVM_LIBRARY_DIR})
 target_link_libraries(moec_llvm INTERFACE -Wl,--start-group ${mlir_archives} ${llvm_archives} -Wl,--end-group
-                      -lz -lzstd -ldl -lm -lrt Threads::Threads)
+                      ${moec_zlib} ${moec_zstd} -ldl -lm -lrt Threads::Threads)
 target_link_options(moec_llvm INTERFACE -Wl,--as-needed -Wl,--gc-sections)
 
 # moec_tablegen(<target> <td file> <flag> <output> ...): runs mlir-tblgen; outputs land beside the .td's path in the build tree.

@@ -5,13 +5,14 @@
 #include <set>
 
 #include "kernels/registry.h"
+#include "places.h"
 #include "kernels/verify.h"
 #include "runtime/jit.h"
 
 namespace moec {
 namespace {
 
-const std::string kGolden = MOEC_SOURCE_DIR "/test/golden/";
+const std::string kGolden = golden_folder();
 
 /// Recorded cases whose parameters moec does not take yet; all others of registered ops must pass.
 const std::set<std::string> kUnsupported = {
@@ -41,11 +42,11 @@ TEST_P(Golden, Passes) {
 std::vector<OnDevice> all() {
   std::vector<OnDevice> list;
   for (const Op &op : ops())
-    for (Device d : {Device::interp(), Device::sim()}) list.push_back({op.name, d});
+    for (Device d : test_devices()) list.push_back({op.name, d});
   return list;
 }
 INSTANTIATE_TEST_SUITE_P(Cases, Golden, testing::ValuesIn(all()),
-                         [](const auto &info) { return info.param.op + "_" + info.param.device.name(); });
+                         [](const auto &info) { return info.param.op + "_" + std::string(info.param.device.name(), 0, info.param.device.name().find(':')); });
 
 TEST(GoldenList, TheOpsOfTheFirstMilestoneAreThere) {
   for (const char *op : {"indices_to_multihot", "indices_to_multihot_unfused", "multihot_to_indices", "permute",

@@ -45,6 +45,7 @@ TEST(Registry, OpsAreDeclaredInFull) {
 TEST(Registry, TheReferenceIsFresh) {
   const std::string path = MOEC_SOURCE_DIR "/docs/ops.md", made = op_reference();
   if (getenv("MOEC_UPDATE_DOCS")) std::ofstream(path) << made;
+  if (getenv("MOEC_TEST_GOLDEN")) GTEST_SKIP() << "the bundle has no docs";
   std::stringstream kept;
   kept << std::ifstream(path).rdbuf();
   EXPECT_EQ(kept.str(), made) << "renew it: MOEC_UPDATE_DOCS=1 kernels_test --gtest_filter=Registry.*";

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "kernels/verify.h"
+#include "places.h"
 #include "runtime/error.h"
 
 namespace moec {
@@ -66,7 +67,7 @@ protected:
   void SetUp() override {
     folder_ = testing::TempDir() + "moec_verify_" + std::to_string(getpid());
     std::filesystem::create_directories(folder_);
-    file = read_safetensors(MOEC_SOURCE_DIR "/test/golden/weighted_swiglu/t21_h24_f32.safetensors");
+    file = read_safetensors(golden_folder() + "weighted_swiglu/t21_h24_f32.safetensors");
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
   Tensor &tensor(const std::string &name) {

@@ -1,0 +1,23 @@
+// Where the tests of the kernels find recorded cases and run: in the source tree, or in the bundle of ./dev dist.
+#pragma once
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "runtime/device.h"
+
+namespace moec {
+
+/// The folder of the recorded cases, with a slash at its end.
+inline std::string golden_folder() {
+  const char *moved = std::getenv("MOEC_TEST_GOLDEN"); // where the bundle has them
+  return moved ? std::string(moved) + "/" : MOEC_SOURCE_DIR "/test/golden/";
+}
+/// What MOEC_DEVICE says; by default the interpreter and the simulated GPU.
+inline std::vector<Device> test_devices() {
+  if (std::getenv("MOEC_DEVICE")) return {Device::best()};
+  return {Device::interp(), Device::sim()};
+}
+
+} // namespace moec

@@ -1,0 +1,35 @@
+# ./dev dist: packs what runs on an x86-64 machine with nothing but glibc (and a driver, for a GPU): dist/moec-<version>.tar.xz.
+# usage: dist.sh [--no-build]   (from the repository's root)
+set -euo pipefail
+root=$PWD
+build=$root/build-release
+version=$(sed -n 's/^project(moec VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
+bundle=$root/dist/moec-$version
+programs=(moec moec_layer_demo runtime_test launch_test kernels_test ops_test)
+libraries=(libmoec_compiler.so libfake_cuda.so libfake_compiler.so) # the stand-ins: tests open them
+limit=$((64 * 1024 * 1024))
+
+if [ "${1:-}" != --no-build ]; then
+  MOEC_PRESET=release bash tools/dev/dev.sh build "${programs[@]}" moec_compiler fake_cuda fake_compiler
+fi
+
+rm -rf "$bundle" "$bundle.tar.xz"
+mkdir -p "$bundle/bin" "$bundle/lib" "$bundle/test"
+for p in "${programs[@]}"; do cp "$build/bin/$p" "$bundle/bin/"; done
+for l in "${libraries[@]}"; do cp "$build/lib/$l" "$bundle/lib/"; done
+strip --strip-unneeded "$bundle"/bin/* "$bundle"/lib/*
+cp -r test/golden "$bundle/test/golden"
+cp tools/dev/run_tests.sh "$bundle/run_tests.sh"
+chmod +x "$bundle/run_tests.sh"
+
+# Nothing but glibc, and no path of this machine.
+for f in "$bundle"/bin/* "$bundle"/lib/*; do
+  strange=$(readelf -d "$f" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vE '^(libc|libm|libdl|libpthread|librt|ld-linux-x86-64)\.so\.[0-9]+$' || true)
+  [ -z "$strange" ] || { echo "./dev dist: $f needs $strange" >&2; exit 1; }
+  if readelf -d "$f" | grep -qE 'R(UN)?PATH'; then echo "./dev dist: $f has a path of this machine" >&2; exit 1; fi
+done
+
+tar -C "$root/dist" -c "moec-$version" | xz -T2 -6 >"$bundle.tar.xz"
+bytes=$(stat -c %s "$bundle.tar.xz")
+[ "$bytes" -le "$limit" ] || { echo "./dev dist: $bundle.tar.xz has $bytes bytes, more than $limit" >&2; exit 1; }
+echo "$bundle.tar.xz: $((bytes / 1024)) KiB; unpack it anywhere and run run_tests.sh there (MOEC_DEVICE=cuda: on the GPU)"

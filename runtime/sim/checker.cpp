@@ -17,11 +17,7 @@ std::string hex(uint64_t value) {
 
 } // namespace
 
-Checker::Checker(Worker &worker) : worker_(worker), shadow_(clocks_) {
-  auto allowed = worker.launch().options.allowed;
-  ranges_.assign(allowed.begin(), allowed.end());
-  std::sort(ranges_.begin(), ranges_.end(), [](const MemoryRange &a, const MemoryRange &b) { return a.begin < b.begin; });
-}
+Checker::Checker(Worker &worker) : worker_(worker), shadow_(clocks_), ranges_(worker.launch().ranges) {}
 
 void Checker::begin_cta() {
   Cta &cta = worker_.cta();
@@ -32,6 +28,9 @@ void Checker::begin_cta() {
     barrier.arrived.clear();
   }
   mbarriers_.clear();
+  const SimCtaInfo &info = cta.info;
+  cta_index_ = (uint64_t(info.ctaid[2]) * info.nctaid[1] + info.ctaid[1]) * info.nctaid[0] + info.ctaid[0];
+  synchronizes_ = false;
   std::memset(cta.shared, 0xff, cta.shared_bytes); // what nobody wrote should look wrong
 }
 
@@ -113,7 +112,27 @@ char *Checker::access(Thread &thread, char *address, uint32_t bits, uint32_t loc
     shared_access(thread, static_cast<uint32_t>(offset), size, bits, loc);
     return address;
   }
-  return global_in_bounds(thread, value, size, write, loc) ? address : harmless_;
+  if (!global_in_bounds(thread, value, size, write, loc)) return harmless_;
+  global_access(thread, value, size, bits, loc);
+  return address;
+}
+
+void Checker::global_access(Thread &thread, uint64_t address, uint32_t size, uint32_t bits, uint32_t loc) {
+  if (worker_.launch().num_ctas == 1) return;
+  if (bits & kAccessAtomic) {
+    synchronizes_ = true;
+    return;
+  }
+  GlobalShadow &shadow = worker_.launch().global;
+  bool write = bits & kAccessWrite;
+  GlobalShadow::Conflict conflict =
+      write ? shadow.write(last_range_, address, size, cta_index_, loc) : shadow.read(last_range_, address, size, cta_index_, loc);
+  if (!conflict.found || synchronizes_) return;
+  std::string other = conflict.cta == GlobalShadow::kManyCtas ? "other CTAs" : "CTA " + std::to_string(conflict.cta);
+  report(thread, FindingKind::GlobalRace, loc, conflict.address,
+         std::string(write ? "write" : "read") + " of " + hex(conflict.address) + ", which " + other +
+             (conflict.other_wrote ? " writes" : " reads") + " in the same launch; nothing orders CTAs",
+         conflict.loc);
 }
 
 char *Checker::matrix_row(Thread &thread, char *address, bool write, uint32_t loc) {
@@ -133,6 +152,7 @@ bool Checker::cp_async(Thread &thread, const PendingCopy &copy, uint32_t loc) {
   if (offset % copy.size)
     report(thread, FindingKind::Misaligned, loc, offset, "cp.async of " + bytes_text(copy.size) + " to shared+" + std::to_string(offset));
   if (copy.source_bytes && !global_in_bounds(thread, from, copy.source_bytes, false, loc)) return false;
+  if (copy.source_bytes) global_access(thread, from, copy.source_bytes, kAccessRead, loc);
   if (!shared_in_bounds(thread, offset, copy.size, true, loc)) return false;
   Epoch epoch{clocks_.threads() + thread.index, copy.group, loc};
   report_conflict(thread, shadow_.write(static_cast<uint32_t>(offset), copy.size, thread.index, epoch, false), loc, true);

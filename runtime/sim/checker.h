@@ -43,6 +43,8 @@ private:
   bool shared_in_bounds(Thread &thread, uint64_t offset, uint32_t size, bool write, uint32_t loc);
   bool global_in_bounds(Thread &thread, uint64_t address, uint32_t size, bool write, uint32_t loc);
   void shared_access(Thread &thread, uint32_t offset, uint32_t size, uint32_t bits, uint32_t loc);
+  /// After global_in_bounds has found the range: races with other CTAs.
+  void global_access(Thread &thread, uint64_t address, uint32_t size, uint32_t bits, uint32_t loc);
   void report_conflict(Thread &thread, const Conflict &conflict, uint32_t loc, bool write);
   void report(Thread &thread, FindingKind kind, uint32_t loc, uint64_t address, std::string message, uint32_t other_loc = 0,
               uint32_t other_thread = 0);
@@ -50,8 +52,10 @@ private:
   Worker &worker_;
   Clocks clocks_;
   SharedShadow shadow_;
-  std::vector<MemoryRange> ranges_; ///< sorted
-  size_t last_range_ = 0;
+  const std::vector<MemoryRange> &ranges_; ///< sorted
+  size_t last_range_ = 0;                  ///< the one that the last good access was in
+  uint64_t cta_index_ = 0;
+  bool synchronizes_ = false; ///< this CTA has used atomics on global memory
   struct BarrierClock {
     std::vector<uint32_t> waiting;
     std::vector<uint32_t> arrived; ///< knowledge of threads that arrived without waiting

@@ -71,6 +71,12 @@ std::vector<SimFinding> launch(const LoadedImage &image, const SimLaunch &reques
   if (ctas == 0) return {};
   validate(image, request, options);
   LaunchState state(image, request, options, ctas);
+  if (options.checked) {
+    state.ranges.assign(options.allowed.begin(), options.allowed.end());
+    std::sort(state.ranges.begin(), state.ranges.end(), [](const MemoryRange &a, const MemoryRange &b) { return a.begin < b.begin; });
+    if (ctas > 1)
+      for (const MemoryRange &range : state.ranges) state.global.add(range.begin, range.end);
+  }
   unsigned workers = options.workers ? options.workers : std::max(1u, std::thread::hardware_concurrency());
   workers = static_cast<unsigned>(std::min<uint64_t>(workers, ctas));
   auto work = [&state] {

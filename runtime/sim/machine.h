@@ -3,6 +3,7 @@
 
 #include "runtime/sim/executor.h"
 #include "runtime/sim/fiber.h"
+#include "runtime/sim/global_shadow.h"
 
 #include <array>
 #include <atomic>
@@ -117,6 +118,8 @@ struct LaunchState {
   std::atomic<bool> aborted{false};
   std::mutex mutex;
   std::vector<SimFinding> findings;
+  std::vector<MemoryRange> ranges; ///< checked: what may be touched, sorted by begin
+  GlobalShadow global;             ///< checked: of each of `ranges`
 
   /// Records a finding, or counts it if one of its kind and positions is known.
   void report(SimFinding finding);

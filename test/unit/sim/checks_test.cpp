@@ -173,6 +173,29 @@ TEST(SimChecks, TrapAndAssert) {
                FindingKind::Assert, "n is odd");
 }
 
+TEST(SimChecks, GlobalRacesBetweenCtas) {
+  std::string write = "  llvm.store %tid, %gm : i32, !llvm.ptr<1> // bug\n";
+  std::string text = kernel(write);
+  for (uint64_t seed : {0, 1, 2}) {
+    auto findings = run(text, seed, 2);
+    const auto *found = find(findings, FindingKind::GlobalRace, line_of(text, "// bug"));
+    ASSERT_NE(found, nullptr) << texts(findings);
+    EXPECT_THAT(found->text(), testing::HasSubstr("nothing orders CTAs"));
+    EXPECT_EQ(texts(run(text, seed, 1)), "");
+  }
+  // One CTA reads what another one writes, whichever comes first.
+  std::string one_writes = "  %cta = nvvm.read.ptx.sreg.ctaid.x : i32\n  %w = llvm.icmp \"eq\" %cta, %c1 : i32\n  llvm.cond_br %w, ^w, ^r\n^w:\n" + write +
+                           "  llvm.br ^d\n^r:\n  %v = llvm.load %gm : !llvm.ptr<1> -> i32 // read\n  llvm.br ^d\n^d:";
+  text = kernel(one_writes);
+  auto findings = run(text, 0, 3);
+  bool found = find(findings, FindingKind::GlobalRace, line_of(text, "// bug")) || find(findings, FindingKind::GlobalRace, line_of(text, "// read"));
+  EXPECT_TRUE(found) << texts(findings);
+  // Bytes of one word, and atomics, are no races.
+  expect_silent("  %cta = nvvm.read.ptx.sreg.ctaid.x : i32\n  %p = llvm.getelementptr %g[%cta] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i8\n"
+                "  %z = llvm.icmp \"eq\" %tid, %c0 : i32\n  llvm.cond_br %z, ^w, ^d\n^w:\n  %t8 = llvm.trunc %cta : i32 to i8\n  llvm.store %t8, %p : i8, !llvm.ptr<1>\n  llvm.br ^d\n^d:");
+  expect_silent("  %a = llvm.atomicrmw add %gm, %c1 monotonic : !llvm.ptr<1>, i32\n");
+}
+
 TEST(SimChecks, FindingsAreCountedOnce) {
   std::string text = kernel(kWrite + kRead);
   auto findings = run(text, 0, 50);

@@ -70,14 +70,14 @@ void combiners(const AxisSpec &s, View x, View y, View both, View firsts, View f
 
 TEST(Across, Combiners) {
   std::vector<Case> cases;
-  int k = 0;
+  int k = 0, n = 0;
   for (DType t : {i32, i64, f16, bf16, f32, f64, i8})
     for (const AxisSpec &s : kAxes) {
       if (t != f32 && ++k % 3) continue;
       Dims d = s.shape.dims();
       cases.push_back({fmt::format("combine {} {}", name(t), s.text()), combiners, s,
                        {numbers(t, d, 1), numbers(t, d, 2), output(t, stacked(4, d), Compare::numbers), output(t, stacked(7, s.without()), Compare::numbers),
-                        output(t, {2}, Compare::numbers)}, t == f32 ? kAllWarps : warps({1 << k % 4})});
+                        output(t, {2}, Compare::numbers)}, warps(t == f32 ? std::initializer_list<int>{1, 2 << n++ % 3} : std::initializer_list<int>{1 << k % 4})});
     }
   check(cases);
 }
@@ -110,6 +110,19 @@ void of_bools(const AxisSpec &s, View x, View y) {
   store_whole(y.at(1), all(v, s.axis));
   store_whole(y.at(2), reduce(v, s.axis, [](const Tile &a, const Tile &b) { return a ^ b; }));
 }
+/// Dtypes without arithmetic reduce and scan too, with combiners that choose.
+void choices(const AxisSpec &s, View x, View ends, View scanned) {
+  grid(1);
+  Tile v = whole(x, s.shape.shape()), i = reshape(arange(static_cast<int>(s.shape.shape().count())), s.shape.shape());
+  auto later = [](const std::array<Tile, 2> &a, const std::array<Tile, 2> &b) {
+    Tile take = b[1] % 3 != 0;
+    return std::array<Tile, 2>{where(take, b[0], a[0]), where(take, b[1], a[1])};
+  };
+  store_whole(ends.at(0), reduce(std::array{v, i}, s.axis, later)[0]);
+  store_whole(ends.at(1), reduce(v, s.axis, [](const Tile &a, const Tile &) { return a; }));
+  store_whole(scanned.at(0), scan(std::array{v, i}, s.axis, later)[0]);
+  store_whole(scanned.at(1), scan(std::array{v, i}, s.axis, later, true)[0]);
+}
 
 TEST(Across, Bools) {
   std::vector<Case> cases;
@@ -119,18 +132,28 @@ TEST(Across, Bools) {
   check(cases);
 }
 
+TEST(Across, DtypesWithoutArithmetic) {
+  std::vector<Case> cases;
+  int k = 0;
+  for (DType t : {boolean, u8, e4m3, e5m2})
+    for (AxisSpec s : {AxisSpec{{256}, 0}, AxisSpec{{8, 64}, 0}, AxisSpec{{16, 4}, 1}})
+      cases.push_back({fmt::format("choose {} {}", name(t), s.text()), choices, s,
+                       {special(t, s.shape.dims(), 1), output(t, stacked(2, s.without())), output(t, stacked(2, s.shape.dims()))}, warps({1 << k++ % 4})});
+  check(cases);
+}
+
 // ---- order
 
-/// Keys with many ties; payloads of two dtypes move along.
-void sorts(const ShapeSpec &s, View x, View y, View places, View payload) {
+/// Keys with many ties; payloads of other dtypes move along.
+void sorts(const ShapeSpec &s, View x, View y, View places, View payload, View bools) {
   grid(1);
   Tile v = whole(x, s.shape()), i = reshape(arange(static_cast<int>(s.shape().count())), s.shape()), h = cast(i, f16);
   store_whole(y.at(0), sort(v));
   store_whole(y.at(1), sort(v, true));
   auto [up, at] = sort(std::array{v, i});
   store_whole(y.at(2), up), store_whole(places.at(0), at);
-  auto [down, at2, halves] = sort(std::array{v, i, h}, true);
-  store_whole(y.at(3), down), store_whole(places.at(1), at2), store_whole(payload, halves);
+  auto [down, at2, halves, odd] = sort(std::array{v, i, h, i % 2 != 0}, true);
+  store_whole(y.at(3), down), store_whole(places.at(1), at2), store_whole(payload, halves), store_whole(bools, odd);
 }
 
 const ShapeSpec kSorted[] = {{1}, {16}, {512}, {4, 32}, {64, 2}, {8, 128}, {2, 4, 16}};
@@ -143,7 +166,7 @@ TEST(Across, Sorts) {
       if (t != f32 && ++k % 2) continue;
       Dims d = s.dims();
       cases.push_back({fmt::format("sort {} {}", name(t), s.text()), sorts, s,
-                       {k % 3 ? special(t, d, 1) : integers(t, d, 0, 5, 2), output(t, stacked(4, d)), output(i32, stacked(2, d)), output(f16, d)},
+                       {k % 3 ? special(t, d, 1) : integers(t, d, 0, 5, 2), output(t, stacked(4, d)), output(i32, stacked(2, d)), output(f16, d), output(boolean, d)},
                        t == f32 ? warps({1, 4, 8}) : warps({1 << k / 2 % 4})});
     }
   check(cases);

@@ -90,5 +90,20 @@ TEST(Dot, LoopsOfEveryDepth) {
   check(cases);
 }
 
+/// NaN, infinities, zeros and denormals among the operands: also where the tile is shorter than the instruction, whose rest must be 0.
+TEST(Dot, SpecialValues) {
+  std::vector<Case> cases;
+  for (Pair p : {Pair{f16, f16}, Pair{e4m3, e5m2}, Pair{f32, f32}, Pair{f64, f64}})
+    for (int k : {1, 2, 4, 8, 16, 32}) {
+      DotSpec s{16, 32, k, k == 2, k == 8};
+      auto args = matrices(p.a, p.b, s, {s.m, s.n, s.k}, Lay::contiguous);
+      args[0] = special(p.a, args[0].shape, 11), args[1] = special(p.b, args[1].shape, 12);
+      // Of the sums that are numbers the magnitudes are below 65504^2 * k.
+      if (args[3].compare == Compare::bounded) args[3].tolerance = [k](double, size_t) { return 0x1p32 * k * k * 0x1p-23; };
+      cases.push_back({fmt::format("special dot {} {} {}", name(p.a), name(p.b), k), product, s, args, warps({k % 4 ? 1 : 4})});
+    }
+  check(cases);
+}
+
 } // namespace
 } // namespace moec::ops

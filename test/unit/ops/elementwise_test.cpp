@@ -41,6 +41,16 @@ TEST(Elementwise, Floats) {
   check(cases);
 }
 
+/// The one schedule flag that changes results changes them alike on both devices.
+TEST(Elementwise, ContractedFma) {
+  std::vector<Case> cases;
+  for (DType t : kFloats)
+    cases.push_back({fmt::format("contracted {}", name(t)), float_ops, ShapeSpec{256},
+                     {numbers(t, {256}, 1), numbers(t, {256}, 2), numbers(t, {256}, 3), output(t, {kFloatOps, 256}, Compare::numbers), output(boolean, {kComparisons, 256})},
+                     {{.num_warps = 2, .contract_fma = true}}});
+  check(cases);
+}
+
 constexpr int kIntOps = 18;
 void int_ops(const ShapeSpec &s, View a, View b, View positive, View shift, View out, View compared) {
   grid(1);

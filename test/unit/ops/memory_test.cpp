@@ -2,6 +2,7 @@
 #include "test/unit/ops/differential.h"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 
 namespace moec::ops {
 namespace {
@@ -104,6 +105,38 @@ TEST(Memory, Gather) {
       cases.push_back({fmt::format("gather {} by {}", name(t), name(index)), gather, NoSpec{},
                        {special(t, {11, 50}, 1, Lay::rows), integers(index, {21}, -1, 10, 2), output(t, {21, 50})}, warps({2, 8})});
   check(cases);
+}
+
+/// Offsets beyond 31 bits: rows 4 GiB apart in memory that is there only where it is touched.
+void far_rows(const NoSpec &, View x, View rows, View y) {
+  grid(1);
+  Tile c = arange(64), r = expand_dims(arange(4), 1), from = expand_dims(load(rows(arange(4))), 1);
+  store(x.tile({0, 32}, {4, 32}), load(x.tile({0, 0}, {4, 32})) + 1);
+  barrier();
+  store(y(r, c), load(x(cast(from, i64), cast(c, i64))));
+  barrier();
+  atomic_add(x.at(3)(c), cast(c, x.dtype()));
+  barrier();
+  store(y(r + 4, c), load(x.rows_from(1)(r, c)));
+}
+
+TEST(Memory, FarRows) {
+  const int64_t stride = int64_t{1} << 30;
+  std::vector<std::vector<float>> results;
+  for (Device device : {Device::interp(), Device::sim()}) {
+    const size_t bytes = static_cast<size_t>(4 * stride * 4);
+    void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    Tensor x = Tensor::lend(memory, {4, 64}, f32, Device::host(), {stride, 1}, [=] { munmap(memory, bytes); }), y = Tensor::zeros({8, 64}, f32);
+    for (int64_t r = 0; r < 4; ++r)
+      for (int64_t c = 0; c < 64; ++c) static_cast<float *>(memory)[r * stride + c] = static_cast<float>(100 * r + c);
+    jit(far_rows, {.num_warps = 2})(device, NoSpec{}, x, Tensor::from(std::vector<int32_t>{3, 0, 2, 1}, {4}), y);
+    results.push_back(y.to_vector<float>());
+    EXPECT_EQ(results.back()[0], 300);
+    EXPECT_EQ(results.back()[32], 301); // row 3, written by the block
+    EXPECT_EQ(results.back()[(4 + 2) * 64 + 5], 310);
+  }
+  EXPECT_EQ(results[0], results[1]);
 }
 
 // ---- atomics: what memory holds at the end does not depend on an order, and neither do old values at addresses of one's own

@@ -77,7 +77,7 @@ TEST(Across, Combiners) {
       Dims d = s.shape.dims();
       cases.push_back({fmt::format("combine {} {}", name(t), s.text()), combiners, s,
                        {numbers(t, d, 1), numbers(t, d, 2), output(t, stacked(4, d), Compare::numbers), output(t, stacked(7, s.without()), Compare::numbers),
-                        output(t, {2}, Compare::numbers)}, warps(t == f32 ? std::initializer_list<int>{1, 2 << n++ % 3} : std::initializer_list<int>{1 << k % 4})});
+                        output(t, {2}, Compare::numbers)}, t == f32 ? warps({1, 2 << n++ % 3}) : warps({1 << k % 4})});
     }
   check(cases);
 }

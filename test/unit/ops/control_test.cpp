@@ -244,5 +244,48 @@ TEST(Control, SketchOfGroupedMm) {
   check(cases);
 }
 
+// ---- products, reductions and carried tiles of one another's layouts in one loop
+
+struct AttentionSpec {
+  int rows = 32, cols = 32, depth = 16;
+  static void fields(auto &s, auto &&f) { f("rows", s.rows), f("cols", s.cols), f("depth", s.depth); }
+};
+/// Attention with 1/(1 + m - x) in the place of e^(x - m), which is exact to the bit.
+void attention(const AttentionSpec &s, View q, View k, View v, View y, View norms) {
+  auto [T, D] = q.sizes<2>();
+  Int N = k.size(0);
+  grid(cdiv(T, s.rows));
+  Int t = program_id(0) * s.rows;
+  Tile queries = load(q.tile({t, 0}, {s.rows, s.depth}));
+  Tile greatest = full({s.rows}, -1e30, f32), total = zeros({s.rows}, f32), acc = zeros({s.rows, s.depth}, f32);
+  for (Int n : range(0, N, s.cols)) {
+    Tile x = dot(queries, trans(load(k.tile({n, 0}, {s.cols, s.depth}))));
+    x = where(n + arange(s.cols) < N, x, -1e30);
+    Tile m = maximum(greatest, max(x, 1));
+    Tile p = 1 / (1 + expand_dims(m, 1) - x), scale = 1 / (1 + m - greatest);
+    total = total * scale + sum(p, 1);
+    acc = dot(cast(p, v.dtype()), load(v.tile({n, 0}, {s.cols, s.depth})), acc * expand_dims(scale, 1));
+    greatest = m;
+  }
+  store(y.tile({t, 0}, {s.rows, s.depth}), cast(acc / expand_dims(total, 1), y.dtype()));
+  store(norms(t + arange(s.rows)), total);
+}
+
+TEST(Control, Attention) {
+  std::vector<Case> cases;
+  std::vector<Schedule> schedules;
+  for (int stages : {1, 2, 3})
+    for (int n : {1 << stages, 8 >> stages}) schedules.push_back({.num_warps = n, .num_stages = stages});
+  for (AttentionSpec s : {AttentionSpec{}, AttentionSpec{16, 64, 32}})
+    for (DType t : {f32, f16}) {
+      Dims rows{50, s.depth}, keys{70, s.depth};
+      Argument y = output(f32, rows, t == f32 ? Compare::numbers : Compare::bounded), norms = output(f32, {50}, y.compare);
+      y.tolerance = [](double, size_t) { return 0x1p-9; }; // p is rounded to f16, whose last place a sum's order may change
+      norms.tolerance = [](double want, size_t) { return want * 0x1p-16; };
+      cases.push_back({fmt::format("attention {} {}", name(t), spec_text(s)), attention, s, {numbers(t, rows, 1), numbers(t, keys, 2), numbers(t, keys, 3), y, norms}, schedules});
+    }
+  check(cases);
+}
+
 } // namespace
 } // namespace moec::ops

@@ -110,5 +110,25 @@ TEST(Shape, RangesLanesPrograms) {
   check({{"ranges", ranges, NoSpec{}, {output(i32, {4, 64}), output(boolean, {64}), output(i32, {24, 3})}}});
 }
 
+/// The greatest rank: blocks and elements of five dimensions, reduced, scanned and permuted.
+void five(const NoSpec &, View x, View y, View less, View scanned) {
+  grid(1);
+  Tile v = load(x.tile({0, 1, 0, 0, 2}, {2, 4, 2, 4, 8}));
+  store(y.tile({0, 0, 0, 0, 0}, {8, 2, 4, 4, 2}), trans(v, {4, 2, 1, 3, 0}));
+  store_whole(less, max(v, 2));
+  Tile i = arange(4), j = expand_dims(arange(4), 1), k = expand_dims(expand_dims(arange(2), 1), 1);
+  store(scanned(k, 1, 0, j, i), cumsum(load(x(k, 1, 0, j, i)), 1));
+}
+
+TEST(Shape, FiveDimensions) {
+  std::vector<Case> cases;
+  for (DType t : {i8, bf16, f32, i64})
+    for (Lay lay : {Lay::contiguous, Lay::transposed})
+      cases.push_back({fmt::format("five {}", name(t)), five, NoSpec{},
+                       {special(t, {2, 4, 2, 4, 9}, 1, lay), output(t, {8, 2, 4, 4, 2}), output(t, {2, 4, 4, 8}, Compare::numbers), output(t, {2, 2, 1, 4, 4}, Compare::numbers)},
+                       warps({1, 4})});
+  check(cases);
+}
+
 } // namespace
 } // namespace moec::ops

@@ -98,16 +98,16 @@ void ranges(const NoSpec &, View y, View live, View grids) {
   grid(2, 3, 4);
   Int p = program_id(0), q = program_id(1), r = program_id(2), n = (p * 3 + q) * 4 + r;
   store(grids(n, 0), n), store(grids(n, 1), num_programs(0)), store(grids(n, 2), num_programs(1) * 100 + num_programs(2));
-  store(y(0, arange(64)), arange(64));
-  store(y(1, arange(64)), arange(-5, 59));
+  store(y(n, 0, arange(64)), arange(64));
+  store(y(n, 1, arange(64)), arange(-5, 59));
   auto [i, mask] = lanes(50);
-  store(y(2, i), i * 3, mask);
-  store(live(i), mask);
-  store(y(3, arange(64)), full({64}, n * 0 + 7, i32) + zeros({64}, i32));
+  store(y(n, 2, i), i * 3, mask);
+  store(live(n, i), mask);
+  store(y(n, 3, arange(64)), full({64}, n * 0 + 7, i32) + zeros({64}, i32));
 }
 
 TEST(Shape, RangesLanesPrograms) {
-  check({{"ranges", ranges, NoSpec{}, {output(i32, {4, 64}), output(boolean, {64}), output(i32, {24, 3})}}});
+  check({{"ranges", ranges, NoSpec{}, {output(i32, {24, 4, 64}), output(boolean, {24, 64}), output(i32, {24, 3})}}});
 }
 
 /// The greatest rank: blocks and elements of five dimensions, reduced, scanned and permuted.

@@ -99,6 +99,7 @@ void Checker::shared_access(Thread &thread, uint32_t offset, uint32_t size, uint
 }
 
 char *Checker::access(Thread &thread, char *address, uint32_t bits, uint32_t loc) {
+  settle_overwrite();
   uint32_t size = bits & kAccessSizeMask, alignment = 1u << (bits >> kAccessAlignShift);
   auto value = reinterpret_cast<uint64_t>(address);
   bool shared = in_window(address), write = bits & kAccessWrite;
@@ -129,10 +130,26 @@ void Checker::global_access(Thread &thread, uint64_t address, uint32_t size, uin
       write ? shadow.write(last_range_, address, size, cta_index_, loc) : shadow.read(last_range_, address, size, cta_index_, loc);
   if (!conflict.found || synchronizes_) return;
   std::string other = conflict.cta == GlobalShadow::kManyCtas ? "other CTAs" : "CTA " + std::to_string(conflict.cta);
-  report(thread, FindingKind::GlobalRace, loc, conflict.address,
-         std::string(write ? "write" : "read") + " of " + hex(conflict.address) + ", which " + other +
-             (conflict.other_wrote ? " writes" : " reads") + " in the same launch; nothing orders CTAs",
-         conflict.loc);
+  SimFinding finding = worker_.finding(thread, FindingKind::GlobalRace, loc,
+                                       std::string(write ? "write" : "read") + " of " + hex(conflict.address) + ", which " + other +
+                                           (conflict.other_wrote ? " writes" : " reads") + " in the same launch; nothing orders CTAs",
+                                       conflict.loc);
+  finding.address = conflict.address;
+  if (!write || !conflict.other_wrote || size > sizeof overwrite_.before) {
+    worker_.launch().report(std::move(finding));
+    return;
+  }
+  overwrite_.address = address;
+  overwrite_.size = size;
+  overwrite_.finding = std::move(finding);
+  std::memcpy(overwrite_.before, reinterpret_cast<const char *>(address), size);
+}
+
+void Checker::settle_overwrite() {
+  if (!overwrite_.size) return;
+  bool changed = std::memcmp(overwrite_.before, reinterpret_cast<const char *>(overwrite_.address), overwrite_.size) != 0;
+  overwrite_.size = 0;
+  if (changed) worker_.launch().report(std::move(overwrite_.finding));
 }
 
 char *Checker::matrix_row(Thread &thread, char *address, bool write, uint32_t loc) {
@@ -165,6 +182,7 @@ void Checker::cp_async_waited(Thread &thread, uint32_t groups_done) {
 }
 
 void Checker::thread_exits(Thread &thread) {
+  settle_overwrite();
   if (thread.copies.empty()) return;
   report(thread, FindingKind::BarrierMisuse, thread.copies.front().loc, 0, "a thread exits with asynchronous copies that nobody waited for");
 }

@@ -45,6 +45,8 @@ private:
   void shared_access(Thread &thread, uint32_t offset, uint32_t size, uint32_t bits, uint32_t loc);
   /// After global_in_bounds has found the range: races with other CTAs.
   void global_access(Thread &thread, uint64_t address, uint32_t size, uint32_t bits, uint32_t loc);
+  /// The last noted overwrite is done by now: reports it if it changed anything.
+  void settle_overwrite();
   void report_conflict(Thread &thread, const Conflict &conflict, uint32_t loc, bool write);
   void report(Thread &thread, FindingKind kind, uint32_t loc, uint64_t address, std::string message, uint32_t other_loc = 0,
               uint32_t other_thread = 0);
@@ -56,6 +58,13 @@ private:
   size_t last_range_ = 0;                  ///< the one that the last good access was in
   uint64_t cta_index_ = 0;
   bool synchronizes_ = false; ///< this CTA has used atomics on global memory
+  /// A write to what another CTA wrote, about to be done: a race only if it changes the bytes.
+  struct Overwrite {
+    uint64_t address = 0;
+    uint32_t size = 0; ///< 0: none
+    char before[64];
+    SimFinding finding;
+  } overwrite_;
   struct BarrierClock {
     std::vector<uint32_t> waiting;
     std::vector<uint32_t> arrived; ///< knowledge of threads that arrived without waiting

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "runtime/error.h"
+#include "runtime/once.h"
 
 namespace moec::cuda {
 
@@ -18,7 +19,7 @@ DevicePointer device_pointer(const void *p) { return reinterpret_cast<uintptr_t>
 /// Makes a context of the device current for a scope.
 class CurrentContext {
 public:
-  CurrentContext(const Driver &d, int device, std::once_flag &once, Context &primary) : d_(d) {
+  CurrentContext(const Driver &d, int device, Once &once, Context &primary) : d_(d) {
     Context current = nullptr;
     int current_device = -1;
     if (d.context_current(&current) == kSuccess && current && d.context_device(&current_device) == kSuccess &&
@@ -26,7 +27,7 @@ public:
       context_ = current;
       return;
     }
-    std::call_once(once, [&] { d.check(d.primary_retain(&primary, device), fmt::format("open cuda:{}", device)); });
+    once.run([&] { d.check(d.primary_retain(&primary, device), fmt::format("open cuda:{}", device)); });
     d.check(d.context_push(primary), fmt::format("use cuda:{}", device));
     pushed_ = true;
     context_ = primary;
@@ -244,7 +245,7 @@ private:
   const Driver &d_;
   int index_, device_ = 0, sms_ = 0, major_ = 0, minor_ = 0;
   std::string name_;
-  std::once_flag primary_once_;
+  Once primary_once_;
   Context primary_ = nullptr; // retained for the process's life
 };
 

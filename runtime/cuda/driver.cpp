@@ -8,6 +8,7 @@
 
 #include "runtime/environment.h"
 #include "runtime/error.h"
+#include "runtime/once.h"
 
 namespace moec::cuda {
 
@@ -85,10 +86,10 @@ Driver open_driver(const std::string &path) {
 }
 
 const Driver &driver() {
-  static std::once_flag once;
+  static Once once;
   static std::unique_ptr<Driver> opened;
   static std::unique_ptr<DeviceError> failure;
-  std::call_once(once, [] {
+  once.run([] {
     try {
       const std::string &path = environment().libcuda;
       opened = std::make_unique<Driver>(open_driver(path.empty() ? "libcuda.so.1" : path));

@@ -4,6 +4,7 @@ set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export MOEC_TEST_GOLDEN=$here/test/golden
 scratch=$(mktemp -d)
+chmod 711 "$scratch" # a test becomes another user
 trap 'rm -rf "$scratch"' EXIT
 export HOME=${HOME:-$scratch} MOEC_CACHE_DIR=${MOEC_CACHE_DIR:-$scratch/cache} TMPDIR=${TMPDIR:-$scratch}
 devices=(sim interp)

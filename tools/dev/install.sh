@@ -22,11 +22,11 @@ install_cuda() {
   [ -z "${MOEC_CUDA_ROOT:-}" ] || return 0
   [ ! -f /usr/local/cuda/include/cuda.h ] || return 0
   local deps=$PWD/.deps
-  [ ! -f "$deps/cuda/.complete" ] || return 0
+  [ ! -f "$deps/cuda/.complete.2" ] || return 0
   echo "no CUDA toolkit found: fetching its headers, nvJitLink, NVRTC and libdevice from PyPI (13.0.*)"
   mkdir -p "$deps/wheels" "$deps/cuda"
   python3 -m pip download -q --no-deps --only-binary=:all: -d "$deps/wheels" \
-    'nvidia-cuda-runtime==13.0.*' 'nvidia-nvjitlink==13.0.*' 'nvidia-nvvm==13.0.*' 'nvidia-cuda-nvrtc==13.0.*' 'nvidia-cuda-crt==13.0.*' ||
+    'nvidia-cuda-runtime==13.0.*' 'nvidia-nvjitlink==13.0.*' 'nvidia-nvvm==13.0.*' 'nvidia-cuda-nvrtc==13.0.*' 'nvidia-cuda-crt==13.0.*' 'nvidia-cuda-cccl==13.0.*' ||
     { echo "./dev: could not fetch NVIDIA's packages; set MOEC_CUDA_ROOT to a toolkit, or to 'none' to build without" >&2; exit 1; }
   python3 - "$deps" <<'PY'
 import glob, os, shutil, sys, zipfile
@@ -36,12 +36,16 @@ for wheel in sorted(glob.glob(os.path.join(deps, "wheels", "*.whl"))):
     with zipfile.ZipFile(wheel) as z:
         for name in z.namelist():
             parts = name.split("/")                      # nvidia/cu13/<include|lib|nvvm>/...
+            if "cccl" in parts:                          # of CCCL only what cuda_fp16.h includes: nv/target
+                if parts[2:5] != ["include", "cccl", "nv"]:
+                    continue
+                parts.remove("cccl")
             if len(parts) > 3 and parts[0] == "nvidia" and not name.endswith("/"):
                 path = os.path.join(out, *parts[2:])
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 with z.open(name) as src, open(path, "wb") as dst:
                     shutil.copyfileobj(src, dst)
-open(os.path.join(out, ".complete"), "w").close()
+open(os.path.join(out, ".complete.2"), "w").close()
 PY
   rm -rf "$deps/wheels"
 }

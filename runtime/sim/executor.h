@@ -27,7 +27,7 @@ struct SimOptions {
   bool checked = false;      ///< needs an image that was compiled checked; such an image may also run unchecked
   uint64_t seed = 0;         ///< 0: threads run in order; else a random schedule, the same for the same seed
   bool eager_async = false;  ///< asynchronous copies are done at once instead of as late as possible
-  unsigned workers = 0;      ///< host threads; 0: one per core
+  unsigned workers = 0;      ///< host threads; 0: one per core. Checked launches use one
   std::span<const MemoryRange> allowed = {}; ///< checked: global memory that may be touched
   size_t max_findings = 100; ///< distinct findings after which no more are recorded
 };

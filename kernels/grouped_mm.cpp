@@ -196,6 +196,18 @@ void register_grouped_mm(Library &l) {
              kHalf.schedule, {a, {"grad", "[M, n]", "dtype"}, {"grad_b", "[experts, k, n]", "dtype"}, offs}, sizes);
   const char *order = "f32 and f64: one fma after the other, k (rows for grad_b) ascending; bf16 and f16: tensor "
                       "cores, blocks of k ascending, f32 sums";
+  l.add_specializations({
+      {"grouped_mm", "experts=128,k=2048,n=1536,bm=64,bn=128,bk=64", "Qwen3-30B-A3B, gate and up"},
+      {"grouped_mm", "experts=128,k=768,n=2048,bm=64,bn=128,bk=64", "Qwen3-30B-A3B, down"},
+      {"grouped_mm", "experts=8,k=4096,n=14336,bm=64,bn=128,bk=64,dtype=f16", "Mixtral 8x7B"},
+      {"grouped_mm", "experts=8,k=2048,n=2048,bm=64,bn=128,bk=64", "benchmark"},
+      {"grouped_mm", "experts=64,k=1024,n=1024,bm=32,bn=128,bk=64", "main job, small tiles", 4, 2},
+      {"grouped_mm", "experts=8,k=64,n=192,bm=32,bn=64,bk=16,dtype=f32", "recorded layer", 4, 2},
+      {"grouped_mm", "experts=4,k=33,n=47,bm=32,bn=64,bk=16,dtype=f32,M=19", "sizes that divide nothing", 4, 2},
+      {"grouped_mm", "experts=4,k=64,n=64,bm=32,bn=32,bk=16,dtype=f64", "f64", 4, 2},
+      {"grouped_mm_backward_b", "experts=128,k=2048,n=1536,bm=64,bn=128,bk=64", "Qwen3-30B-A3B"},
+      {"grouped_mm_backward_b", "experts=4,k=32,n=48,bm=32,bn=64,bk=16,dtype=f32", "recorded case", 4, 2},
+  });
   l.ops.push_back(
       {"grouped_mm",
        "each expert's rows times its own matrix",

@@ -19,8 +19,7 @@ const KernelInfo &kernel_at(std::string_view name) {
   if (const KernelInfo *k = find_kernel(name)) return *k;
   std::vector<std::string> names;
   for (const KernelInfo &k : kernels()) names.push_back(k.name);
-  throw UserError(fmt::format("kernel {}", name), "there is no such kernel",
-                  did_you_mean(name, names, "moec list"));
+  throw UserError(fmt::format("kernel {}", name), "there is no such kernel", did_you_mean(name, names, "moec list"));
 }
 
 Settings parse_settings(std::string_view text) {
@@ -142,12 +141,15 @@ void bad_setting(const KernelInfo &kernel, std::string_view name, std::string_vi
   for (auto *list : {&kernel.spec, &kernel.settings})
     for (const KernelSetting &s : *list) names.push_back(s.name);
   std::string asked = fmt::format("kernel {} with {}={}", kernel.name, name, value);
-  if (!known) throw UserError(asked, "there is no such setting", did_you_mean(name, names, fmt::format("moec list {}", kernel.name)));
+  if (!known)
+    throw UserError(asked, "there is no such setting",
+                    did_you_mean(name, names, fmt::format("moec list {}", kernel.name)));
   std::string usual;
   for (auto *list : {&kernel.spec, &kernel.settings})
     for (const KernelSetting &s : *list)
       if (s.name == name) usual = s.default_value;
-  throw UserError(asked, "the value does not fit", fmt::format("by default it is {}; `moec list {}` shows all settings", usual, kernel.name));
+  throw UserError(asked, "the value does not fit",
+                  fmt::format("by default it is {}; `moec list {}` shows all settings", usual, kernel.name));
 }
 
 void check_settings(const KernelInfo &kernel, const Settings &settings) {

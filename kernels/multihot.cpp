@@ -200,6 +200,17 @@ void register_multihot(Library &l) {
              sizes);
 
   const OpParameter experts{"num_local_experts", Type::integer, "", "E, the width of the map", {}, true};
+  l.add_specializations({
+      {"indices_to_multihot", "topk=8,experts=128,rows=1", "benchmark, Qwen3-30B-A3B"},
+      {"indices_to_multihot", "topk=8,experts=128,rows=2", "Qwen3-30B-A3B"},
+      {"indices_to_multihot", "topk=6,experts=60,rows=4,dtype=bf16,T=33", "recorded case, sizes that divide nothing"},
+      {"indices_to_multihot", "topk=8,experts=256,rows=1,dtype=bf16", "DeepSeek-V3"},
+      {"indices_to_multihot", "topk=2,experts=8,rows=32,dtype=f64,index=i32", "Mixtral 8x7B, f64"},
+      {"indices_to_multihot_unfused", "topk=8,experts=64,rows=4", "recorded case"},
+      {"multihot_to_indices", "topk=8,experts=128,rows=2", "Qwen3-30B-A3B"},
+      {"multihot_to_indices", "topk=6,experts=20,rows=8,dtype=bf16,T=9", "recorded case"},
+      {"multihot_unfused_backward", "topk=8,experts=64,rows=4", "recorded case"},
+  });
   l.ops.push_back(
       {"indices_to_multihot",
        "top-k indices and probabilities to a dense map of experts",

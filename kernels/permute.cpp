@@ -198,6 +198,16 @@ void register_permute(Library &l) {
               {"weights", "[T, topk]", "weight"},
               {"out", "[T, cols]", "dtype"}},
              sizes);
+  l.add_specializations({
+      {"gather_rows", "cols=4096,block=1024", "benchmark, Mixtral 8x7B"},
+      {"gather_rows", "cols=2048,block=1024,divide=8,index=i64", "Qwen3-30B-A3B, by slot"},
+      {"gather_rows", "cols=7168,block=1024,weighted=true", "DeepSeek-V3, gradient of unpermute"},
+      {"gather_rows", "cols=20,block=32,rows=32,T=18,N=36", "recorded case, rows of 40 bytes"},
+      {"scatter_rows", "cols=2048,block=1024", "Qwen3-30B-A3B"},
+      {"combine_rows", "topk=8,cols=2048,block=1024", "Qwen3-30B-A3B"},
+      {"combine_rows", "topk=8,cols=1024,block=1024", "main job"},
+      {"combine_rows", "topk=2,cols=4096,block=1024,weighted=true", "Mixtral 8x7B, weights after"},
+  });
   l.ops.push_back(
       {"permute",
        "token rows in expert order, by routing map",

@@ -5,6 +5,7 @@
 
 #include "kernels/kernel_table.h"
 #include "kernels/registry.h"
+#include "kernels/specializations.h"
 
 namespace moec {
 
@@ -12,6 +13,11 @@ namespace moec {
 struct Library {
   std::vector<Op> ops;
   std::vector<KernelInfo> kernels;
+  std::vector<SpecializationRow> specializations;
+
+  void add_specializations(std::initializer_list<SpecializationRow> rows) {
+    specializations.insert(specializations.end(), rows);
+  }
 };
 const Library &library();
 

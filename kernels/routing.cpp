@@ -186,6 +186,13 @@ void register_routing(Library &l) {
               {"tokens_per_expert", "[experts]", "i64"},
               {"offs", "[experts]", "i32"}},
              sizes);
+  l.add_specializations({
+      {"route_count", "topk=8,experts=128", "Qwen3-30B-A3B"},
+      {"route_count", "topk=8,experts=64,masked=true", "main job"},
+      {"route_place", "topk=8,experts=128", "Qwen3-30B-A3B"},
+      {"route_place", "topk=8,experts=256", "DeepSeek-V3"},
+      {"route_place", "topk=3,experts=6,masked=true,weight=bf16,T=20", "recorded case"},
+  });
   l.ops.push_back({"permute_tokens_for_grouped_mm",
                    "stable order of kept slots by local expert, counts and offsets",
                    "kept slots: token_mask[t] and start <= indices[t,k] < start+E; rows: stable sort of kept slots by "

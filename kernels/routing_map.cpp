@@ -149,6 +149,12 @@ void register_routing_map(Library &l) {
              sizes);
   add_kernel(l, kernel::map_gather, "map_gather", "values of rows back to their cells of the map", kSchedule,
              {{"x", "[N]", "dtype"}, row_of, {"out", "[T, experts]", "dtype"}}, sizes);
+  l.add_specializations({
+      {"map_count", "experts=128,block=8", "Qwen3-30B-A3B"},
+      {"map_place", "experts=128,block=8", "Qwen3-30B-A3B"},
+      {"map_place", "experts=256,block=4,dtype=bf16", "DeepSeek-V3"},
+      {"map_gather", "experts=128,block=8", "Qwen3-30B-A3B"},
+  });
 }
 
 } // namespace moec

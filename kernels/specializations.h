@@ -1,4 +1,5 @@
-// The committed table of specializations: what tests compile for every target, what contracts and benchmarks use.
+// The committed specializations, each beside its kernel (Library::add_specializations): what tests compile for every
+// target, what contracts and benchmarks use.
 #pragma once
 
 #include <span>
@@ -8,6 +9,7 @@
 
 namespace moec {
 
+/// One specialization of a library kernel.
 struct SpecializationRow {
   std::string_view kernel;           ///< name in kernel_table.h
   std::string_view settings;         ///< "topk=8,experts=128,dtype=bf16"; what is not named keeps its default

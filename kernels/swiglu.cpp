@@ -72,7 +72,8 @@ int64_t check_glu(const char *what, const Tensor &x, const Tensor &weights) {
   const std::string name_x = std::string(what) + ": x", name_weights = std::string(what) + ": weights";
   check_rank(name_x.c_str(), x, 2);
   check_dtype(name_x.c_str(), x, {f32, bf16, f16, f64});
-  check_that(x.size(1) % 2 == 0, name_x.c_str(), fmt::format("it is {}", x.text()), "its last dimension must be even: [gate | up]");
+  check_that(x.size(1) % 2 == 0, name_x.c_str(), fmt::format("it is {}", x.text()),
+             "its last dimension must be even: [gate | up]");
   check_shape(name_weights.c_str(), weights, {x.size(0), 1});
   check_dtype(name_weights.c_str(), weights, {f32, bf16, f16, f64});
   return x.size(1) / 2;
@@ -117,6 +118,15 @@ void register_swiglu(Library &l) {
   add_kernel(l, kernel::weighted_swiglu_backward, "weighted_swiglu_backward", "its gradients", kSchedule,
              {{"grad", "[T, H]", "dtype"}, x, w, {"grad_x", "[T, 2*H]", "dtype"}, {"grad_w", "[T, 1]", "weight"}},
              sizes);
+  l.add_specializations({
+      {"weighted_swiglu", "block=1024,H=2048", "benchmark"},
+      {"weighted_swiglu", "block=1024,H=768", "Qwen3-30B-A3B"},
+      {"weighted_swiglu", "block=1024,H=2880,dtype=f16", "gpt-oss-120b"},
+      {"weighted_swiglu", "block=32,rows=32,H=24,dtype=f32,T=21", "recorded case"},
+      {"weighted_swiglu", "block=512,rows=2,H=512,dtype=f64,weight=f64", "gradient checks"},
+      {"weighted_swiglu_backward", "block=1024,H=768", "Qwen3-30B-A3B"},
+      {"weighted_swiglu_backward", "block=1024,H=2048,dtype=f32", "f32"},
+  });
   l.ops.push_back({"weighted_swiglu",
                    "SwiGLU times the routing weight",
                    "x = [a | b]; y = silu(a) b w; grad_x = [g w s (1 + a (1-s)) b | g w a s] with s = sigmoid(a); "

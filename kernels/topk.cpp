@@ -84,6 +84,13 @@ void register_topk(Library &l) {
       l, kernel::calculate_topk, "calculate_topk", "top-k routing weights and ids from logits", kOneWarp,
       {{"logits", "[T, experts]", "dtype"}, {"topk_weights", "[T, topk]", "dtype"}, {"topk_ids", "[T, topk]", "i64"}},
       {{"T", "4096", "tokens"}, {"dtype", "f32", "of logits and weights"}});
+  l.add_specializations({
+      {"calculate_topk", "topk=8,experts=128,rows=1,renormalize=true", "Qwen3-30B-A3B"},
+      {"calculate_topk", "topk=8,experts=64,rows=2,renormalize=true,dtype=bf16", "main job"},
+      {"calculate_topk", "topk=8,experts=256,rows=1,sigmoid=true,renormalize=true", "DeepSeek-V3"},
+      {"calculate_topk", "topk=4,experts=128,rows=1,pre_act=false,dtype=bf16", "gpt-oss-120b"},
+      {"calculate_topk", "topk=3,experts=12,rows=8,pre_act=false,sigmoid=true,T=19", "recorded case"},
+  });
   l.ops.push_back({"unsloth_calculate_topk",
                    "top-k routing weights from logits",
                    "act = softmax over E or sigmoid, in f32, rounded to the logits' dtype; pre: top-k of act; post: "

@@ -133,7 +133,8 @@ void check_unpermute(const char *what, const Tensor &permuted, const Tensor &sor
   check_dtype(tensor("sorted_indices").c_str(), sorted_indices, {i32, i64});
   check_that(!probs.defined() || map.defined(), what, "probs need the routing map", "pass routing_map");
   if (probs.defined())
-    check_shape(tensor("routing_map").c_str(), map, {tokens, -1}), check_shape(tensor("probs").c_str(), probs, {tokens, map.size(1)}),
+    check_shape(tensor("routing_map").c_str(), map, {tokens, -1}),
+        check_shape(tensor("probs").c_str(), probs, {tokens, map.size(1)}),
         check_dtype(tensor("routing_map").c_str(), map, {boolean});
 }
 } // namespace
@@ -202,6 +203,12 @@ void register_unpermute(Library &l) {
              {{"grad", "[T, cols]", "dtype"}, x, row_of, {"grad_probs", "[T, experts]", "prob"}}, sizes);
   add_kernel(l, kernel::unpermute_search, "unpermute_search", "sum of each token's rows by sorted indices", kSchedule,
              {x, {"sorted_indices", "[N]", "i64"}, out}, sizes);
+  l.add_specializations({
+      {"unpermute_map", "experts=128,cols=2048,block=1024", "Qwen3-30B-A3B"},
+      {"unpermute_map", "experts=8,cols=4096,block=1024,weighted=true", "Mixtral 8x7B"},
+      {"unpermute_grad_probs", "experts=128,cols=2048,block=1024", "Qwen3-30B-A3B"},
+      {"unpermute_search", "cols=2048,block=1024", "rows without a map"},
+  });
   l.ops.push_back(
       {"unpermute",
        "rows in expert order summed back to tokens",

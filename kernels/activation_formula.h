@@ -1,0 +1,47 @@
+// The formulas of activation.h in the DSL: what kernels and epilogues of products are made of. Internal to kernels/.
+#pragma once
+
+#include "dsl/dsl.h"
+#include "kernels/activation.h"
+
+namespace moec::kernel {
+
+/// An Activation as fields of a kernel's spec: a spec holds one and calls its visit().
+struct ActivationFields {
+  Gate gate = Gate::silu;
+  double alpha = 1;
+  bool gated = true, interleaved = false, clamped = false;
+  double limit = 0, linear_offset = 0;
+
+  ActivationFields() = default;
+  ActivationFields(const Activation &a)
+      : gate(a.gate), alpha(a.alpha), gated(a.gated), interleaved(a.interleaved), clamped(a.limit.has_value()),
+        limit(a.limit.value_or(0)), linear_offset(a.linear_offset) {}
+  static void fields(auto &s, auto &&f) {
+    f("gate", s.gate), f("alpha", s.alpha), f("gated", s.gated), f("interleaved", s.interleaved);
+    f("clamped", s.clamped), f("limit", s.limit), f("linear_offset", s.linear_offset);
+  }
+};
+
+/// Tiles of one shape, in f32 or f64; up is unused where the activation is not gated.
+struct GateUp {
+  Tile gate, up;
+};
+
+/// The tile's elements inside of the clamp's bounds.
+GateUp clamped(const ActivationFields &a, const GateUp &x);
+/// activation(x) of clamped x.
+Tile activation_value(const ActivationFields &a, const GateUp &x);
+struct ActivationSlopes {
+  Tile value;    ///< as activation_value
+  Tile gate, up; ///< its derivatives
+};
+ActivationSlopes activation_slopes(const ActivationFields &a, const GateUp &x);
+/// `slopes` where x, before the clamp, is strictly inside of the bounds, 0 elsewhere.
+GateUp inside_bounds(const ActivationFields &a, const GateUp &x, const GateUp &slopes);
+
+/// Even and odd columns of a tile [R, 2C], and back.
+GateUp deinterleave(const Tile &x);
+Tile interleave(const GateUp &x);
+
+} // namespace moec::kernel

@@ -7,7 +7,7 @@ source tools/dev/install.sh
 
 configure() {
   install_missing
-  export CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=$root
+  export CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
   if [ ! -f "$build/build.ninja" ]; then cmake --preset "$preset" >"$root/.cmake.log" 2>&1 || { cat "$root/.cmake.log"; exit 1; }; rm -f "$root/.cmake.log"; fi
 }
 

@@ -59,6 +59,9 @@ public:
 
   virtual void *allocate(size_t bytes) = 0;
   virtual void free(void *memory) noexcept = 0;
+  /// The same in a stream's order: memory may be given out again to work that comes later on the stream.
+  virtual void *allocate_on(size_t bytes, void *stream) = 0;
+  virtual void free_on(void *memory, void *stream) noexcept = 0;
   virtual void *create_stream() = 0;
   virtual void destroy_stream(void *stream) noexcept = 0;
   virtual void synchronize(void *stream) = 0;
@@ -78,6 +81,15 @@ public:
   /// How many CTAs of the kernel the device runs at once: the grid of a persistent kernel.
   virtual int resident_ctas(const Executable &, uint32_t /*threads*/, uint32_t /*shared_bytes*/) { return multiprocessors(); }
   virtual void launch(const Launch &launch, void *stream) = 0;
+
+  /// Work on `stream` is recorded from now on. Only for devices whose work is queued, as the three below.
+  virtual void begin_capture(void *stream) = 0;
+  /// Ends it; a graph for launch_graph.
+  virtual void *end_capture(void *stream) = 0;
+  /// Ends it after an error of the caller's.
+  virtual void abandon_capture(void *stream) noexcept = 0;
+  virtual void launch_graph(void *graph, void *stream) = 0;
+  virtual void destroy_graph(void *graph) noexcept = 0;
 };
 
 /// The backend of `device`; made at first use. Throws DeviceError if the device does not exist.

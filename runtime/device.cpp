@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "runtime/backend.h"
+#include "runtime/capture.h"
 #include "runtime/cuda/cuda_backend.h"
 #include "runtime/environment.h"
 #include "runtime/error.h"
@@ -111,9 +112,13 @@ Stream Stream::lend(Device device, void *cuda_stream) {
   return s;
 }
 void Stream::synchronize() const {
+  Capture::refuse(fmt::format("wait for a stream of {}", device_.name()));
   if (queued(device_)) device_.backend().synchronize(native_);
 }
-bool Stream::done() const { return !queued(device_) || device_.backend().done(native_); }
+bool Stream::done() const {
+  Capture::refuse(fmt::format("ask whether a stream of {} is done", device_.name()));
+  return !queued(device_) || device_.backend().done(native_);
+}
 void Stream::wait(const Event &event) const {
   if (event.device_ != device_)
     throw UserError(fmt::format("let a stream of {} wait for an event of {}", device_.name(), event.device_.name()),
@@ -122,6 +127,8 @@ void Stream::wait(const Event &event) const {
 }
 void Stream::copy(void *to, Device to_device, const void *from, Device from_device, size_t bytes) const {
   if (!bytes) return;
+  if (Capture *c = Capture::recording(*this))
+    return c->steps.push_back([=, stream = *this] { stream.copy(to, to_device, from, from_device, bytes); });
   if (to_device.host_memory() && from_device.host_memory()) {
     if (queued(device_)) synchronize(); // host memory that queued kernels may still use
     std::memmove(to, from, bytes);
@@ -135,6 +142,7 @@ void Stream::copy(void *to, Device to_device, const void *from, Device from_devi
 }
 void Stream::fill(void *to, uint8_t value, size_t bytes) const {
   if (!bytes) return;
+  if (Capture *c = Capture::recording(*this)) return c->steps.push_back([=] { std::memset(to, value, bytes); });
   if (device_.host_memory()) std::memset(to, value, bytes);
   else device_.backend().fill(to, value, bytes, native_);
 }
@@ -156,6 +164,7 @@ void Event::record(const Stream &stream) {
   if (queued(device_)) device_.backend().record(native_.get(), stream.native());
 }
 void Event::synchronize() const {
+  Capture::refuse(fmt::format("wait for an event of {}", device_.name()));
   if (queued(device_)) device_.backend().synchronize_event(native_.get());
 }
 bool Event::done() const { return !queued(device_) || device_.backend().event_done(native_.get()); }

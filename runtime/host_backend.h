@@ -12,6 +12,8 @@ class HostBackend : public Backend {
 public:
   void *allocate(size_t bytes) override { return ::operator new(bytes, std::align_val_t(256)); }
   void free(void *memory) noexcept override { ::operator delete(memory, std::align_val_t(256)); }
+  void *allocate_on(size_t bytes, void *) override { return allocate(bytes); }
+  void free_on(void *memory, void *) noexcept override { free(memory); }
   void *create_stream() override { return nullptr; }
   void destroy_stream(void *) noexcept override {}
   void synchronize(void *) override {}
@@ -25,6 +27,12 @@ public:
   double elapsed_ms(void *, void *) override { return 0; } // Event times these devices itself
   void copy(void *to, bool, const void *from, bool, size_t bytes, void *) override { std::memmove(to, from, bytes); }
   void fill(void *to, uint8_t value, size_t bytes, void *) override { std::memset(to, value, bytes); }
+  // Graph records this work as steps.
+  void begin_capture(void *) override {}
+  void *end_capture(void *) override { return nullptr; }
+  void abandon_capture(void *) noexcept override {}
+  void launch_graph(void *, void *) override {}
+  void destroy_graph(void *) noexcept override {}
 };
 
 } // namespace moec

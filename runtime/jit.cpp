@@ -8,6 +8,7 @@
 #include <mutex>
 #include <utility>
 
+#include "runtime/capture.h"
 #include "runtime/contract.h"
 #include "runtime/environment.h"
 #include "runtime/error.h"
@@ -92,6 +93,20 @@ private:
   MemoryRange ranges_[kMaxArgs];
   size_t size_ = 0, num_ranges_ = 0;
 };
+
+/// A launch with copies of its parameters' values, to be done later.
+std::function<void()> recorded(Backend &backend, const Launch &launch) {
+  std::vector<uint64_t> slots;
+  for (size_t i = 0; i < launch.num_params; ++i) slots.push_back(*static_cast<const uint64_t *>(launch.params[i])); // Params' slots
+  return [&backend, launch, slots = std::move(slots), ranges = std::vector(launch.ranges.begin(), launch.ranges.end())]() mutable {
+    std::vector<void *> params;
+    for (uint64_t &slot : slots) params.push_back(&slot);
+    Launch l = launch;
+    l.params = params.data();
+    l.ranges = ranges;
+    backend.launch(l, nullptr);
+  };
+}
 
 /// A specialization that a thread is making; others that want it wait.
 struct Pending {
@@ -200,6 +215,7 @@ void JitKernel::launch(const Stream &stream, const void *spec, std::span<const L
   launch.params = params.pointers();
   launch.num_params = params.size();
   launch.ranges = params.ranges();
+  if (Capture *c = Capture::recording(stream)) return c->steps.push_back(recorded(backend, launch));
   backend.launch(launch, stream.native());
 }
 

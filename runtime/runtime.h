@@ -5,6 +5,7 @@
 #include "runtime/device.h"
 #include "runtime/environment.h"
 #include "runtime/error.h"
+#include "runtime/graph.h"
 #include "runtime/jit.h"
 #include "runtime/safetensors.h"
 #include "runtime/tensor.h"

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "runtime/backend.h"
+#include "runtime/capture.h"
 #include "runtime/convert.h"
 #include "runtime/error.h"
 
@@ -71,7 +72,12 @@ std::string Dims::text() const { return fmt::format("[{}]", fmt::join(begin(), e
 
 // -- making one
 
-Tensor Tensor::empty(const Dims &shape, DType dtype, Device device) {
+Tensor Tensor::empty(const Dims &shape, DType dtype, Device device) { return made(shape, dtype, device, nullptr); }
+Tensor Tensor::empty(const Dims &shape, DType dtype, const Stream &stream) {
+  return made(shape, dtype, stream.device(), &stream);
+}
+
+Tensor Tensor::made(const Dims &shape, DType dtype, Device device, const Stream *stream) {
   Tensor t;
   t.shape_ = shape;
   t.dtype_ = dtype;
@@ -83,7 +89,12 @@ Tensor Tensor::empty(const Dims &shape, DType dtype, Device device) {
   if (bytes == 0) return t;
   if (device.is_cuda()) {
     Backend *backend = &device.backend();
-    t.owner_ = std::shared_ptr<void>(backend->allocate(static_cast<size_t>(bytes)), [backend](void *p) { backend->free(p); });
+    const auto size = static_cast<size_t>(bytes);
+    if (stream && !Capture::current()) // a graph's memory must outlive the stream's order
+      t.owner_ = std::shared_ptr<void>(backend->allocate_on(size, stream->native()),
+                                       [backend, s = *stream](void *p) { backend->free_on(p, s.native()); });
+    else
+      t.owner_ = std::shared_ptr<void>(backend->allocate(size), [backend](void *p) { backend->free(p); });
   } else {
     bool hopeless = bytes > (int64_t{1} << 47); // beyond x86-64's address space
     void *p = hopeless ? nullptr : ::operator new(static_cast<size_t>(bytes), std::align_val_t(kAlignment), std::nothrow);
@@ -91,10 +102,18 @@ Tensor Tensor::empty(const Dims &shape, DType dtype, Device device) {
     t.owner_ = std::shared_ptr<void>(p, [](void *q) { ::operator delete(q, std::align_val_t(kAlignment)); });
   }
   t.data_ = t.owner_.get();
+  if (Capture *c = Capture::current()) c->memory.push_back(t.owner_);
+  return t;
+}
+
+Tensor Tensor::zeros(const Dims &shape, DType dtype, const Stream &stream) {
+  Tensor t = empty(shape, dtype, stream);
+  stream.fill(t.data_, 0, static_cast<size_t>(t.extent_bytes()));
   return t;
 }
 
 Tensor Tensor::zeros(const Dims &shape, DType dtype, Device device) {
+  if (Capture *c = Capture::current(); c && c->stream.device() == device) return zeros(shape, dtype, c->stream);
   Tensor t = empty(shape, dtype, device);
   if (size_t bytes = static_cast<size_t>(t.extent_bytes())) {
     if (device.host_memory()) {
@@ -115,7 +134,12 @@ Tensor Tensor::from_bytes(const void *values, size_t count, DType dtype, const D
   Tensor host = empty(shape, dtype);
   if (count) std::memcpy(host.data_, values, count * static_cast<size_t>(size_bytes(dtype)));
   host.device_ = device.host_memory() ? device : Device::host();
-  return device.host_memory() ? host : host.to(device);
+  if (device.host_memory() || !count) return device.host_memory() ? host : empty(shape, dtype, device);
+  Tensor t = empty(shape, dtype, device);
+  Backend &backend = device.backend(); // not the captured stream: a constant is uploaded once
+  backend.copy(t.data_, false, host.data_, true, static_cast<size_t>(host.extent_bytes()), nullptr);
+  backend.synchronize(nullptr);
+  return t;
 }
 
 Tensor Tensor::from_values(std::span<const double> values, const Dims &shape, DType dtype, Device device) {
@@ -323,6 +347,7 @@ void Tensor::copy_from(const Tensor &source) const {
   if (source.shape_ != shape_ || source.dtype_ != dtype_)
     throw UserError(fmt::format("copy {} into {}", source.text(), text()), "shape or dtype differ", "make them equal first");
   if (numel() == 0) return;
+  Capture::refuse(fmt::format("copy {} into {}", source.text(), text()));
   auto width = static_cast<size_t>(size_bytes(dtype_));
   bool both_host = device_.host_memory() && source.device_.host_memory();
   if (is_contiguous() && source.is_contiguous()) {
@@ -360,6 +385,7 @@ void Tensor::copy_out(void *values, DType expected) const {
   if (numel()) lend(values, shape_, dtype_).copy_from(*this);
 }
 std::vector<std::byte> Tensor::to_bytes() const {
+  Capture::refuse(fmt::format("read {}", text()));
   std::vector<std::byte> bytes(static_cast<size_t>(numel() * size_bytes(dtype_)));
   Tensor packed = is_contiguous() && device_.host_memory() ? *this : to(Device::host());
   if (!bytes.empty()) std::memcpy(bytes.data(), packed.data_, bytes.size());

@@ -67,6 +67,10 @@ public:
   /// Uninitialised memory, 256-byte aligned. Throws UserError for a negative size or too many bytes, DeviceError if out of memory.
   static Tensor empty(const Dims &shape, DType dtype, Device device = Device::host());
   static Tensor zeros(const Dims &shape, DType dtype, Device device = Device::host());
+  /// The same in a stream's order: memory (and zeros) for work that comes later on `stream`, without waiting. Another
+  /// stream may use the tensor once it waited for this one, and must be done before the last handle is gone.
+  static Tensor empty(const Dims &shape, DType dtype, const Stream &stream);
+  static Tensor zeros(const Dims &shape, DType dtype, const Stream &stream);
   /// A copy of `values` in row-major order, with T's dtype. Throws UserError unless values.size() == shape's product.
   template <typename T> static Tensor from(std::span<const T> values, const Dims &shape, Device device = Device::host()) {
     return from_bytes(values.data(), values.size(), dtype_of<T>::value, shape, device);
@@ -141,6 +145,7 @@ public:
   std::vector<std::byte> to_bytes() const;
 
 private:
+  static Tensor made(const Dims &shape, DType dtype, Device device, const Stream *stream);
   static Tensor from_bytes(const void *values, size_t count, DType dtype, const Dims &shape, Device device);
   void *checked_data(DType expected) const;
   void copy_out(void *values, DType expected) const;

@@ -135,6 +135,18 @@ public:
   void free(void *memory) noexcept override {
     quietly([&] { d_.free(device_pointer(memory)); });
   }
+  void *allocate_on(size_t bytes, void *stream) override {
+    if (!d_.allocate_async || !d_.free_async) return allocate(bytes);
+    auto scope = current();
+    keep_freed_memory();
+    DevicePointer p = 0;
+    d_.check(d_.allocate_async(&p, bytes, stream), fmt::format("allocate {} bytes on cuda:{}", bytes, index_));
+    return reinterpret_cast<void *>(p);
+  }
+  void free_on(void *memory, void *stream) noexcept override {
+    if (!d_.allocate_async || !d_.free_async) return free(memory);
+    quietly([&] { d_.free_async(device_pointer(memory), stream); });
+  }
   void *create_stream() override {
     auto scope = current();
     StreamHandle s = nullptr;
@@ -226,7 +238,45 @@ public:
                                   index_, c.grid[0], c.grid[1], c.grid[2], c.threads, c.shared_bytes));
   }
 
+  // Relaxed: kernels are loaded and memory is made at the first use, which may be now.
+  void begin_capture(void *stream) override {
+    auto scope = current();
+    d_.check(d_.capture_begin(stream, kCaptureRelaxed), asked("capture a stream"));
+  }
+  void *end_capture(void *stream) override {
+    auto scope = current();
+    GraphHandle graph = nullptr;
+    d_.check(d_.capture_end(stream, &graph), asked("end the capture of a stream"));
+    GraphExecHandle exec = nullptr;
+    Result result = d_.graph_instantiate(&exec, graph, 0);
+    d_.graph_destroy(graph);
+    d_.check(result, asked("make a graph"));
+    return exec;
+  }
+  void abandon_capture(void *stream) noexcept override {
+    quietly([&] {
+      GraphHandle graph = nullptr;
+      if (d_.capture_end(stream, &graph) == kSuccess && graph) d_.graph_destroy(graph);
+    });
+  }
+  void launch_graph(void *graph, void *stream) override {
+    auto scope = current();
+    d_.check(d_.graph_launch(graph, stream), asked("launch a graph"));
+  }
+  void destroy_graph(void *graph) noexcept override {
+    quietly([&] { d_.graph_exec_destroy(graph); });
+  }
+
 private:
+  /// The driver's pool gives memory back to the system at each synchronization unless told otherwise.
+  void keep_freed_memory() {
+    pool_once_.run([&] {
+      void *pool = nullptr;
+      uint64_t all = UINT64_MAX;
+      if (d_.default_pool && d_.pool_set_attribute && d_.default_pool(&pool, device_) == kSuccess)
+        d_.pool_set_attribute(pool, kPoolReleaseThreshold, &all);
+    });
+  }
   CurrentContext current() { return CurrentContext(d_, device_, primary_once_, primary_); }
   std::string asked(const char *what) const { return fmt::format("{} on cuda:{}", what, index_); }
   bool ready(Result result, const char *what) const {
@@ -245,7 +295,7 @@ private:
   const Driver &d_;
   int index_, device_ = 0, sms_ = 0, major_ = 0, minor_ = 0;
   std::string name_;
-  Once primary_once_;
+  Once primary_once_, pool_once_;
   Context primary_ = nullptr; // retained for the process's life
 };
 

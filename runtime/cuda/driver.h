@@ -17,6 +17,8 @@ using Function = void *;
 using StreamHandle = void *;
 using EventHandle = void *;
 using LinkState = void *;
+using GraphHandle = void *;
+using GraphExecHandle = void *;
 
 /// CUresult values that are told apart.
 inline constexpr Result kSuccess = 0, kErrorOutOfMemory = 2, kErrorNotReady = 600;
@@ -32,6 +34,8 @@ enum FunctionAttribute : int { kFunctionSharedStatic = 1, kFunctionLocalBytes = 
 /// CUjitInputType and CUjit_option values.
 inline constexpr int kJitInputPtx = 1;
 enum JitOption : int { kJitErrorLog = 5, kJitErrorLogBytes = 6 };
+/// CUstreamCaptureMode and CUmemPool_attribute values.
+inline constexpr int kCaptureRelaxed = 2, kPoolReleaseThreshold = 4;
 inline constexpr unsigned kEventDefault = 0, kStreamNonBlocking = 1;
 
 /// CUlaunchConfig.
@@ -71,6 +75,8 @@ struct Functions {
   Result (*free)(DevicePointer);
   Result (*allocate_async)(DevicePointer *, size_t, StreamHandle); // optional
   Result (*free_async)(DevicePointer, StreamHandle);               // optional
+  Result (*default_pool)(void **, int);                            // optional
+  Result (*pool_set_attribute)(void *, int, void *);               // optional
   Result (*copy_to_device)(DevicePointer, const void *, size_t, StreamHandle);
   Result (*copy_to_host)(void *, DevicePointer, size_t, StreamHandle);
   Result (*copy_on_device)(DevicePointer, DevicePointer, size_t, StreamHandle);
@@ -80,6 +86,12 @@ struct Functions {
   Result (*stream_synchronize)(StreamHandle);
   Result (*stream_query)(StreamHandle);
   Result (*stream_wait_event)(StreamHandle, EventHandle, unsigned);
+  Result (*capture_begin)(StreamHandle, int);
+  Result (*capture_end)(StreamHandle, GraphHandle *);
+  Result (*graph_instantiate)(GraphExecHandle *, GraphHandle, unsigned long long);
+  Result (*graph_launch)(GraphExecHandle, StreamHandle);
+  Result (*graph_destroy)(GraphHandle);
+  Result (*graph_exec_destroy)(GraphExecHandle);
   Result (*event_create)(EventHandle *, unsigned);
   Result (*event_destroy)(EventHandle);
   Result (*event_record)(EventHandle, StreamHandle);

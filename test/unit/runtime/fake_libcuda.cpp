@@ -188,8 +188,22 @@ int cuMemAlloc_v2(unsigned long long *p, size_t n) {
   return *p = reinterpret_cast<uintptr_t>(make(n)), 0;
 }
 int cuMemFree_v2(unsigned long long p) { CALL("cuMemFree"); return drop(reinterpret_cast<void *>(p)); }
-int cuMemAllocAsync(unsigned long long *p, size_t n, void *) { return cuMemAlloc_v2(p, n); }
-int cuMemFreeAsync(unsigned long long p, void *) { return cuMemFree_v2(p); }
+int cuMemAllocAsync(unsigned long long *p, size_t n, void *) {
+  CALL("cuMemAllocAsync " << n);
+  return *p = reinterpret_cast<unsigned long long>(make(n)), 0;
+}
+int cuDeviceGetDefaultMemPool(void **pool, int) { CALL("cuDeviceGetDefaultMemPool"); return *pool = &primary_context, 0; }
+int cuMemPoolSetAttribute(void *, int a, void *) { CALL("cuMemPoolSetAttribute " << a); return 0; }
+int cuStreamBeginCapture_v2(void *, int mode) { CALL("cuStreamBeginCapture " << mode); return no_context(); }
+int cuStreamEndCapture(void *, void **graph) { CALL("cuStreamEndCapture"); return *graph = make(8), 0; }
+int cuGraphInstantiateWithFlags(void **exec, void *, unsigned long long) { CALL("cuGraphInstantiate"); return *exec = make(8), 0; }
+int cuGraphLaunch(void *, void *) { CALL("cuGraphLaunch"); return no_context(); }
+int cuGraphDestroy(void *graph) { CALL("cuGraphDestroy"); return drop(graph); }
+int cuGraphExecDestroy(void *exec) { CALL("cuGraphExecDestroy"); return drop(exec); }
+int cuMemFreeAsync(unsigned long long p, void *) {
+  CALL("cuMemFreeAsync");
+  return drop(reinterpret_cast<void *>(p));
+}
 int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t n, void *) {
   CALL("cuMemcpyHtoDAsync " << n);
   return std::memcpy(reinterpret_cast<void *>(to), from, n), 0;

@@ -112,6 +112,28 @@ TEST_F(Case, GeneratedInput) {
   file.metadata["gen.x"] = "hash_uniform seed=5 scale=2.0 shape=1000000x1000000";
   EXPECT_THAT(check().message, HasSubstr("cannot be generated"));
 }
+// A case may hold a corner and the sums of a large tensor in its place.
+TEST_F(Case, Excerpts) {
+  Tensor whole = tensor("out.grad_x");
+  std::vector<double> values = whole.to_values(), sum(21), abssum(21);
+  for (size_t i = 0; i < values.size(); ++i) sum[i / 48] += values[i], abssum[i / 48] += std::abs(values[i]);
+  std::erase_if(file.tensors, [](auto &t) { return t.first == "out.grad_x"; });
+  file.add("out.grad_x.slice", whole.slice(1, 0, 8).contiguous());
+  file.add("out.grad_x.sum", Tensor::from(sum, {21}));
+  file.add("out.grad_x.abssum", Tensor::from(abssum, {21}));
+  CaseReport r = check();
+  EXPECT_EQ(r.status, CheckStatus::pass) << report_text(r, true);
+  EXPECT_EQ(r.tensors.size(), 5u);
+  EXPECT_EQ(r.unsupported_tensors(), 0);
+  for (const char *name : {"out.grad_x.slice", "out.grad_x.sum", "out.grad_x.abssum"}) {
+    Tensor good = tensor(name);
+    std::vector<double> wrong = good.to_values();
+    wrong[3] += 1;
+    tensor(name) = Tensor::from_values(wrong, good.shape(), good.dtype());
+    EXPECT_EQ(check().status, CheckStatus::fail) << name;
+    tensor(name) = good;
+  }
+}
 TEST_F(Case, UnsupportedThings) {
   file.metadata["clamp_value"] = "2.0"; // would change the result
   CaseReport r = check();

@@ -13,9 +13,9 @@ struct Multihot {
   Tensor probs;        ///< [T, E], dtype of the given probs; 0 where not routed
   Tensor position_map; ///< i32 [T, E]: the slot k that named the expert, or -1
 };
-/// indices i32 or i64 [T, K], probs f32, bf16, f16 or f64 [T, K]. Ids outside 0..experts-1 are ignored; of several
-/// slots of one token with the same expert the highest wins. Copies bits. Source: IndicesToMultihot (nemo_automodel
-/// fused_indices_converter).
+/// indices of any integer dtype [T, K], probs f32, bf16, f16 or f64 [T, K]. Ids outside 0..experts-1 are ignored; of
+/// several slots of one token with the same expert the highest wins. Copies bits. Source: IndicesToMultihot
+/// (nemo_automodel fused_indices_converter).
 Multihot indices_to_multihot(const Stream &stream, const Tensor &indices, const Tensor &probs, int experts);
 /// Its backward, and an op of its own: out[t, k] = dense[t, e] where position_map[t, e] == k, else 0. dense [T, E] of
 /// any float dtype, position_map i32 [T, E], unique within a row. Source: _multihot_to_indices_kernel.

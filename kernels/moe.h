@@ -7,8 +7,12 @@
 #pragma once
 
 #include "kernels/activation.h"
+#include "kernels/aux_loss.h"
+#include "kernels/bias.h"
 #include "kernels/experts.h"
+#include "kernels/gate.h"
 #include "kernels/grouped_mm.h"
 #include "kernels/indices.h"
+#include "kernels/matmul.h"
 #include "kernels/routing.h"
 #include "kernels/rows.h"

@@ -19,6 +19,9 @@ struct MultihotSpec {
 /// The tokens of this program, as a column [rows, 1].
 Tile token_column(int rows) { return expand_dims(program_id(0) * rows + arange(rows), 1); }
 
+/// Ids as numbers that every expert fits in.
+Tile wide_ids(const Tile &id) { return id.dtype() == i64 ? id : cast(id, i32); }
+
 /// For each cell [rows, experts] the slot whose id is the expert, the highest if there are several, or -1. `id(k)`: ids
 /// of slot k, [rows, 1].
 template <class F> Tile slots_by_expert(const MultihotSpec &s, F id) {
@@ -37,14 +40,15 @@ void indices_to_multihot(const MultihotSpec &s, View indices, View probs, View m
   for (const View &v : {multihot, dense, position}) v.expect({T, s.experts});
   grid(cdiv(T, s.rows));
   Tile t = token_column(s.rows), e = arange(next_pow2(s.experts));
-  Tile slot = slots_by_expert(s, [&](Int k) { return load(indices(t, k)); }), real = (slot >= 0) & (t < T);
+  Tile slot = slots_by_expert(s, [&](Int k) { return wide_ids(load(indices(t, k))); }), real = (slot >= 0) & (t < T);
   store(multihot(t, e), slot >= 0);
   store(dense(t, e), load(probs(t, slot), real));
   store(position(t, e), slot);
 }
 
 /// As Python indexes: -1 is masked, other negative ids count from the end; anything else is an error.
-Tile wrapped(Tile id, int experts) {
+Tile wrapped(const Tile &ids, int experts) {
+  Tile id = wide_ids(ids);
   Tile e = where(id < -1, id + experts, id);
   device_assert((id == -1) | ((e >= 0) & (e < experts)),
                 "an expert index is out of range: it must be -1 or in [-experts, experts)");
@@ -84,8 +88,9 @@ void multihot_unfused_backward(const MultihotSpec &s, View grad, View indices, V
   for (const View &v : {indices, out}) v.expect({T, s.topk});
   grid(cdiv(T, s.rows));
   Tile t = token_column(s.rows), k = arange(next_pow2(s.topk));
-  Tile e = wrapped(load(indices(t, k), Operand::none(), -1), s.experts);
-  store(out(t, k), load(grad(t, e), (e >= 0) & (t < T)));
+  Tile real = (k < s.topk) & (t < T);
+  Tile e = wrapped(where(real, wide_ids(load(indices(t, k))), -1), s.experts);
+  store(out(t, k), load(grad(t, e), e >= 0));
 }
 
 } // namespace
@@ -105,14 +110,14 @@ constexpr Schedule kOneWarp{.num_warps = 1};
 
 Multihot indices_to_multihot(const Stream &stream, const Tensor &indices, const Tensor &probs, int experts) {
   check_rank("indices_to_multihot: indices", indices, 2);
-  check_dtype("indices_to_multihot: indices", indices, {i32, i64});
+  check_dtype("indices_to_multihot: indices", indices, {i64, i32, i8, u8});
   check_shape("indices_to_multihot: probs", probs, {indices.size(0), indices.size(1)});
   check_dtype("indices_to_multihot: probs", probs, {f32, bf16, f16, f64});
   static const auto run = jit(kernel::indices_to_multihot, kOneWarp);
   auto spec = multihot_spec("indices_to_multihot", indices.size(1), experts);
   Dims shape{indices.size(0), experts};
-  Multihot out{Tensor::empty(shape, boolean, stream.device()), Tensor::empty(shape, probs.dtype(), stream.device()),
-               Tensor::empty(shape, i32, stream.device())};
+  Multihot out{Tensor::empty(shape, boolean, stream), Tensor::empty(shape, probs.dtype(), stream),
+               Tensor::empty(shape, i32, stream)};
   run(stream, spec, indices, probs, out.multihot, out.probs, out.position_map);
   return out;
 }
@@ -124,31 +129,31 @@ Tensor multihot_to_indices(const Stream &stream, const Tensor &dense, const Tens
   check_dtype("multihot_to_indices: position_map", position_map, {i32});
   static const auto run = jit(kernel::multihot_to_indices, kOneWarp);
   auto spec = multihot_spec("multihot_to_indices", topk, dense.size(1));
-  Tensor out = Tensor::empty({dense.size(0), topk}, dense.dtype(), stream.device());
+  Tensor out = Tensor::empty({dense.size(0), topk}, dense.dtype(), stream);
   run(stream, spec, dense, position_map, out);
   return out;
 }
 
 Multihot indices_to_multihot_unfused(const Stream &stream, const Tensor &indices, const Tensor &probs, int experts) {
   check_rank("indices_to_multihot_unfused: indices", indices, 2);
-  check_dtype("indices_to_multihot_unfused: indices", indices, {i32, i64});
+  check_dtype("indices_to_multihot_unfused: indices", indices, {i64, i32, i8, u8});
   check_shape("indices_to_multihot_unfused: probs", probs, {indices.size(0), indices.size(1)});
   check_dtype("indices_to_multihot_unfused: probs", probs, {f32});
   static const auto run = jit(kernel::indices_to_multihot_unfused, kOneWarp);
   auto spec = multihot_spec("indices_to_multihot_unfused", indices.size(1), experts);
   Dims shape{indices.size(0), experts};
-  Multihot out{Tensor::empty(shape, boolean, stream.device()), Tensor::empty(shape, f32, stream.device()), {}};
+  Multihot out{Tensor::empty(shape, boolean, stream), Tensor::empty(shape, f32, stream), {}};
   run(stream, spec, indices, probs, out.multihot, out.probs);
   return out;
 }
 
 Tensor indices_to_multihot_unfused_backward(const Stream &stream, const Tensor &grad, const Tensor &indices) {
   check_rank("indices_to_multihot_unfused backward: indices", indices, 2);
-  check_dtype("indices_to_multihot_unfused backward: indices", indices, {i32, i64});
+  check_dtype("indices_to_multihot_unfused backward: indices", indices, {i64, i32, i8, u8});
   check_shape("indices_to_multihot_unfused backward: gradient", grad, {indices.size(0), -1});
   static const auto run = jit(kernel::multihot_unfused_backward, kOneWarp);
   auto spec = multihot_spec("indices_to_multihot_unfused backward", indices.size(1), grad.size(1));
-  Tensor out = Tensor::empty(indices.shape(), grad.dtype(), stream.device());
+  Tensor out = Tensor::empty(indices.shape(), grad.dtype(), stream);
   run(stream, spec, grad, indices, out);
   return out;
 }
@@ -220,7 +225,7 @@ void register_multihot(Library &l) {
        "nemo_automodel fused_indices_converter.IndicesToMultihot",
        "copies only: the same bits everywhere",
        {experts},
-       {{"indices", "[T, K]", "i64 i32", "expert of each slot; -1: masked"},
+       {{"indices", "[T, K]", "i64 i32 i8 u8", "expert of each slot; -1: masked"},
         {"probs", "[T, K]", "f32 bf16 f16 f64", "probability of each slot"},
         {"grad_probs_in_multihot", "[T, E]", "probs", "gradient of probs_in_multihot", false, true},
         {"multihot", "[T, E]", "bool", "token t goes to expert e", true},
@@ -236,7 +241,7 @@ void register_multihot(Library &l) {
                    "nemo_automodel token_dispatcher._DeepepManager._indices_to_multihot",
                    "copies only: the same bits everywhere",
                    {experts},
-                   {{"indices", "[T, K]", "i64 i32", "expert of each slot; -1: masked"},
+                   {{"indices", "[T, K]", "i64 i32 i8 u8", "expert of each slot; -1: masked"},
                     {"probs", "[T, K]", "f32", "probability of each slot"},
                     {"grad_probs_in_multihot", "[T, E]", "f32", "gradient of probs_in_multihot", false, true},
                     {"multihot", "[T, E]", "bool", "token t goes to expert e", true},

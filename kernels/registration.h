@@ -30,6 +30,11 @@ void register_permute(Library &);
 void register_unpermute(Library &);
 void register_swiglu(Library &);
 void register_grouped_mm(Library &);
+void register_matmul(Library &);
+void register_gate(Library &);
+void register_gate_backward(Library &);
+void register_aux_loss(Library &);
+void register_bias(Library &);
 void register_experts(Library &);
 
 namespace detail {

@@ -1,4 +1,6 @@
 // Routing by slots: a stable counting sort of slots by expert. Two kernels: count per block of slots, then place.
+#include "kernels/aux_loss.h"
+#include "kernels/block_counts.h"
 #include "kernels/host.h"
 #include "kernels/moe.h"
 #include "kernels/registration.h"
@@ -43,7 +45,7 @@ void route_place(const RouteSpec &s, View ids, View token_mask, View weights, Vi
                  View token_ids, View sorted_weights, View row_ids, View tokens_per_expert, View offs) {
   arg_names({"indices", "token_mask", "weights", "counts", "base", "slot_ids", "token_ids", "sorted_weights", "row_ids",
              "tokens_per_expert", "offs"});
-  Int N = ids.size(0), blocks = counts.size(0);
+  Int N = ids.size(0);
   for (const View &v : {counts, base}) v.expect({cdiv(N, s.block), s.experts});
   for (const View &v : {slot_ids, token_ids, row_ids}) v.expect({N});
   if (s.masked) token_mask.expect({N / s.topk});
@@ -53,14 +55,8 @@ void route_place(const RouteSpec &s, View ids, View token_mask, View weights, Vi
 
   // Rows of each expert in all blocks, and in those before this one.
   Int b = program_id(0);
-  const int step = 8, padded = next_pow2(s.experts);
-  Tile e = arange(padded), total = zeros({padded}, i32), before = zeros({padded}, i32);
-  for (Int r : range(0, blocks, step)) {
-    Tile row = expand_dims(r + arange(step), 1);
-    Tile c = load(counts(row, e));
-    total += sum(c, 0);
-    before += sum(where(row < b, c, 0), 0);
-  }
+  Tile e = arange(next_pow2(s.experts));
+  auto [total, before] = sum_blocks(counts, b, s.experts);
   Tile own = load(counts(b, e)), upto = cumsum(total);
   when(b == 0, [&] {
     store(tokens_per_expert(e), cast(total, tokens_per_expert.dtype()));
@@ -80,7 +76,16 @@ void route_place(const RouteSpec &s, View ids, View token_mask, View weights, Vi
   store(slot_ids(row), cast(where(kept, slot, -1), slot_ids.dtype()), real);
   store(token_ids(row), cast(where(kept, slot / s.topk, -1), token_ids.dtype()), real);
   store(row_ids(slot), cast(where(kept, row, -1), row_ids.dtype()), real);
-  if (s.weighted) store(sorted_weights(row), cast(load(weights(slot), kept), f32), real);
+  if (s.weighted) store(sorted_weights(row), cast(load(weights(slot), kept), sorted_weights.dtype()), real);
+}
+
+/// loads[e] = sum over blocks of counts[b, e].
+void sum_counts(const RouteSpec &s, View counts, View loads) {
+  arg_names({"counts", "expert_load"});
+  counts.expect({counts.size(0), s.experts});
+  loads.expect({s.experts});
+  grid(1);
+  store(loads(arange(next_pow2(s.experts))), cast(sum_blocks(counts, 0, s.experts).total, loads.dtype()));
 }
 
 } // namespace
@@ -88,46 +93,82 @@ void route_place(const RouteSpec &s, View ids, View token_mask, View weights, Vi
 
 static constexpr Schedule kCount{.num_warps = 4}, kPlace{.num_warps = 4};
 
-Routing route_slots(const Stream &stream, const Tensor &indices, int experts, int first, const Tensor &token_mask,
-                    const Tensor &weights) {
-  check_rank("route_slots: indices", indices, 2);
-  check_dtype("route_slots: indices", indices, {i32, i64});
-  check_that(experts >= 1 && experts <= 4096, "route_slots", "the number of experts must be 1 to 4096");
+namespace {
+/// Slots counted by expert and block: what both functions begin with.
+struct CountedSlots {
+  kernel::RouteSpec spec;
+  Tensor ids, mask, counts; ///< [slots], [T] or [0], i32 [blocks, E]
+};
+
+CountedSlots count_slots(const Stream &stream, const std::string &what, const Tensor &indices, int experts, int first,
+                         const Tensor &token_mask) {
+  const std::string ids = what + ": indices", mask = what + ": token_mask";
+  check_rank(ids.c_str(), indices, 2);
+  check_dtype(ids.c_str(), indices, {i32, i64});
+  check_that(experts >= 1 && experts <= 4096, what.c_str(), "the number of experts must be 1 to 4096");
+  check_that(first >= 0, what.c_str(), "the first expert must not be negative");
   const int64_t tokens = indices.size(0), topk = indices.size(1), slots = tokens * topk;
-  check_that(topk >= 1, "route_slots: indices", "topk must be at least 1");
-  check_that(slots < (int64_t{1} << 31) - 4096, "route_slots: indices", "there are 2^31 slots or more",
-             "route in parts");
+  check_that(topk >= 1, ids.c_str(), "topk must be at least 1");
+  check_that(slots < (int64_t{1} << 31) - 4096, ids.c_str(), "there are 2^31 slots or more", "route in parts");
   if (token_mask.defined())
-    check_shape("route_slots: token_mask", token_mask, {tokens}),
-        check_dtype("route_slots: token_mask", token_mask, {boolean});
-  if (weights.defined())
-    check_shape("route_slots: weights", weights, {tokens, topk}),
-        check_dtype("route_slots: weights", weights, {f32, bf16, f16, f64});
+    check_shape(mask.c_str(), token_mask, {tokens}), check_dtype(mask.c_str(), token_mask, {boolean});
   static const auto count = jit(kernel::route_count, kCount);
+  CountedSlots c;
+  c.spec = {static_cast<int>(topk), experts, first, token_mask.defined()};
+  // Every program of the second kernel reads the counts of all blocks.
+  if (slots > 1 << 16) c.spec.block = 2048;
+  c.ids = indices.contiguous().reshape({slots});
+  c.mask = token_mask.defined() ? token_mask : Tensor::empty({0}, boolean, stream);
+  c.counts = Tensor::empty({cdiv(slots, int64_t{c.spec.block}), experts}, i32, stream);
+  count(stream, c.spec, c.ids, c.mask, c.counts);
+  return c;
+}
+} // namespace
+
+/// The second kernel; `ids`: dtype of row and token ids, `count`: of the counts.
+static Routing place_slots(const Stream &stream, CountedSlots &c, const Tensor &weights, DType ids, DType count) {
   static const auto place = jit(kernel::route_place, kPlace);
-  kernel::RouteSpec spec{static_cast<int>(topk), experts, first, token_mask.defined(), weights.defined()};
-  const Device device = stream.device();
-  const int64_t blocks = cdiv(slots, int64_t{spec.block});
-  Tensor counts = Tensor::empty({blocks, experts}, i32, device), base = Tensor::empty({blocks, experts}, i32, device);
-  Tensor ids = indices.contiguous().reshape({slots});
-  Tensor none = Tensor::empty({0}, boolean, device), no_weights = Tensor::empty({0}, f32, device);
-  Routing r{Tensor::empty({slots}, i64, device),
-            Tensor::empty({slots}, i32, device),
-            weights.defined() ? Tensor::empty({slots}, f32, device) : Tensor(),
-            Tensor::empty({slots}, i32, device),
+  const int64_t slots = c.ids.numel(), experts = c.spec.experts;
+  c.spec.weighted = weights.defined();
+  Routing r{Tensor::empty({slots}, i64, stream),
+            Tensor::empty({slots}, ids, stream),
+            weights.defined() ? Tensor::empty({slots}, wide_dtype(weights.dtype()), stream) : Tensor(),
+            Tensor::empty({slots}, ids, stream),
             {},
             {}};
   if (slots == 0) { // no program would write them
-    r.counts = Tensor::zeros({experts}, i64, device), r.offs = Tensor::zeros({experts}, i32, device);
+    r.counts = Tensor::zeros({experts}, count, stream), r.offs = Tensor::zeros({experts}, i32, stream);
     return r;
   }
-  r.counts = Tensor::empty({experts}, i64, device), r.offs = Tensor::empty({experts}, i32, device);
-  const Tensor &mask = token_mask.defined() ? token_mask : none;
-  Tensor flat = weights.defined() ? weights.contiguous().reshape({slots}) : no_weights;
-  count(stream, spec, ids, mask, counts);
-  place(stream, spec, ids, mask, flat, counts, base, r.slot_ids, r.token_ids,
-        weights.defined() ? r.weights : no_weights, r.row_ids, r.counts, r.offs);
+  r.counts = Tensor::empty({experts}, count, stream), r.offs = Tensor::empty({experts}, i32, stream);
+  Tensor base = Tensor::empty(c.counts.shape(), i32, stream), none = Tensor::empty({0}, f32, stream);
+  place(stream, c.spec, c.ids, c.mask, weights.defined() ? weights.contiguous().reshape({slots}) : none, c.counts, base,
+        r.slot_ids, r.token_ids, weights.defined() ? r.weights : none, r.row_ids, r.counts, r.offs);
   return r;
+}
+
+Routing route_slots(const Stream &stream, const Tensor &indices, int experts, int first, const Tensor &token_mask,
+                    const Tensor &weights) {
+  CountedSlots c = count_slots(stream, "route_slots", indices, experts, first, token_mask);
+  if (weights.defined())
+    check_shape("route_slots: weights", weights, {indices.size(0), indices.size(1)}),
+        check_dtype("route_slots: weights", weights, {f32, bf16, f16, f64});
+  return place_slots(stream, c, weights, i32, i64);
+}
+
+RoutingIndices routing_indices(const Stream &stream, const Tensor &selected, int experts) {
+  const Tensor flat = selected.rank() == 1 ? selected.contiguous().reshape({selected.numel(), 1}) : selected;
+  CountedSlots c = count_slots(stream, "routing_indices", flat, experts, 0, {});
+  Routing r = place_slots(stream, c, {}, i64, selected.dtype());
+  return {r.counts, r.slot_ids, r.row_ids};
+}
+
+Tensor expert_load(const Stream &stream, const Tensor &indices, int experts, const Tensor &token_mask) {
+  CountedSlots c = count_slots(stream, "expert_load", indices, experts, 0, token_mask);
+  static const auto sum = jit(kernel::sum_counts, kCount);
+  Tensor load = Tensor::empty({experts}, i64, stream);
+  sum(stream, c.spec, c.counts, load);
+  return load;
 }
 
 int64_t count_rows(const Stream &stream, const Routing &routing) {
@@ -146,21 +187,26 @@ void run_grouped(OpCall &c) {
   int64_t rows = count_rows(c.stream(), r);
   c.out("sorted_token_ids", as_i64(r.token_ids.slice(0, 0, rows)));
   c.out("sorted_slot_ids", r.slot_ids.slice(0, 0, rows));
-  c.out("sorted_weights", r.weights.slice(0, 0, rows));
+  Tensor weights = r.weights.slice(0, 0, rows);
+  if (weights.dtype() == f64) weights = Tensor::from_values(weights.to_values(), {rows}, f32); // as upstream
+  c.out("sorted_weights", weights);
   c.out("tokens_per_expert", r.counts);
   c.out("offs", r.offs);
+  if (c.has("grad_sorted_weights") && c.wants({"grad_weights"}))
+    c.out("grad_weights", route_slots_backward(c.stream(), c.in("grad_sorted_weights"), r.row_ids,
+                                               static_cast<int>(c.in("indices").size(1)), c.in("weights").dtype()));
 }
 
 void run_unsloth(OpCall &c) {
   const Tensor &selected = c.in("selected_experts");
   int topk = static_cast<int>(selected.size(1));
-  Routing r = route_slots(c.stream(), selected, static_cast<int>(c.integer("num_experts")));
+  RoutingIndices r = routing_indices(c.stream(), selected, static_cast<int>(c.integer("num_experts")));
   c.out("token_counts_by_expert", r.counts);
-  c.out("gather_indices", r.slot_ids);
-  if (c.wants({"scatter_indices"})) c.out("scatter_indices", as_i64(r.row_ids));
-  if (c.has("x") && c.wants({"permuted"})) c.out("permuted", gather_rows(c.stream(), c.in("x"), r.slot_ids, topk));
+  c.out("gather_indices", r.gather);
+  c.out("scatter_indices", r.scatter);
+  if (c.has("x") && c.wants({"permuted"})) c.out("permuted", gather_rows(c.stream(), c.in("x"), r.gather, topk));
   if (c.has("grad_permuted") && c.wants({"grad_x"}))
-    c.out("grad_x", combine_rows(c.stream(), c.in("grad_permuted"), r.row_ids, topk));
+    c.out("grad_x", combine_rows(c.stream(), c.in("grad_permuted"), r.scatter, topk));
 }
 
 } // namespace
@@ -173,6 +219,8 @@ void register_routing(Library &l) {
       counts{"counts", "[(T*topk+block-1)/block, experts]", "i32"};
   add_kernel(l, kernel::route_count, "route_count", "slots per expert and block of slots", kCount, {ids, mask, counts},
              sizes);
+  add_kernel(l, kernel::sum_counts, "sum_counts", "slots per expert", kCount,
+             {counts, {"expert_load", "[experts]", "i64"}}, sizes);
   add_kernel(l, kernel::route_place, "route_place", "stable sorted order of slots by expert", kPlace,
              {ids,
               mask,
@@ -189,7 +237,10 @@ void register_routing(Library &l) {
   l.add_specializations({
       {"route_count", "topk=8,experts=128", "Qwen3-30B-A3B"},
       {"route_count", "topk=8,experts=64,masked=true", "main job"},
+      {"route_count", "topk=8,experts=256,block=2048,T=32768", "DeepSeek-V3, many tokens"},
+      {"sum_counts", "topk=8,experts=128", "Qwen3-30B-A3B"},
       {"route_place", "topk=8,experts=128", "Qwen3-30B-A3B"},
+      {"route_place", "topk=8,experts=256,block=2048,T=32768", "DeepSeek-V3, many tokens"},
       {"route_place", "topk=8,experts=256", "DeepSeek-V3"},
       {"route_place", "topk=3,experts=6,masked=true,weight=bf16,T=20", "recorded case"},
   });
@@ -204,12 +255,14 @@ void register_routing(Library &l) {
                    {{"indices", "[T, K]", "i64 i32", "expert of each slot"},
                     {"weights", "[T, K]", "f32 bf16 f16 f64", "weight of each slot"},
                     {"token_mask", "[T]", "bool", "false: drop the token"},
+                    {"grad_sorted_weights", "[N]", "f32 f64", "gradient of sorted_weights", false, true},
                     {"sorted_token_ids", "[N]", "i64", "token of each row", true},
                     {"sorted_slot_ids", "[N]", "i64", "slot t*K+k of each row", true},
                     {"sorted_weights", "[N]", "f32", "weight of each row", true},
                     {"tokens_per_expert", "[E]", "i64", "rows of each expert", true},
-                    {"offs", "[E]", "i32", "inclusive sums of them", true}},
-                   {"route_count", "route_place"},
+                    {"offs", "[E]", "i32", "inclusive sums of them", true},
+                    {"grad_weights", "[T, K]", "weights", "gradient of weights, 0 for dropped slots", true, true}},
+                   {"route_count", "route_place", "map_gather"},
                    run_grouped});
   l.ops.push_back({"unsloth_routing_permute",
                    "routing indices and the permuted tokens",
@@ -221,7 +274,7 @@ void register_routing(Library &l) {
                    {{"selected_experts", "[T, K]", "i64 i32", "expert of each slot, 0 to E-1"},
                     {"x", "[T, D]", "f32 bf16 f16 f64", "tokens", false, true},
                     {"grad_permuted", "[T*K, D]", "x", "gradient of permuted", false, true},
-                    {"token_counts_by_expert", "[E]", "i64", "rows of each expert", true},
+                    {"token_counts_by_expert", "[E]", "selected_experts", "rows of each expert", true},
                     {"gather_indices", "[T*K]", "i64", "slot of each row", true},
                     {"scatter_indices", "[T*K]", "i64", "row of each slot", true},
                     {"permuted", "[T*K, D]", "x", "rows by expert", true, true},

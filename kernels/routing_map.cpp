@@ -2,6 +2,7 @@
 // of tokens, then place.
 #include <algorithm>
 
+#include "kernels/block_counts.h"
 #include "kernels/host.h"
 #include "kernels/moe.h"
 #include "kernels/registration.h"
@@ -37,7 +38,7 @@ void map_count(const MapSpec &s, View map, View counts) {
 void map_place(const MapSpec &s, View map, View probs, View counts, View row_of, View sorted_indices, View sorted_probs,
                View tokens_per_expert) {
   arg_names({"routing_map", "probs", "counts", "row_of", "sorted_indices", "sorted_probs", "tokens_per_expert"});
-  Int T = map.size(0), N = sorted_indices.size(0), blocks = counts.size(0);
+  Int T = map.size(0), N = sorted_indices.size(0);
   for (const View &v : {map, row_of}) v.expect({T, s.experts});
   counts.expect({cdiv(T, s.block), s.experts});
   if (s.weighted) probs.expect({T, s.experts}), sorted_probs.expect({N});
@@ -45,14 +46,8 @@ void map_place(const MapSpec &s, View map, View probs, View counts, View row_of,
   grid(cdiv(T, s.block));
 
   Int b = program_id(0);
-  const int step = 8, padded = next_pow2(s.experts);
-  Tile e = arange(padded), total = zeros({padded}, i32), before = zeros({padded}, i32);
-  for (Int r : range(0, blocks, step)) {
-    Tile row = expand_dims(r + arange(step), 1);
-    Tile c = load(counts(row, e));
-    total += sum(c, 0);
-    before += sum(where(row < b, c, 0), 0);
-  }
+  Tile e = arange(next_pow2(s.experts));
+  auto [total, before] = sum_blocks(counts, b, s.experts);
   when(b == 0, [&] { store(tokens_per_expert(e), cast(total, tokens_per_expert.dtype())); });
   Tile start = cumsum(total) - total + before;
 
@@ -61,7 +56,7 @@ void map_place(const MapSpec &s, View map, View probs, View counts, View row_of,
   Tile row = where(m, expand_dims(start, 0) + cumsum(cast(m, i32), 0) - 1, -1);
   store(row_of(t, e), row);
   Tile fits = m & (row < N);
-  store(sorted_indices(row), broadcast(cast(t, sorted_indices.dtype()), {s.block, padded}), fits);
+  store(sorted_indices(row), broadcast(cast(t, sorted_indices.dtype()), m.shape()), fits);
   if (s.weighted) store(sorted_probs(row), load(probs(t, e)), fits);
 }
 
@@ -74,7 +69,7 @@ void map_gather(const MapSpec &s, View x, View row_of, View out) {
   Tile t = expand_dims(program_id(0) * s.block + arange(s.block), 1), e = arange(next_pow2(s.experts));
   Tile row = load(row_of(t, e), Operand::none(), -1);
   device_assert(row < x.size(0), "the routing map has more pairs than there are rows");
-  store(out(t, e), load(x(row), row >= 0));
+  store(out(t, e), cast(load(x(row), row >= 0), out.dtype()));
 }
 
 } // namespace
@@ -119,14 +114,26 @@ RoutingMap route_map(const Stream &stream, const Tensor &routing_map, const Tens
   return r;
 }
 
-Tensor permute_backward_probs(const Stream &stream, const Tensor &grad, const Tensor &row_of) {
-  check_rank("permute backward: gradient of probs", grad, 1);
-  check_rank("permute backward: row_of", row_of, 2);
-  check_dtype("permute backward: row_of", row_of, {i32});
+static Tensor gather_cells(const Stream &stream, const char *what, const Tensor &grad, const Tensor &row_of,
+                           DType dtype) {
+  check_rank(what, grad, 1);
+  check_rank(what, row_of, 2);
+  check_dtype(what, row_of, {i32});
   static const auto run = jit(kernel::map_gather, kSchedule);
-  Tensor out = Tensor::empty(row_of.shape(), grad.dtype(), stream.device());
-  run(stream, map_spec("permute backward", row_of.size(1), false), grad, row_of, out);
+  Tensor out = Tensor::empty(row_of.shape(), dtype, stream.device());
+  run(stream, map_spec(what, row_of.size(1), false), grad, row_of, out);
   return out;
+}
+
+Tensor permute_backward_probs(const Stream &stream, const Tensor &grad, const Tensor &row_of) {
+  return gather_cells(stream, "permute backward: gradient of probs and row_of", grad, row_of, grad.dtype());
+}
+
+Tensor route_slots_backward(const Stream &stream, const Tensor &grad, const Tensor &row_ids, int topk, DType dtype) {
+  check_that(topk >= 1 && row_ids.numel() % topk == 0, "route_slots_backward: row_ids",
+             "their number is not a multiple of topk");
+  return gather_cells(stream, "route_slots_backward: gradient and row_ids", grad,
+                      row_ids.reshape({row_ids.numel() / topk, topk}), dtype);
 }
 
 void register_routing_map(Library &l) {

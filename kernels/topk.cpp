@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/gate_kernels.h"
 #include "kernels/host.h"
 #include "kernels/moe.h"
 #include "kernels/registration.h"
+#include "kernels/rounding.h"
 
 namespace moec {
 
@@ -21,9 +23,9 @@ struct TopKSpec {
   }
 };
 
-/// Softmax or sigmoid of x [rows, n] f32 along the last axis; lanes that are not live have no part in it.
+/// Softmax or sigmoid of x [rows, n] along the last axis; lanes that are not live have no part in it.
 Tile activate(const TopKSpec &s, const Tile &x, const Tile &live) {
-  if (s.sigmoid) return 1.0f / (1.0f + exp(-x));
+  if (s.sigmoid) return 1.0 / (1.0 + exp(-x));
   Tile masked = where(live, x, -INFINITY);
   Tile e = exp(masked - expand_dims(max(masked, 1), 1));
   return e / expand_dims(sum(e, 1), 1);
@@ -38,12 +40,14 @@ void calculate_topk(const TopKSpec &s, View logits, View weights, View ids) {
   Tile t = expand_dims(program_id(0) * s.rows + arange(s.rows), 1);
   auto [e, real] = lanes(s.experts);
   auto [k, live] = lanes(s.topk);
-  Tile x = cast(load(logits(t, e)), f32);
+  DType wide = logits.dtype() == f64 ? f64 : f32;
+  auto stored = [&](const Tile &v) { return rounded(v, logits.dtype()); };
+  Tile x = cast(load(logits(t, e)), wide);
   // Scores are rounded to the logits' dtype before they are compared.
-  Tile scores = s.pre_act ? cast(cast(activate(s, x, real), logits.dtype()), f32) : x;
+  Tile scores = s.pre_act ? stored(activate(s, x, real)) : x;
   moec::TopK best = topk(where(real, scores, -INFINITY), s.topk);
-  Tile w = s.pre_act ? best.values : cast(cast(activate(s, best.values, live), logits.dtype()), f32);
-  if (s.renormalize) w = w / expand_dims(cast(cast(sum(where(live, w, 0.0f), 1), logits.dtype()), f32), 1);
+  Tile w = s.pre_act ? best.values : stored(activate(s, best.values, live));
+  if (s.renormalize) w = w / expand_dims(stored(sum(where(live, w, 0), 1)), 1);
   store(weights(t, k), cast(w, weights.dtype()));
   store(ids(t, k), cast(best.indices, ids.dtype()));
 }
@@ -55,7 +59,7 @@ static constexpr Schedule kOneWarp{.num_warps = 1};
 
 TopKWeights calculate_topk(const Stream &stream, const Tensor &logits, int topk, const TopKOptions &options) {
   check_rank("calculate_topk: logits", logits, 2);
-  check_dtype("calculate_topk: logits", logits, {f32, bf16, f16});
+  check_dtype("calculate_topk: logits", logits, {f32, bf16, f16, f64});
   const int64_t experts = logits.size(1);
   check_that(experts >= 1 && experts <= 4096, "calculate_topk", "the number of experts must be 1 to 4096");
   check_that(topk >= 1 && topk <= experts, "calculate_topk", "topk must be 1 to the number of experts");
@@ -64,18 +68,30 @@ TopKWeights calculate_topk(const Stream &stream, const Tensor &logits, int topk,
   kernel::TopKSpec spec{
       topk, e, std::max(1, 128 / next_pow2(e)), options.sigmoid, options.pre_act, options.renormalize};
   Dims shape{logits.size(0), topk};
-  TopKWeights out{Tensor::empty(shape, logits.dtype(), stream.device()), Tensor::empty(shape, i64, stream.device())};
+  TopKWeights out{Tensor::empty(shape, logits.dtype(), stream), Tensor::empty(shape, i64, stream)};
   run(stream, spec, logits, out.weights, out.ids);
   return out;
+}
+
+Tensor calculate_topk_backward(const Stream &stream, const Tensor &grad, const Tensor &logits, const Tensor &ids,
+                               const TopKOptions &options) {
+  // Sigmoid has no sums: before or after the selection, its gradient is the same.
+  return select_backward(
+      stream,
+      {options.sigmoid ? ScoreFunction::sigmoid : ScoreFunction::softmax, options.pre_act, options.renormalize, 1},
+      grad, logits, ids);
 }
 
 static void run_topk(OpCall &c) {
   check_that(c.flag("pre_act") != c.flag("post_act"), "unsloth_calculate_topk",
              "exactly one of pre_act and post_act must be true");
-  TopKWeights r = calculate_topk(c.stream(), c.in("gating_output"), static_cast<int>(c.integer("topk")),
-                                 {c.flag("use_sigmoid"), c.flag("pre_act"), c.flag("renormalize")});
+  const TopKOptions options{c.flag("use_sigmoid"), c.flag("pre_act"), c.flag("renormalize")};
+  const Tensor &logits = c.in("gating_output");
+  TopKWeights r = calculate_topk(c.stream(), logits, static_cast<int>(c.integer("topk")), options);
   c.out("topk_weights", r.weights);
   c.out("topk_ids", r.ids);
+  if (c.has("grad_topk_weights"))
+    c.out("grad_gating_output", calculate_topk_backward(c.stream(), c.in("grad_topk_weights"), logits, r.ids, options));
 }
 
 void register_topk(Library &l) {
@@ -89,25 +105,29 @@ void register_topk(Library &l) {
       {"calculate_topk", "topk=8,experts=64,rows=2,renormalize=true,dtype=bf16", "main job"},
       {"calculate_topk", "topk=8,experts=256,rows=1,sigmoid=true,renormalize=true", "DeepSeek-V3"},
       {"calculate_topk", "topk=4,experts=128,rows=1,pre_act=false,dtype=bf16", "gpt-oss-120b"},
+      {"calculate_topk", "topk=6,experts=60,rows=2,renormalize=true,T=33,dtype=f64", "f64"},
       {"calculate_topk", "topk=3,experts=12,rows=8,pre_act=false,sigmoid=true,T=19", "recorded case"},
   });
-  l.ops.push_back({"unsloth_calculate_topk",
-                   "top-k routing weights from logits",
-                   "act = softmax over E or sigmoid, in f32, rounded to the logits' dtype; pre: top-k of act; post: "
-                   "act of the top-k logits; "
-                   "renormalize: w /= sum of w, rounded. Equal scores: the lower expert first",
-                   "unsloth kernels.moe.grouped_gemm.reference.moe_ops.calculate_topk",
-                   "sums over experts and slots: balanced tree, lowest index bit first",
-                   {{"topk", Type::integer, "", "K", {}, true},
-                    {"use_sigmoid", Type::boolean, "false", "sigmoid instead of softmax"},
-                    {"renormalize", Type::boolean, "false", "divide by the sum"},
-                    {"pre_act", Type::boolean, "true", "activation before the selection"},
-                    {"post_act", Type::boolean, "false", "activation after it"}},
-                   {{"gating_output", "[T, E]", "f32 bf16 f16", "router logits"},
-                    {"topk_weights", "[T, K]", "gating_output", "weights, descending", true, false, 5e-5, 8e-3},
-                    {"topk_ids", "[T, K]", "i64", "experts", true}},
-                   {"calculate_topk"},
-                   run_topk});
+  l.ops.push_back(
+      {"unsloth_calculate_topk",
+       "top-k routing weights from logits",
+       "act = softmax over E or sigmoid, in f32, rounded to the logits' dtype; pre: top-k of act; post: "
+       "act of the top-k logits; "
+       "renormalize: w /= sum of w, rounded. Equal scores: the lower expert first",
+       "unsloth kernels.moe.grouped_gemm.reference.moe_ops.calculate_topk",
+       "sums over experts and slots: balanced tree, lowest index bit first",
+       {{"topk", Type::integer, "", "K", {}, true},
+        {"use_sigmoid", Type::boolean, "false", "sigmoid instead of softmax"},
+        {"renormalize", Type::boolean, "false", "divide by the sum"},
+        {"pre_act", Type::boolean, "true", "activation before the selection"},
+        {"post_act", Type::boolean, "false", "activation after it"}},
+       {{"gating_output", "[T, E]", "f32 bf16 f16 f64", "router logits"},
+        {"grad_topk_weights", "[T, K]", "f32 bf16 f16 f64", "gradient of topk_weights", false, true},
+        {"topk_weights", "[T, K]", "gating_output", "weights, descending", true, false, 5e-5, 8e-3},
+        {"topk_ids", "[T, K]", "i64", "experts", true},
+        {"grad_gating_output", "[T, E]", "gating_output", "gradient of the logits", true, true, 5e-5, 2e-2}},
+       {"calculate_topk", "select_backward"},
+       run_topk});
 }
 
 } // namespace moec

@@ -57,7 +57,16 @@ constexpr std::string_view kDescribing[] = {"op",
                                             "bias_shape",
                                             "short_columns",
                                             "batch",
-                                            "seq"};
+                                            "seq",
+                                            "dim",
+                                            "inter_dim",
+                                            "moe_inter_dim",
+                                            "n_routed_experts",
+                                            "n_shared_experts",
+                                            "train_gate",
+                                            "router_bias",
+                                            "force_e_score_correction_bias",
+                                            "gate_bias_update_factor"};
 
 CheckStatus worse(CheckStatus a, CheckStatus b) {
   if (a == CheckStatus::fail || b == CheckStatus::fail) return CheckStatus::fail;

@@ -51,7 +51,8 @@ INSTANTIATE_TEST_SUITE_P(Cases, Golden, testing::ValuesIn(all()),
 TEST(GoldenList, TheOpsOfTheFirstMilestoneAreThere) {
   for (const char *op : {"indices_to_multihot", "indices_to_multihot_unfused", "multihot_to_indices", "permute",
                          "unpermute", "weighted_swiglu", "grouped_mm", "permute_tokens_for_grouped_mm",
-                         "unsloth_calculate_topk", "unsloth_routing_permute", "moe_experts_e2e"})
+                         "unsloth_calculate_topk", "unsloth_routing_permute", "moe_experts_e2e",
+                         "apply_bias", "deterministic_bias_grad", "gate_route", "moe_aux_loss_auto_scaler"})
     EXPECT_TRUE(find_op(op)) << op;
 }
 

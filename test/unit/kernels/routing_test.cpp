@@ -199,5 +199,120 @@ TEST_P(RoutingOn, MultihotLargeAndWide) {
   }
 }
 
+// Ids narrower than the number of experts, which must not wrap to one of them.
+TEST_P(RoutingOn, MultihotOfAnyIntegers) {
+  const int experts = 300;
+  Tensor probs = random_floats({9, 5}, f32);
+  Tensor wide = random_ints({9, 5}, i64, -1, 127);
+  Multihot m = indices_to_multihot(stream, wide, probs, experts),
+           u = indices_to_multihot_unfused(stream, wide, probs, experts);
+  Tensor grad = random_floats({9, experts}, f32);
+  auto back = indices_to_multihot_unfused_backward(stream, grad, wide).to_bytes();
+  EXPECT_EQ(m.multihot.to_bytes(), u.multihot.to_bytes());
+  for (DType t : {i8, i32}) {
+    Tensor ids = Tensor::from_values(wide.to_values(), {9, 5}, t);
+    EXPECT_EQ(indices_to_multihot(stream, ids, probs, experts).position_map.to_bytes(), m.position_map.to_bytes());
+    EXPECT_EQ(indices_to_multihot_unfused(stream, ids, probs, experts).probs.to_bytes(), u.probs.to_bytes());
+    EXPECT_EQ(indices_to_multihot_unfused_backward(stream, grad, ids).to_bytes(), back);
+  }
+  // 44 + 256 would be 300: no expert.
+  Tensor bytes = Tensor::from(std::vector<uint8_t>{255, 44, 7}, {1, 3}),
+         p = Tensor::from(std::vector<float>{1, 2, 3}, {1, 3});
+  Multihot b = indices_to_multihot(stream, bytes, p, experts);
+  auto dense = b.probs.to_values();
+  EXPECT_EQ(dense[255], 1);
+  EXPECT_EQ(dense[44], 2);
+  EXPECT_EQ(dense[7], 3);
+  auto one = indices_to_multihot_unfused_backward(stream, b.probs, bytes).to_values();
+  EXPECT_EQ(one, (std::vector<double>{1, 2, 3}));
+}
+
+TEST_P(RoutingOn, MultihotWithoutTokens) {
+  Tensor ids = Tensor::empty({0, 3}, i64);
+  for (DType t : {f32, f16}) {
+    Multihot m = indices_to_multihot(stream, ids, Tensor::empty({0, 3}, t), 4);
+    EXPECT_EQ(m.probs.shape(), (Dims{0, 4}));
+    EXPECT_EQ(multihot_to_indices(stream, m.probs, m.position_map, 3).shape(), (Dims{0, 3}));
+  }
+  EXPECT_EQ(indices_to_multihot_unfused(stream, ids, Tensor::empty({0, 3}, f32), 4).multihot.shape(), (Dims{0, 4}));
+  EXPECT_EQ(indices_to_multihot_unfused_backward(stream, Tensor::empty({0, 4}, f32), ids).shape(), (Dims{0, 3}));
+}
+
+TEST_P(RoutingOn, MultihotUnfusedDuplicatesAndGradient) {
+  // More slots than experts; the highest slot wins, and each slot reads its expert's gradient.
+  Tensor ids = Tensor::from(std::vector<int64_t>{1, -1, 1, 0, -2}, {1, 5});
+  Tensor probs = Tensor::from(std::vector<float>{1, 2, 3, 4, 5}, {1, 5});
+  Multihot m = indices_to_multihot_unfused(stream, ids, probs, 3);
+  EXPECT_EQ(m.probs.to_values(), (std::vector<double>{4, 5, 0}));
+  Tensor grad = Tensor::from(std::vector<float>{10, 20, 30}, {1, 3});
+  EXPECT_EQ(indices_to_multihot_unfused_backward(stream, grad, ids).to_values(),
+            (std::vector<double>{20, 0, 20, 10, 20}));
+}
+
+TEST_P(RoutingOn, WeightsGradient) {
+  Tensor ids = random_ints({40, 3}, i64, -1, 9), weights = random_floats({40, 3}, bf16),
+         mask = random_ints({40}, boolean, 0, 1);
+  Routing r = route_slots(stream, ids, 5, 2, mask, weights);
+  Tensor grad = random_floats({count_rows(stream, r)}, f32);
+  Tensor got = route_slots_backward(stream, grad, r.row_ids, 3, bf16);
+  EXPECT_EQ(got.shape(), (Dims{40, 3}));
+  auto g = grad.to_values();
+  std::vector<double> want;
+  for (int64_t row : ints(r.row_ids)) want.push_back(row < 0 ? 0 : g[static_cast<size_t>(row)]);
+  EXPECT_EQ(got.to_bytes(), Tensor::from_values(want, {40, 3}, bf16).to_bytes());
+}
+
+TEST_P(RoutingOn, RoutingIndices) {
+  for (DType t : {i32, i64}) {
+    Tensor ids = random_ints({37, 4}, t, 0, 10);
+    Expected e = expected_routing(ids, 11, 0, Tensor::from_values(std::vector<double>(37, 1), {37}, boolean),
+                                  Tensor::zeros({37, 4}, f32));
+    RoutingIndices r = routing_indices(stream, ids, 11);
+    EXPECT_EQ(r.counts.dtype(), t);
+    EXPECT_EQ(ints(r.counts), e.counts);
+    EXPECT_EQ(r.gather.to_vector<int64_t>(), e.slots);
+    EXPECT_EQ(r.scatter.to_vector<int64_t>(), e.rows);
+    EXPECT_EQ(routing_indices(stream, ids.reshape({37 * 4}), 11).gather.to_bytes(), r.gather.to_bytes());
+  }
+  RoutingIndices none = routing_indices(stream, Tensor::empty({0, 4}, i32), 3);
+  EXPECT_EQ(ints(none.counts), Ints(3, 0));
+  EXPECT_EQ(none.gather.numel(), 0);
+}
+
+// The size of a DeepSeek-V3 step: two kernels, and all programs share the work.
+TEST(RoutingSize, MetadataOfAFullStepIsTwoKernels) {
+  set_sim_checked(false);
+  std::vector<std::string> kernels;
+  on_compile([&](const CompileRecord &r) { kernels.push_back(r.kernel); });
+  const int experts = 256;
+  Tensor ids = random_ints({4096, 8}, i64, 0, experts - 1);
+  RoutingIndices r = routing_indices(Device::sim(), ids, experts);
+  on_compile({});
+  EXPECT_EQ(kernels, (std::vector<std::string>{"route_count", "route_place"}));
+  auto id = ints(ids), gather = ints(r.gather), scatter = ints(r.scatter), counts = ints(r.counts);
+  Ints want(id.size());
+  for (size_t i = 0; i < want.size(); ++i) want[i] = static_cast<int64_t>(i);
+  std::stable_sort(want.begin(), want.end(),
+                   [&](int64_t a, int64_t b) { return id[static_cast<size_t>(a)] < id[static_cast<size_t>(b)]; });
+  EXPECT_EQ(gather, want);
+  for (size_t i = 0; i < want.size(); ++i) ASSERT_EQ(scatter[static_cast<size_t>(want[i])], static_cast<int64_t>(i));
+  for (int e = 0; e < experts; ++e) EXPECT_EQ(counts[static_cast<size_t>(e)], std::count(id.begin(), id.end(), e));
+}
+
+// Beyond 65,536 slots the blocks are larger; the order is the same.
+TEST(RoutingSize, ManySlots) {
+  set_sim_checked(false);
+  const int64_t tokens = 33000;
+  Tensor ids = random_ints({tokens, 2}, i32, -1, 20);
+  Tensor mask = Tensor::from_values(std::vector<double>(static_cast<size_t>(tokens), 1), {tokens}, boolean);
+  Tensor weights = random_floats({tokens, 2}, f32);
+  Routing r = route_slots(Device::sim(), ids, 20, 0, {}, weights);
+  Expected e = expected_routing(ids, 20, 0, mask, weights);
+  EXPECT_EQ(ints(r.slot_ids), e.slots);
+  EXPECT_EQ(ints(r.row_ids), e.rows);
+  EXPECT_EQ(ints(r.offs), e.offs);
+  EXPECT_EQ(r.weights.to_values(), e.weights);
+}
+
 } // namespace
 } // namespace moec

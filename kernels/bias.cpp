@@ -1,0 +1,307 @@
+// Biases by expert: added to routed rows, and their gradient, summed in one fixed order with compensation.
+#include "kernels/bias.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "kernels/host.h"
+#include "kernels/registration.h"
+#include "kernels/rounding.h"
+#include "kernels/row_range.h"
+
+namespace moec {
+
+namespace kernel {
+namespace {
+
+struct BiasSpec {
+  int experts = 128;
+  RowsOfExperts::Kind kind = RowsOfExperts::Kind::counts;
+  bool weighted = false;      ///< there are probs
+  int rows = 2, block = 1024; ///< tile of rows and columns
+  int split = 4;              ///< programs that share the rows of an expert
+  static void fields(auto &s, auto &&f) {
+    f("experts", s.experts), f("kind", s.kind), f("weighted", s.weighted), f("rows", s.rows), f("block", s.block),
+        f("split", s.split);
+  }
+};
+
+DType widest(std::initializer_list<DType> dtypes) { return std::ranges::find(dtypes, f64) == dtypes.end() ? f32 : f64; }
+
+/// out[n] = value[n] + bias[e(n)] (* probs[n]). A program holds its columns of one expert's bias.
+void apply_bias(const BiasSpec &s, View value, View bias, View groups, View probs, View out) {
+  arg_names({"value", "bias", "groups", "probs", "output"});
+  auto [N, F] = value.sizes<2>();
+  out.expect({N, F}), bias.expect({s.experts, F});
+  if (s.weighted) probs.expect({N, 1});
+  grid(cdiv(F, s.block), s.experts, s.split);
+  Int col = program_id(0) * s.block, e = program_id(1);
+  RowRange own = rows_of_expert(groups, s.kind, e, s.experts, N);
+  DType wide = widest({value.dtype(), bias.dtype(), probs.dtype()});
+  View from = value.rows_before(own.end), to = out.rows_before(own.end),
+       weights = s.weighted ? probs.rows_before(own.end) : probs;
+  Tile b = cast(load(bias.tile({e, col}, {1, s.block})), wide);
+  for (Int r : range(own.begin + program_id(2) * s.rows, own.end, s.split * s.rows)) {
+    Tile v = cast(load(from.tile({r, col}, {s.rows, s.block})), wide);
+    Tile added = b;
+    if (s.weighted)
+      added = rounded(b * cast(load(weights.tile({r, 0}, {s.rows, 1})), wide), promoted(bias.dtype(), probs.dtype()));
+    store(to.tile({r, col}, {s.rows, s.block}), cast(v + added, out.dtype()));
+  }
+}
+
+/// out[n] = sum over f of grad[n, f] * bias[e(n), f].
+void bias_grad_probs(const BiasSpec &s, View grad, View bias, View groups, View out) {
+  arg_names({"grad", "bias", "groups", "grad_probs"});
+  auto [N, F] = grad.sizes<2>();
+  out.expect({N, 1}), bias.expect({s.experts, F});
+  grid(s.experts, s.split);
+  Int e = program_id(0);
+  RowRange own = rows_of_expert(groups, s.kind, e, s.experts, N);
+  DType wide = widest({grad.dtype(), bias.dtype(), out.dtype()});
+  View from = grad.rows_before(own.end), to = out.rows_before(own.end);
+  for (Int r : range(own.begin + program_id(1) * s.rows, own.end, s.split * s.rows)) {
+    Tile acc = zeros({s.rows, s.block}, wide);
+    for (Int c : range(0, F, s.block)) {
+      Tile g = cast(load(from.tile({r, c}, {s.rows, s.block})), wide);
+      acc += rounded(g * cast(load(bias.tile({e, c}, {1, s.block})), wide), promoted(bias.dtype(), out.dtype()));
+    }
+    store(to.tile({r, 0}, {s.rows, 1}), cast(expand_dims(sum(acc, 1), 1), out.dtype()));
+  }
+}
+
+constexpr int kRowsPerSum = 128;
+
+struct BiasGradSpec {
+  int experts = 128;
+  RowsOfExperts::Kind kind = RowsOfExperts::Kind::counts;
+  bool weighted = false;
+  bool compensated = true; ///< Kahan's sum, else a plain one in f64
+  int block = 32;          ///< columns per program
+  static void fields(auto &s, auto &&f) {
+    f("experts", s.experts), f("kind", s.kind), f("weighted", s.weighted), f("compensated", s.compensated),
+        f("block", s.block);
+  }
+};
+
+/// out[e] = sum over the rows n of e of grad[n] (* probs[n]).
+void bias_grad(const BiasGradSpec &s, View grad, View groups, View probs, View out) {
+  arg_names({"grad", "groups", "probs", "grad_bias"});
+  auto [N, F] = grad.sizes<2>();
+  out.expect({s.experts, F});
+  if (s.weighted) probs.expect({N, 1});
+  grid(cdiv(F, s.block), s.experts);
+  Int col = program_id(0) * s.block, e = program_id(1);
+  RowRange own = rows_of_expert(groups, s.kind, e, s.experts, N);
+  DType wide = s.compensated ? widest({grad.dtype(), probs.dtype()}) : f64;
+  View from = grad.rows_before(own.end), weights = s.weighted ? probs.rows_before(own.end) : probs;
+  Tile total = zeros({s.block}, wide), excess = zeros({s.block}, wide);
+  for (Int r : range(own.begin, own.end, kRowsPerSum)) {
+    Tile v = cast(load(from.tile({r, col}, {kRowsPerSum, s.block})), wide);
+    if (s.weighted)
+      v = rounded(v * cast(load(weights.tile({r, 0}, {kRowsPerSum, 1})), wide), promoted(out.dtype(), probs.dtype()));
+    Tile block = sum(v, 0);
+    if (s.compensated) {
+      Tile lacking = block - excess, next = total + lacking;
+      excess = next - total - lacking; // what the addition rounded away, with its sign turned
+      total = next;
+    } else {
+      total += block;
+    }
+  }
+  store(out(e, col + arange(s.block)), cast(total, out.dtype()));
+}
+
+} // namespace
+} // namespace kernel
+
+namespace {
+constexpr Schedule kSchedule{.num_warps = 4};
+constexpr int kElements = 2048; // of a tile
+
+/// The operands of one call, as the kernels take them.
+struct BiasCall {
+  Tensor rows;  ///< value or grad [N, F]
+  Tensor probs; ///< [N, 1], or one of no rows
+  Tensor groups;
+  kernel::BiasSpec spec;
+};
+
+BiasCall bias_call(const Stream &stream, const char *what, const Tensor &rows, const RowsOfExperts &groups,
+                   const Tensor &probs) {
+  auto tensor = [&](const char *name) { return fmt::format("{}: {}", what, name); };
+  check_that(rows.defined() && rows.rank() >= 1, tensor("rows").c_str(),
+             fmt::format("it is {}", rows.defined() ? rows.text() : "missing"), "it must have 1 dimension or more");
+  check_dtype(tensor("rows").c_str(), rows, {f32, bf16, f16, f64});
+  const int64_t features = rows.size(-1);
+  check_that(features >= 1 && features <= 1 << 24, tensor("rows").c_str(), fmt::format("it is {}", rows.text()),
+             "its last dimension must be 1 to 2^24");
+  Tensor grouping = groups.groups;
+  if (groups.kind == RowsOfExperts::Kind::one) {
+    grouping = Tensor::empty({0}, i32, stream);
+  } else {
+    const bool ends = groups.kind == RowsOfExperts::Kind::ends;
+    const std::string name = tensor(ends ? "offs" : "tokens_per_expert");
+    check_rank(name.c_str(), grouping, 1);
+    ends ? check_dtype(name.c_str(), grouping, {i32, i64}) : check_dtype(name.c_str(), grouping, {i8, u8, i32, i64});
+  }
+  const int64_t experts = groups.groups.defined() ? grouping.size(0) : 1, n = rows.numel() / features;
+  check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
+  BiasCall call{rows.rank() == 2 ? rows : rows.contiguous().reshape({n, features}),
+                probs.defined() ? probs : Tensor::empty({0, 1}, rows.dtype() == f64 ? f64 : f32, stream),
+                grouping,
+                {}};
+  if (probs.defined()) {
+    check_dtype(tensor("probs").c_str(), probs, {f32, bf16, f16, f64});
+    if (probs.rank() == 1)
+      check_shape(tensor("probs").c_str(), probs, {n}), call.probs = probs.contiguous().reshape({n, 1});
+    else
+      check_shape(tensor("probs").c_str(), probs, {n, 1});
+  }
+  const int e = static_cast<int>(experts);
+  call.spec = {e, groups.kind, probs.defined()};
+  call.spec.block = block_for(features, 1024);
+  call.spec.rows = kElements / call.spec.block;
+  call.spec.split = std::clamp(512 / next_pow2(e), 1, 64);
+  return call;
+}
+
+void check_bias(const char *what, const Tensor &bias, const BiasCall &call) {
+  check_shape(what, bias, {call.spec.experts, call.rows.size(1)});
+  check_dtype(what, bias, {f32, bf16, f16, f64});
+}
+} // namespace
+
+Tensor apply_bias(const Stream &stream, const Tensor &value, const Tensor &bias, const RowsOfExperts &rows,
+                  const Tensor &probs) {
+  if (!bias.defined()) return value;
+  BiasCall call = bias_call(stream, "apply_bias", value, rows, probs);
+  check_bias("apply_bias: bias", bias, call);
+  static const auto run = jit(kernel::apply_bias, kSchedule);
+  Tensor out = Tensor::empty(call.rows.shape(), value.dtype(), stream);
+  run(stream, call.spec, call.rows, bias, call.groups, call.probs, out);
+  return out.reshape(value.shape());
+}
+
+Tensor bias_grad(const Stream &stream, const Tensor &grad, const RowsOfExperts &rows, const Tensor &probs,
+                 const BiasGradOptions &options) {
+  BiasCall call = bias_call(stream, "bias_grad", grad, rows, probs);
+  static const auto run = jit(kernel::bias_grad, kSchedule);
+  kernel::BiasGradSpec spec{call.spec.experts, rows.kind, probs.defined(), options.sum == BiasSum::kahan,
+                            block_for(call.rows.size(1), 64 / size_bytes(grad.dtype()))};
+  Tensor out = Tensor::empty({spec.experts, call.rows.size(1)}, options.dtype.value_or(grad.dtype()), stream);
+  check_dtype("bias_grad: result", out, {f32, bf16, f16, f64});
+  run(stream, spec, call.rows, call.groups, call.probs, out);
+  return out;
+}
+
+BiasGrads apply_bias_backward(const Stream &stream, const Tensor &grad, const Tensor &bias, const RowsOfExperts &rows,
+                              const Tensor &probs, BiasSum sum) {
+  BiasCall call = bias_call(stream, "apply_bias backward", grad, rows, probs);
+  check_bias("apply_bias backward: bias", bias, call);
+  BiasGrads out{grad, {}, bias_grad(stream, grad, rows, probs, {sum, bias.dtype()})};
+  if (!probs.defined()) return out;
+  static const auto run = jit(kernel::bias_grad_probs, kSchedule);
+  out.probs = Tensor::empty({call.rows.size(0), 1}, probs.dtype(), stream);
+  call.spec.block = std::min(call.spec.block, 512);
+  call.spec.rows = kElements / call.spec.block;
+  run(stream, call.spec, call.rows, bias, call.groups, out.probs);
+  out.probs = out.probs.reshape(probs.shape());
+  return out;
+}
+
+// -------------------------------------------------------------------------------------------------------------
+// registration
+
+static void run_apply_bias(OpCall &c) {
+  const Tensor &bias = c.in("bias"), &counts = c.in("tokens_per_expert");
+  Tensor probs = c.has("permuted_probs") ? c.in("permuted_probs") : Tensor();
+  c.out("output", apply_bias(c.stream(), c.in("value"), bias, counts, probs));
+  if (!c.has("grad_output") || !c.wants({"grad_value", "grad_probs", "grad_bias"})) return;
+  const BiasSum sum = c.text("bias_sum") == "f64" ? BiasSum::f64 : BiasSum::kahan;
+  BiasGrads g = apply_bias_backward(c.stream(), c.in("grad_output"), bias, counts, probs, sum);
+  c.out("grad_value", g.value);
+  c.out("grad_bias", g.bias);
+  if (g.probs.defined()) c.out("grad_probs", g.probs);
+}
+
+static void run_bias_grad(OpCall &c) {
+  const Tensor &grad = c.in("grad_output"), &counts = c.in("tokens_per_expert");
+  auto sum = [&](BiasSum how, DType dtype) { return bias_grad(c.stream(), grad, counts, {}, {how, dtype}); };
+  c.out("grad_bias_kahan", sum(BiasSum::kahan, grad.dtype()));
+  if (c.wants({"grad_bias_fallback_cpu"})) c.out("grad_bias_fallback_cpu", sum(BiasSum::f64, grad.dtype()));
+  if (c.wants({"grad_bias_f64_sum"})) c.out("grad_bias_f64_sum", sum(BiasSum::f64, f64));
+}
+
+static void register_bias_ops(Library &l) {
+  using Type = OpParameter::Type;
+  l.ops.push_back(
+      {"apply_bias",
+       "each expert's bias added to its rows, weighted or not",
+       "output[n] = value[n] + bias[e(n)] (* probs[n]); grad_value = g; grad_probs[n] = sum over f of g[n,f] "
+       "bias[e(n),f]; grad_bias[e] = sum over rows n of e of g[n] (* probs[n])",
+       "nemo_automodel components.moe.experts._apply_bias",
+       "grad_bias as deterministic_bias_grad; grad_probs: blocks of columns ascending, then a balanced tree",
+       {{"bias_sum", Type::text, "kahan", "how grad_bias is summed", {"kahan", "f64"}}},
+       {{"value", "[..., F]", "f32 bf16 f16 f64", "rows by expert"},
+        {"bias", "[E, F]", "f32 bf16 f16 f64", "biases"},
+        {"tokens_per_expert", "[E]", "i64 i32 i8 u8", "rows of each expert; they sum to N"},
+        {"permuted_probs", "[N, 1]", "f32 bf16 f16 f64", "weight of each row's bias", false, true},
+        {"grad_output", "[..., F]", "value", "gradient of output", false, true},
+        {"output", "[..., F]", "value", "sums", true, false, 2e-5, 1e-2},
+        {"grad_value", "[..., F]", "value", "gradient of value", true, true, 2e-5, 1e-2},
+        {"grad_probs", "[N, 1]", "permuted_probs", "gradient of probs", true, true, 2e-5, 1e-2},
+        {"grad_bias", "[E, F]", "bias", "gradient of bias", true, true, 2e-5, 1e-2}},
+       {"apply_bias", "bias_grad_probs", "bias_grad"},
+       run_apply_bias});
+  l.ops.push_back(
+      {"deterministic_bias_grad",
+       "rows summed by expert, compensated",
+       "per block of 128 rows of the expert: s = its sum; c = s - comp; t = total + c; comp = (t - total) - c; total = "
+       "t",
+       "nemo_automodel components.moe.experts._deterministic_bias_grad_kernel",
+       "128 rows: a balanced tree; blocks ascending from the expert's first row, compensated in f32 (f64: in f64); one "
+       "rounding",
+       {{"BLOCK_TOKENS", Type::integer, "128", "rows per block", {"128"}},
+        {"BLOCK_HIDDEN", Type::integer, "16", "columns per upstream program; no result depends on it"}},
+       {{"grad_output", "[..., F]", "f32 bf16 f16 f64", "rows by expert"},
+        {"tokens_per_expert", "[E]", "i64 i32 i8 u8", "rows of each expert; they sum to N"},
+        {"grad_bias_kahan", "[E, F]", "grad_output", "the compensated sum", true, false, 2e-5, 1e-2},
+        {"grad_bias_fallback_cpu", "[E, F]", "grad_output", "summed in f64, rounded", true, true, 2e-5, 1e-2},
+        {"grad_bias_f64_sum", "[E, F]", "f64", "summed in f64", true, true, 1e-12, 1e-12}},
+       {"bias_grad"},
+       run_bias_grad});
+}
+
+void register_bias(Library &l) {
+  const std::vector<KernelSetting> sizes{{"N", "32768", "rows"},
+                                         {"F", "2048", "features"},
+                                         {"dtype", "bf16", "of the rows"},
+                                         {"bias", "bf16", "dtype of the bias"},
+                                         {"prob", "f32", "dtype of the probs"},
+                                         {"group", "i64", "dtype of counts or ends"}};
+  const KernelArgument bias{"bias", "[experts, F]", "bias"}, groups{"groups", "[experts]", "group"},
+      probs{"probs", "[N, 1]", "prob"}, grad{"grad", "[N, F]", "dtype"};
+  add_kernel(l, kernel::apply_bias, "apply_bias", "each expert's bias added to its rows", kSchedule,
+             {{"value", "[N, F]", "dtype"}, bias, groups, probs, {"output", "[N, F]", "dtype"}}, sizes);
+  add_kernel(l, kernel::bias_grad_probs, "bias_grad_probs", "gradient of the probs of apply_bias", kSchedule,
+             {grad, bias, groups, {"grad_probs", "[N, 1]", "prob"}}, sizes);
+  add_kernel(l, kernel::bias_grad, "bias_grad", "rows summed by expert, compensated", kSchedule,
+             {grad, groups, probs, {"grad_bias", "[experts, F]", "bias"}}, sizes);
+  l.add_specializations({
+      {"apply_bias", "experts=128,split=4,F=5760,weighted=true", "gpt-oss-120b, gate and up"},
+      {"apply_bias", "experts=32,split=16,F=2880,kind=1,group=i32,weighted=true,prob=bf16", "gpt-oss-20b, down"},
+      {"apply_bias", "experts=6,split=64,rows=64,block=32,F=23,N=15,dtype=f32,bias=f32", "sizes that divide nothing"},
+      {"apply_bias", "experts=4,split=64,rows=64,block=32,F=24,dtype=f64,bias=f64,prob=f64,weighted=true", "f64"},
+      {"bias_grad_probs", "experts=128,split=4,rows=4,block=512,F=2880", "gpt-oss-120b, down"},
+      {"bias_grad_probs", "experts=6,split=64,rows=64,block=32,F=23,N=15,dtype=f64,bias=f64,prob=f64", "f64"},
+      {"bias_grad", "experts=128,F=5760,block=32", "gpt-oss-120b, gate and up"},
+      {"bias_grad", "experts=128,F=2880,block=32,weighted=true", "gpt-oss-120b, down"},
+      {"bias_grad", "experts=6,F=23,N=15,block=16,dtype=f32,bias=f32,weighted=true", "sizes that divide nothing"},
+      {"bias_grad", "experts=4,F=24,block=16,dtype=f64,bias=f64,prob=f64", "f64"},
+      {"bias_grad", "experts=4,F=24,block=32,bias=f64,compensated=false", "recorded case, in f64"},
+  });
+  register_bias_ops(l);
+}
+
+} // namespace moec

@@ -1,0 +1,47 @@
+// The experts' biases on routed rows, and their gradient. See moe.h for what holds for all functions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "kernels/rows_of_experts.h"
+#include "runtime/device.h"
+#include "runtime/tensor.h"
+
+namespace moec {
+
+/// out[n] = value[n] + bias[e(n)] (* probs[n] if given), rounded once to the dtype of value. value [..., F] of rank 1
+/// or more, its leading dimensions are N rows; bias [E, F]; probs [N, 1] or [N]; any float dtypes. Here and in the
+/// gradients, products with a bias or with probs are rounded to the promoted dtype of these two, as upstream makes
+/// them: nothing is lost unless both are bf16 or both f16. Without a bias: value itself. Rows after the last end are
+/// undefined. Source: _apply_bias (nemo_automodel experts).
+Tensor apply_bias(const Stream &stream, const Tensor &value, const Tensor &bias, const RowsOfExperts &rows,
+                  const Tensor &probs = {});
+
+/// How rows are summed to a bias.
+enum class BiasSum : uint8_t {
+  kahan, ///< blocks of 128 rows from the expert's first on, each a balanced tree; blocks in ascending order with
+         ///< Kahan's compensation; f32 (f64 if a tensor is)
+  f64,   ///< the same blocks, plainly added in f64
+};
+struct BiasGradOptions {
+  BiasSum sum = BiasSum::kahan;
+  std::optional<DType> dtype = {}; ///< of the result; none: that of grad
+};
+/// [E, F]: sum over the rows n of e of grad[n] (* probs[n], rounded to the promoted dtype of probs and result); experts
+/// without rows: 0. No atomics, one rounding at the end. grad [..., F]; probs [N, 1] or [N]. Source:
+/// _deterministic_bias_grad_kernel; BiasSum::f64: its fallback.
+Tensor bias_grad(const Stream &stream, const Tensor &grad, const RowsOfExperts &rows, const Tensor &probs = {},
+                 const BiasGradOptions &options = {});
+
+struct BiasGrads {
+  Tensor value; ///< grad itself
+  Tensor probs; ///< shape and dtype of probs: sum over f of grad[n, f] * bias[e(n), f], blocks of columns, a balanced
+                ///< tree at the end; undefined without probs
+  Tensor bias;  ///< [E, F], dtype of bias
+};
+/// Gradients of apply_bias. grad has shape and dtype of its value.
+BiasGrads apply_bias_backward(const Stream &stream, const Tensor &grad, const Tensor &bias, const RowsOfExperts &rows,
+                              const Tensor &probs = {}, BiasSum sum = BiasSum::kahan);
+
+} // namespace moec

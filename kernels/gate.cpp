@@ -1,0 +1,263 @@
+// The router's gate: logits, scores, selection within groups, weights; and its gradients.
+#include "kernels/gate.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "kernels/gate_kernels.h"
+#include "kernels/host.h"
+#include "kernels/matmul.h"
+#include "kernels/registration.h"
+
+namespace moec {
+
+namespace kernel {
+namespace {
+
+struct GateSpec {
+  int topk = 8, experts = 128;
+  int groups = 1, limited_groups = 1;
+  ScoreFunction score = ScoreFunction::softmax;
+  bool before_topk = false;
+  bool corrected = false; ///< there is a correction bias
+  bool normalized = false;
+  bool keep_scores = false; ///< write the scores for the auxiliary loss
+  double scale = 1;
+  int rows = 1; ///< tokens per program
+  static void fields(auto &s, auto &&f) {
+    f("topk", s.topk), f("experts", s.experts), f("groups", s.groups), f("limited_groups", s.limited_groups),
+        f("score", s.score), f("before_topk", s.before_topk), f("corrected", s.corrected),
+        f("normalized", s.normalized), f("keep_scores", s.keep_scores), f("scale", s.scale), f("rows", s.rows);
+  }
+  bool after_topk() const { return score == ScoreFunction::softmax && !before_topk; }
+  bool limited() const { return limited_groups < groups; }
+  /// Lanes of a row: groups and their experts, both padded.
+  int padded_groups() const { return limited() ? next_pow2(groups) : 1; }
+  int padded_size() const { return next_pow2(limited() ? experts / groups : experts); }
+};
+
+/// For each lane whether its group is among the limited_groups best. choice [rows, lanes], -inf where not live.
+Tile in_best_groups(const GateSpec &s, const Tile &choice) {
+  const int groups = s.padded_groups(), size = s.padded_size();
+  Tile c = reshape(choice, {s.rows, groups, size}), best = max(c, 2);
+  if (s.corrected || s.score == ScoreFunction::softmax_with_bias) { // the two best count
+    Tile first = expand_dims(argmax(c, 2), 2);
+    best = best + max(where(arange(size) == first, -INFINITY, c), 2);
+  }
+  Tile own = expand_dims(best, 2), other = expand_dims(best, 1), g = arange(groups);
+  Tile ahead = (other > own) | ((other == own) & (g < expand_dims(g, 1)));
+  Tile chosen = sum(cast(ahead, i32), 2) < s.limited_groups;
+  return reshape(broadcast(expand_dims(chosen, 2), c.shape()), {s.rows, groups * size});
+}
+
+void gate_select(const GateSpec &s, View logits, View correction, View weights, View indices, View scores) {
+  arg_names({"logits", "correction_bias", "weights", "indices", "scores"});
+  Int T = logits.size(0);
+  logits.expect({T, s.experts});
+  for (const View &v : {weights, indices}) v.expect({T, s.topk});
+  if (s.corrected) correction.expect({s.experts});
+  if (s.keep_scores) scores.expect({T, s.experts});
+  grid(cdiv(T, s.rows));
+  Tile t = expand_dims(program_id(0) * s.rows + arange(s.rows), 1);
+  const int size = s.limited() ? s.experts / s.groups : s.experts, padded = s.padded_size();
+  Tile lane = arange(s.padded_groups() * padded), e = lane / padded * size + lane % padded;
+  Tile live = (lane % padded < size) & (e < s.experts);
+
+  DType wide = logits.dtype() == f64 ? f64 : f32;
+  Tile x = cast(load(logits(t, e), live), wide);
+  ScoreRow score(s.score, s.before_topk, logits.dtype(), x, live);
+  Tile original = score(x), choice = original;
+  if (s.corrected) choice = choice + cast(load(correction(e), live), wide);
+  choice = where(live, choice, -INFINITY);
+  if (s.limited()) {
+    const double other = s.score == ScoreFunction::sigmoid_with_bias ? -INFINITY : 0;
+    choice = where(live, where(in_best_groups(s, choice), choice, other), -INFINITY);
+  }
+  TopK best = topk(choice, s.topk);
+  auto [k, chosen] = lanes(s.topk);
+  Tile id = best.indices / padded * size + best.indices % padded;
+
+  Tile w;
+  if (s.after_topk()) {
+    w = softmax_of(best.values, chosen);
+  } else {
+    w = where(chosen, score(cast(load(logits(t, id), chosen & (t < T)), wide)), 0);
+  }
+  if (s.normalized) w = w / (row_sum(w) + kTiny);
+  store(weights(t, k), cast(w * s.scale, weights.dtype()));
+  store(indices(t, k), cast(id, indices.dtype()));
+  if (!s.keep_scores) return;
+  if (s.normalized) original = original / (row_sum(where(live, original, 0)) + kTiny);
+  store(scores(t, e), cast(original, scores.dtype()), live);
+}
+
+} // namespace
+} // namespace kernel
+
+namespace {
+constexpr Schedule kSchedule{.num_warps = 1};
+constexpr std::array<std::string_view, 5> kScoreNames{"softmax", "sigmoid", "sigmoid_with_bias", "softmax_with_bias",
+                                                      "sqrtsoftplus"};
+
+kernel::GateSpec gate_spec(const Tensor &x, const GateParameters &p, const GateOptions &o) {
+  check_rank("gate: x", x, 2);
+  check_dtype("gate: x", x, {f32, bf16, f16, f64});
+  check_shape("gate: weight", p.weight, {-1, x.size(1)});
+  const int64_t experts = p.weight.size(0);
+  check_that(experts >= 1 && experts <= 4096, "gate", "the number of experts must be 1 to 4096");
+  check_that(o.topk >= 1 && o.topk <= experts, "gate", "topk must be 1 to the number of experts");
+  for (const Tensor &bias : {p.bias, p.correction_bias})
+    if (bias.defined())
+      check_shape("gate: bias", bias, {experts}), check_dtype("gate: bias", bias, {f32, bf16, f16, f64});
+  const int e = static_cast<int>(experts);
+  kernel::GateSpec s{o.topk, e};
+  s.score = o.score;
+  s.before_topk = o.softmax_before_topk && o.score == ScoreFunction::softmax;
+  const bool plain = o.score == ScoreFunction::softmax;
+  s.corrected = p.correction_bias.defined() && !plain;
+  if (!plain && o.score != ScoreFunction::sqrtsoftplus) {
+    check_that(o.groups >= 1 && e % o.groups == 0, "gate: groups",
+               fmt::format("{} experts are not {} equal groups", e, o.groups));
+    check_that(o.limited_groups >= 1 && o.limited_groups <= o.groups, "gate: limited_groups",
+               fmt::format("it is {}", o.limited_groups), "it must be 1 to the number of groups");
+    s.groups = o.groups, s.limited_groups = o.limited_groups;
+    const bool pairs = s.corrected || o.score == ScoreFunction::softmax_with_bias;
+    check_that(!s.limited() || !pairs || e / o.groups >= 2, "gate: groups",
+               "a group's score is the sum of its 2 greatest, but it has one expert");
+    check_that(
+        o.score != ScoreFunction::sigmoid_with_bias || o.topk <= o.limited_groups * (e / o.groups), "gate: topk",
+        fmt::format("{} groups of {} experts have fewer than {} experts", o.limited_groups, e / o.groups, o.topk));
+  }
+  s.normalized = o.norm_topk_prob && o.topk > 1;
+  s.keep_scores = o.train && o.aux_loss_coeff > 0;
+  s.scale = o.route_scale;
+  s.rows = std::max(1, 128 / (s.padded_groups() * s.padded_size()));
+  return s;
+}
+} // namespace
+
+ScoreFunction score_function_named(std::string_view name) {
+  auto it = std::ranges::find(kScoreNames, name);
+  check_that(it != kScoreNames.end(), "gate: score function", fmt::format("there is no {}", name),
+             "give softmax, sigmoid, sigmoid_with_bias, softmax_with_bias or sqrtsoftplus");
+  return static_cast<ScoreFunction>(it - kScoreNames.begin());
+}
+
+GateOutput gate_forward(const Stream &stream, const Tensor &x, const GateParameters &parameters,
+                        const GateOptions &options, const Tensor &token_mask) {
+  kernel::GateSpec spec = gate_spec(x, parameters, options);
+  static const auto run = jit(kernel::gate_select, kSchedule);
+  const int64_t tokens = x.size(0);
+  GateOutput out;
+  out.logits = matmul(stream, x, parameters.weight, {.transpose_b = true, .bias = parameters.bias});
+  const DType wide = wide_dtype(x.dtype());
+  out.weights = Tensor::empty({tokens, spec.topk}, options.f32_weights ? wide : x.dtype(), stream);
+  out.indices = Tensor::empty({tokens, spec.topk}, i64, stream);
+  Tensor scores = Tensor::empty(spec.keep_scores ? Dims{tokens, spec.experts} : Dims{0, 0}, wide, stream);
+  run(stream, spec, out.logits, spec.corrected ? parameters.correction_bias : Tensor::empty({0}, f32, stream),
+      out.weights, out.indices, scores);
+  if (options.expert_load || spec.keep_scores)
+    out.expert_load = expert_load(stream, out.indices, spec.experts, token_mask);
+  if (spec.keep_scores) {
+    AuxLoss loss = aux_loss(stream, scores, out.expert_load, spec.topk, token_mask);
+    out.aux_loss = loss.loss, out.valid = loss.valid;
+  }
+  return out;
+}
+
+// -------------------------------------------------------------------------------------------------------------
+// registration
+
+static void run_gate(OpCall &c) {
+  auto maybe = [&](const char *name) { return c.has(name) ? c.in(name) : Tensor(); };
+  const Tensor &x = c.in("x"), mask = maybe("token_mask");
+  GateParameters p{c.in("weight"), maybe("bias"), maybe("e_score_correction_bias")};
+  GateOptions o;
+  o.topk = static_cast<int>(c.integer("n_activated_experts"));
+  o.score = score_function_named(c.text("score_func"));
+  o.softmax_before_topk = c.flag("softmax_before_topk");
+  o.groups = static_cast<int>(c.integer("n_expert_groups"));
+  o.limited_groups = static_cast<int>(c.integer("n_limited_groups"));
+  o.norm_topk_prob = c.flag("norm_topk_prob");
+  o.route_scale = c.floating("route_scale");
+  o.aux_loss_coeff = c.floating("aux_loss_coeff");
+  o.f32_weights = c.flag("router_weights_fp32");
+  o.expert_load = c.wants({"expert_load"});
+  GateOutput out = gate_forward(c.stream(), x, p, o, mask);
+  c.out("weights", out.weights);
+  c.out("indices", out.indices);
+  if (out.expert_load.defined()) c.out("expert_load", out.expert_load);
+  if (out.aux_loss.defined()) c.out("aux_loss", out.aux_loss);
+  if (!c.has("grad_weights") || !c.wants({"grad_x", "grad_weight", "grad_bias"})) return;
+  GateGrads g = gate_backward(c.stream(), c.in("grad_weights"), x, p, out, o, mask);
+  c.out("grad_x", g.x);
+  c.out("grad_weight", g.weight);
+  if (g.bias.defined()) c.out("grad_bias", g.bias);
+}
+
+static void register_gate_op(Library &l) {
+  using Type = OpParameter::Type;
+  const std::vector<std::string> names(kScoreNames.begin(), kScoreNames.end());
+  l.ops.push_back(
+      {"gate_route",
+       "the router: scores of the experts, the chosen ones, their weights",
+       "logits = x weight^T + bias; s = score(logits); indices = top-k of s + e_score_correction_bias within the best "
+       "groups; weights = s[indices] (/ (their sum + 1e-20)) route_scale; aux_loss = sum over e of f_e P_e, f_e = "
+       "expert_load E / (K valid), P_e = sum over valid tokens of s / valid. Equal scores: the lower expert first",
+       "nemo_automodel components.moe.layers.Gate.forward",
+       "products: k ascending, in blocks for bf16 and f16; sums over experts and slots: balanced trees; aux_loss: "
+       "blocks of 64 tokens; logits, their gradients and sigmoid are rounded to x's dtype",
+       {{"n_activated_experts", Type::integer, "", "K", {}, true},
+        {"score_func", Type::text, "softmax", "scores", names},
+        {"softmax_before_topk", Type::boolean, "false", "softmax over all experts instead of the selected logits"},
+        {"n_expert_groups", Type::integer, "1", "groups of experts"},
+        {"n_limited_groups", Type::integer, "1", "groups to choose from"},
+        {"norm_topk_prob", Type::boolean, "false", "divide the weights by their sum"},
+        {"route_scale", Type::floating, "1", "times the weights"},
+        {"aux_loss_coeff", Type::floating, "0", "of the attached auxiliary loss; 0: none"},
+        {"router_weights_fp32", Type::boolean, "false", "weights in f32"}},
+       {{"x", "[T, D]", "f32 bf16 f16 f64", "tokens"},
+        {"weight", "[E, D]", "f32 bf16 f16 f64", "router"},
+        {"bias", "[E]", "f32 bf16 f16 f64", "of the logits", false, true},
+        {"e_score_correction_bias", "[E]", "f32 bf16 f16 f64", "added to the scores that select", false, true},
+        {"token_mask", "[T]", "bool", "false: no part in load and loss", false, true},
+        {"grad_weights", "[T, K]", "f32 bf16 f16 f64", "gradient of weights", false, true},
+        {"weights", "[T, K]", "x", "weight of each slot", true, false, 1e-5, 1e-2},
+        {"indices", "[T, K]", "i64", "expert of each slot", true},
+        {"expert_load", "[E]", "i64", "valid slots of each expert", true, true},
+        {"aux_loss", "[]", "f32 f64", "the auxiliary loss, before the coefficient", true, true, 1e-5, 1e-2},
+        {"grad_x", "[T, D]", "x", "gradient of x", true, true, 1e-5, 2e-2},
+        {"grad_weight", "[E, D]", "weight", "gradient of weight", true, true, 1e-5, 2e-2},
+        {"grad_bias", "[E]", "bias", "gradient of bias", true, true, 1e-5, 2e-2}},
+       {"matmul", "gate_select", "route_count", "sum_counts", "score_sums", "aux_loss", "aux_loss_backward",
+        "select_backward", "bias_grad"},
+       run_gate});
+}
+
+void register_gate(Library &l) {
+  const std::vector<KernelSetting> sizes{
+      {"T", "4096", "tokens"}, {"dtype", "bf16", "of the logits"}, {"wide", "f32", "dtype of scores and correction"}};
+  const KernelArgument logits{"logits", "[T, experts]", "dtype"}, indices{"indices", "[T, topk]", "i64"};
+  add_kernel(l, kernel::gate_select, "gate_select", "weights and experts from logits", kSchedule,
+             {logits,
+              {"correction_bias", "[experts]", "wide"},
+              {"weights", "[T, topk]", "dtype"},
+              indices,
+              {"scores", "[T, experts]", "wide"}},
+             sizes);
+  l.add_specializations({
+      {"gate_select", "topk=8,experts=128,before_topk=true,normalized=true,keep_scores=true", "Qwen3-30B-A3B"},
+      {"gate_select", "topk=8,experts=256,groups=8,limited_groups=4,score=1,corrected=true,normalized=true,scale=2.5",
+       "DeepSeek-V3"},
+      {"gate_select", "topk=4,experts=128", "gpt-oss-120b"},
+      {"gate_select",
+       "topk=4,experts=12,groups=4,limited_groups=2,score=2,corrected=true,rows=8,T=10,dtype=f64,wide=f64",
+       "groups of sizes that divide nothing, f64"},
+      {"gate_select", "topk=6,experts=256,score=4,corrected=true,normalized=true,scale=1.5", "sqrtsoftplus"},
+  });
+  register_gate_op(l);
+}
+
+} // namespace moec

@@ -1,0 +1,245 @@
+// Biases by expert: values, gradients, the compensated sum, bad counts.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kernels/moe.h"
+#include "random_data.h"
+#include "runtime/error.h"
+#include "runtime/jit.h"
+
+namespace moec {
+namespace {
+
+class BiasOn : public testing::TestWithParam<Device> {
+protected:
+  void SetUp() override { set_sim_checked(true); }
+  Stream stream{GetParam()};
+};
+INSTANTIATE_TEST_SUITE_P(Devices, BiasOn, testing::Values(Device::interp(), Device::sim()),
+                         [](const auto &i) { return i.param.name(); });
+
+using Counts = std::vector<int64_t>;
+Tensor counts_tensor(const Counts &counts, DType dtype = i64) {
+  return Tensor::from_values(std::vector<double>(counts.begin(), counts.end()), {static_cast<int64_t>(counts.size())},
+                             dtype);
+}
+Tensor ends_tensor(const Counts &counts) {
+  std::vector<int32_t> ends;
+  for (int64_t c : counts) ends.push_back(static_cast<int32_t>(c) + (ends.empty() ? 0 : ends.back()));
+  return Tensor::from(ends, {static_cast<int64_t>(ends.size())});
+}
+std::vector<size_t> experts_of_rows(const Counts &counts) {
+  std::vector<size_t> e;
+  for (size_t i = 0; i < counts.size(); ++i) e.insert(e.end(), static_cast<size_t>(counts[i]), i);
+  return e;
+}
+/// value rounded to a dtype.
+double rounded(double value, DType t) { return Tensor::from_values(std::vector<double>{value}, {1}, t).to_values()[0]; }
+
+TEST_P(BiasOn, AgainstHost) {
+  const Counts counts{3, 0, 130, 1, 0, 37};
+  const auto expert = experts_of_rows(counts);
+  const auto rows = static_cast<int64_t>(expert.size());
+  struct {
+    DType value, bias, probs, group;
+    int64_t features;
+  } cases[] = {{f32, f32, f32, i64, 24},
+               {bf16, bf16, f32, i32, 1100},
+               {f16, f32, bf16, u8, 7},
+               {f64, f64, f64, i64, 40},
+               {bf16, bf16, bf16, i64, 33}}; // whose products are rounded
+  for (auto &c : cases) {
+    SCOPED_TRACE(std::string(name(c.value)) + " " + std::to_string(c.features));
+    Tensor value = random_floats({rows, c.features}, c.value), bias = random_floats({6, c.features}, c.bias),
+           probs = random_floats({rows, 1}, c.probs), grad = random_floats({rows, c.features}, c.value);
+    auto v = value.to_values(), b = bias.to_values(), p = probs.to_values(), g = grad.to_values();
+    const auto features = static_cast<size_t>(c.features);
+    for (bool weighted : {false, true}) {
+      Tensor w = weighted ? probs : Tensor();
+      auto out = apply_bias(stream, value, bias, counts_tensor(counts, c.group), w).to_values();
+      BiasGrads grads = apply_bias_backward(stream, grad, bias, counts_tensor(counts, c.group), w);
+      EXPECT_EQ(grads.value.data(), grad.data()); // passes through
+      std::vector<double> grad_bias(6 * features, 0), grad_probs(expert.size(), 0), size(6 * features, 0);
+      const double ulp = c.value == f64 ? 1e-15 : c.value == f32 ? 2e-7 : c.value == f16 ? 1e-3 : 8e-3;
+      for (size_t i = 0; i < v.size(); ++i) {
+        const size_t n = i / features, at = expert[n] * features + i % features;
+        auto product = [&](double x, double y) { return rounded(x * y, c.bias == c.probs ? c.bias : f32); };
+        const double added = weighted ? product(b[at], p[n]) : b[at], part = weighted ? product(g[i], p[n]) : g[i];
+        ASSERT_NEAR(out[i], v[i] + added, ulp * (0.01 + std::abs(v[i] + added))) << i;
+        grad_bias[at] += part, size[at] += std::abs(part);
+        grad_probs[n] += product(g[i], b[at]);
+      }
+      auto got = grads.bias.to_values();
+      const double bias_ulp = c.bias == f64 ? 1e-15 : c.bias == f32 ? 2e-7 : 8e-3;
+      EXPECT_EQ(grads.bias.dtype(), c.bias);
+      for (size_t i = 0; i < got.size(); ++i)
+        ASSERT_NEAR(got[i], grad_bias[i], bias_ulp * (std::abs(grad_bias[i]) + size[i])) << i;
+      EXPECT_EQ(grads.probs.defined(), weighted);
+      if (!weighted) continue;
+      auto got_probs = grads.probs.to_values();
+      const double prob_ulp = c.probs == f64 ? 1e-13 : c.probs == f32 ? 1e-5 : 8e-3;
+      for (size_t i = 0; i < got_probs.size(); ++i)
+        ASSERT_NEAR(got_probs[i], grad_probs[i], prob_ulp * (1 + std::abs(grad_probs[i]))) << i;
+    }
+  }
+}
+
+TEST_P(BiasOn, EndsAndShapesGiveTheSameBits) {
+  const Counts counts{5, 0, 9};
+  Tensor value = random_floats({14, 20}, bf16), bias = random_floats({3, 20}, bf16), probs = random_floats({14}, f32);
+  Tensor out = apply_bias(stream, value, bias, counts_tensor(counts), probs);
+  auto ends = RowsOfExperts::by_ends(ends_tensor(counts));
+  EXPECT_EQ(apply_bias(stream, value, bias, ends, probs).to_bytes(), out.to_bytes());
+  Tensor shaped = apply_bias(stream, value.reshape({2, 7, 20}), bias, counts_tensor(counts), probs);
+  EXPECT_EQ(shaped.shape(), (Dims{2, 7, 20}));
+  EXPECT_EQ(shaped.to_bytes(), out.to_bytes());
+  EXPECT_EQ(bias_grad(stream, value, ends, probs).to_bytes(),
+            bias_grad(stream, value, counts_tensor(counts), probs).to_bytes());
+  // Rows after the last end belong to nobody, whatever they hold.
+  Tensor longer = Tensor::from_values(std::vector<double>(16 * 20, NAN), {16, 20}, bf16);
+  longer.slice(0, 0, 14).copy_from(value);
+  EXPECT_EQ(bias_grad(stream, longer, ends).to_bytes(), bias_grad(stream, value, ends).to_bytes());
+  EXPECT_EQ(apply_bias(stream, longer, bias, ends).slice(0, 0, 14).to_bytes(),
+            apply_bias(stream, value, bias, ends).to_bytes());
+  // One row as a vector; no bias at all; strided rows.
+  Tensor row = value.select(0, 0);
+  EXPECT_EQ(apply_bias(stream, row, bias, counts_tensor({0, 1, 0})).shape(), (Dims{20}));
+  EXPECT_EQ(apply_bias(stream, value, {}, counts_tensor(counts)).data(), value.data());
+  Tensor every = value.slice(0, 0, 14, 2);
+  EXPECT_EQ(apply_bias(stream, every, bias, counts_tensor({7, 0, 0})).to_bytes(),
+            apply_bias(stream, every.contiguous(), bias, counts_tensor({7, 0, 0})).to_bytes());
+}
+
+TEST_P(BiasOn, NoRowsAndEmptyExperts) {
+  Tensor none = Tensor::empty({0, 12}, f32), bias = random_floats({3, 12}, f32);
+  EXPECT_EQ(apply_bias(stream, none, bias, counts_tensor({0, 0, 0})).shape(), (Dims{0, 12}));
+  Tensor probs = Tensor::empty({0, 1}, f32);
+  BiasGrads g = apply_bias_backward(stream, none, bias, counts_tensor({0, 0, 0}), probs);
+  EXPECT_EQ(g.bias.to_values(), std::vector<double>(36, 0));
+  EXPECT_EQ(g.probs.shape(), (Dims{0, 1}));
+  // An expert without rows is exactly 0 beside others that are not finite.
+  Tensor infinite = Tensor::from_values(std::vector<double>(2 * 12, INFINITY), {2, 12}, f32);
+  auto sums = bias_grad(stream, infinite, counts_tensor({1, 0, 1})).to_values();
+  for (size_t f = 12; f < 24; ++f) EXPECT_EQ(sums[f], 0);
+}
+
+/// The steps of the operator, in f32, with or without the compensation; blocks as balanced trees.
+double summed(const std::vector<double> &x, bool compensated) {
+  float total = 0, excess = 0;
+  for (size_t begin = 0; begin < x.size(); begin += 128) {
+    std::vector<float> block(128, 0);
+    for (size_t i = begin; i < std::min(begin + 128, x.size()); ++i) block[i - begin] = static_cast<float>(x[i]);
+    for (size_t width = 1; width < 128; width *= 2)
+      for (size_t i = 0; i < 128; i += 2 * width) block[i] = block[i] + block[i + width];
+    volatile float lacking = compensated ? block[0] - excess : block[0], next = total + lacking;
+    volatile float gained = next - total;
+    excess = gained - lacking;
+    total = next;
+  }
+  return static_cast<double>(total);
+}
+
+// Large numbers that cancel: a plain f32 sum loses what the compensated one keeps. Each step is the operator's, so the
+// bits are, too.
+TEST_P(BiasOn, CompensationSurvives) {
+  const int64_t rows = 128 * 40 + 5, features = 20;
+  std::vector<double> g(static_cast<size_t>(rows * features));
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t f = 0; f < features; ++f) {
+      // A large number in the first block that the last one takes away again, small ones in all others.
+      double large = r == 0          ? 3e6 * static_cast<double>(f + 1)
+                     : r == rows - 1 ? -3e6 * static_cast<double>(f + 1)
+                                     : 0.0;
+      g[static_cast<size_t>(r * features + f)] =
+          rounded(large + 1e-3 * static_cast<double>(random_int(-1000, 1000)), f32);
+    }
+  Tensor grad = Tensor::from_values(g, {rows, features}, f32);
+  // The expert's blocks begin at its first row, wherever that is.
+  Tensor shifted = Tensor::zeros({rows + 3, features}, f32);
+  shifted.slice(0, 3, rows + 3).copy_from(grad);
+  Tensor sums = bias_grad(stream, grad, counts_tensor({rows}));
+  EXPECT_EQ(bias_grad(stream, shifted, counts_tensor({3, rows})).slice(0, 1, 2).to_bytes(), sums.to_bytes());
+  auto got = sums.to_values();
+  auto exact = bias_grad(stream, grad, counts_tensor({rows}), {}, {BiasSum::f64, f64}).to_values();
+  int plain_fails = 0;
+  for (int64_t f = 0; f < features; ++f) {
+    std::vector<double> column;
+    double sum = 0;
+    for (int64_t r = 0; r < rows; ++r) column.push_back(g[static_cast<size_t>(r * features + f)]), sum += column.back();
+    EXPECT_EQ(got[static_cast<size_t>(f)], summed(column, true)) << f;
+    plain_fails += got[static_cast<size_t>(f)] != summed(column, false);
+    EXPECT_NEAR(exact[static_cast<size_t>(f)], sum, 1e-6);
+  }
+  EXPECT_GT(plain_fails, features / 2); // so the test can tell them apart
+}
+
+// With one row per block the block sums are exact, and so nearly is the compensated total.
+TEST_P(BiasOn, CompensatedTotalIsNearlyExact) {
+  std::vector<double> g;
+  for (int block = 0; block < 64; ++block)
+    for (int r = 0; r < 128; ++r) g.push_back(r == 0 ? rounded(block == 0 ? 1e8 : 0.7 + block * 1e-3, f32) : 0);
+  double exact = 0;
+  for (double x : g) exact += x;
+  const auto rows = static_cast<int64_t>(g.size());
+  double got = bias_grad(stream, Tensor::from_values(g, {rows, 1}, f32), counts_tensor({rows})).to_values()[0];
+  EXPECT_NEAR(got, exact, 8); // one ulp of f32
+  EXPECT_GT(std::abs(summed(g, false) - exact), 40);
+}
+
+TEST_P(BiasOn, GroupsThatDoNotFitStopTheLaunch) {
+  Tensor value = random_floats({6, 8}, f32), bias = random_floats({2, 8}, f32);
+  auto error_of = [&](auto f) -> std::string {
+    try {
+      f();
+      stream.synchronize();
+    } catch (const DeviceError &e) { return e.what(); }
+    return "no error";
+  };
+  for (const Counts &bad : {Counts{3, 2}, Counts{4, 3}, Counts{-1, 7}, Counts{int64_t{1} << 40, 0}}) {
+    for (const std::string &text :
+         {error_of([&] { apply_bias(stream, value, bias, counts_tensor(bad)); }),
+          error_of([&] { bias_grad(stream, value, counts_tensor(bad)); }),
+          error_of([&] { apply_bias_backward(stream, value, bias, counts_tensor(bad), random_floats({6}, f32)); })})
+      EXPECT_NE(text.find("tokens_per_expert must"), std::string::npos) << text;
+  }
+  for (auto bad : {std::vector<int32_t>{4, 3}, {-1, 6}, {3, 7}}) {
+    auto ends = RowsOfExperts::by_ends(Tensor::from(bad, {2}));
+    EXPECT_NE(error_of([&] { apply_bias(stream, value, bias, ends); }).find("offs must not decrease"),
+              std::string::npos);
+  }
+}
+
+/// Central differences in f64 of L = sum of grad * f(input) with respect to each element of `input`.
+template <class F> double worst_error(const Tensor &input, const Tensor &grad, const Tensor &analytic, F forward) {
+  const double step = 1e-6;
+  auto x = input.to_values(), g = grad.to_values(), a = analytic.to_values();
+  double worst = 0, scale = 0;
+  for (double v : a) scale = std::max(scale, std::abs(v));
+  for (size_t i = 0; i < x.size(); ++i) {
+    double loss[2];
+    for (int side : {0, 1}) {
+      auto moved = x;
+      moved[i] += side ? step : -step;
+      auto y = forward(Tensor::from_values(moved, input.shape(), f64)).to_values();
+      loss[side] = 0;
+      for (size_t j = 0; j < y.size(); ++j) loss[side] += y[j] * g[j];
+    }
+    worst = std::max(worst, std::abs((loss[1] - loss[0]) / (2 * step) - a[i]) / (std::abs(a[i]) + 0.05 * scale));
+  }
+  return worst;
+}
+
+TEST(BiasGradients, CentralDifferences) {
+  Stream stream(Device::interp());
+  Tensor counts = counts_tensor({3, 0, 2}), value = random_floats({5, 6}, f64), bias = random_floats({3, 6}, f64),
+         probs = random_floats({5, 1}, f64), grad = random_floats({5, 6}, f64);
+  BiasGrads g = apply_bias_backward(stream, grad, bias, counts, probs);
+  auto out = [&](const Tensor &v, const Tensor &b, const Tensor &p) { return apply_bias(stream, v, b, counts, p); };
+  EXPECT_LT(worst_error(value, grad, g.value, [&](const Tensor &t) { return out(t, bias, probs); }), 1e-6);
+  EXPECT_LT(worst_error(bias, grad, g.bias, [&](const Tensor &t) { return out(value, t, probs); }), 1e-6);
+  EXPECT_LT(worst_error(probs, grad, g.probs, [&](const Tensor &t) { return out(value, bias, t); }), 1e-6);
+}
+
+} // namespace
+} // namespace moec

@@ -1,0 +1,348 @@
+// The gate against plain host code, its gradients against central differences, the auxiliary loss.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/moe.h"
+#include "random_data.h"
+#include "runtime/error.h"
+#include "runtime/jit.h"
+
+namespace moec {
+namespace {
+
+class GateOn : public testing::TestWithParam<Device> {
+protected:
+  void SetUp() override { set_sim_checked(true); }
+  Stream stream{GetParam()};
+};
+INSTANTIATE_TEST_SUITE_P(Devices, GateOn, testing::Values(Device::interp(), Device::sim()),
+                         [](const auto &i) { return i.param.name(); });
+
+using Row = std::vector<double>;
+
+double rounded(double value, DType t) { return Tensor::from_values(std::vector<double>{value}, {1}, t).to_values()[0]; }
+
+/// The lowest index of equal ones first.
+std::vector<size_t> greatest(const Row &x, size_t k) {
+  std::vector<size_t> order(x.size());
+  for (size_t i = 0; i < x.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return x[a] > x[b]; });
+  order.resize(k);
+  return order;
+}
+
+Row softmax_of(const Row &x) {
+  Row p;
+  double total = 0, top = *std::max_element(x.begin(), x.end());
+  for (double v : x) p.push_back(std::exp(v - top)), total += p.back();
+  for (double &v : p) v /= total;
+  return p;
+}
+
+struct Expected {
+  Row weights, scores;
+  std::vector<size_t> indices;
+};
+/// Section by section what the gate does with one token's logits.
+Expected expected(const Row &logits, const Row &correction, const GateOptions &o, DType dtype) {
+  const bool after = o.score == ScoreFunction::softmax && !o.softmax_before_topk;
+  Expected r{{}, logits, {}};
+  if (!after && (o.score == ScoreFunction::softmax || o.score == ScoreFunction::softmax_with_bias))
+    r.scores = softmax_of(logits);
+  for (double &s : r.scores) {
+    if (o.score == ScoreFunction::sigmoid || o.score == ScoreFunction::sigmoid_with_bias)
+      s = rounded(1 / (1 + std::exp(-s)), dtype);
+    if (o.score == ScoreFunction::sqrtsoftplus) s = std::sqrt(std::log1p(std::exp(s)));
+  }
+  Row choice = r.scores;
+  for (size_t e = 0; e < correction.size(); ++e) choice[e] += correction[e];
+  if (o.limited_groups < o.groups) {
+    const size_t size = choice.size() / static_cast<size_t>(o.groups);
+    Row groups;
+    for (size_t g = 0; g < choice.size(); g += size) {
+      Row members(choice.begin() + static_cast<long>(g), choice.begin() + static_cast<long>(g + size));
+      std::sort(members.rbegin(), members.rend());
+      const bool pairs = !correction.empty() || o.score == ScoreFunction::softmax_with_bias;
+      groups.push_back(pairs ? members[0] + members[1] : members[0]);
+    }
+    auto chosen = greatest(groups, static_cast<size_t>(o.limited_groups));
+    for (size_t e = 0; e < choice.size(); ++e)
+      if (std::find(chosen.begin(), chosen.end(), e / size) == chosen.end())
+        choice[e] = o.score == ScoreFunction::sigmoid_with_bias ? -INFINITY : 0;
+  }
+  r.indices = greatest(choice, static_cast<size_t>(o.topk));
+  for (size_t e : r.indices) r.weights.push_back(r.scores[e]);
+  if (after) r.weights = softmax_of(r.weights);
+  auto normalize = [](Row &x) {
+    double total = 1e-20;
+    for (double v : x) total += v;
+    for (double &v : x) v /= total;
+  };
+  if (o.norm_topk_prob && o.topk > 1) normalize(r.weights), normalize(r.scores);
+  for (double &w : r.weights) w *= o.route_scale;
+  return r;
+}
+
+struct GateCase {
+  const char *name;
+  GateOptions options;
+  bool corrected = false, biased = false;
+};
+using enum ScoreFunction;
+const GateCase kCases[] = {
+    {"softmax after", {.topk = 3}},
+    {"softmax after, normalized", {.topk = 3, .norm_topk_prob = true, .route_scale = 1.5}, false, true},
+    {"softmax before", {.topk = 5, .softmax_before_topk = true, .norm_topk_prob = true}},
+    {"softmax before, plain", {.topk = 1, .softmax_before_topk = true, .norm_topk_prob = true, .route_scale = 3}},
+    {"sigmoid", {.topk = 3, .score = sigmoid}},
+    {"sigmoid, best of group", {.topk = 3, .score = sigmoid, .groups = 4, .limited_groups = 2}},
+    {"sigmoid, pairs",
+     {.topk = 4, .score = sigmoid, .groups = 4, .limited_groups = 2, .norm_topk_prob = true, .route_scale = 2.5},
+     true},
+    {"sigmoid_with_bias", {.topk = 4, .score = sigmoid_with_bias, .groups = 3, .limited_groups = 1}, true, true},
+    {"softmax_with_bias",
+     {.topk = 4, .score = softmax_with_bias, .groups = 6, .limited_groups = 3, .norm_topk_prob = true},
+     true},
+    {"sqrtsoftplus", {.topk = 3, .score = sqrtsoftplus, .norm_topk_prob = true, .route_scale = 1.5}, true},
+};
+
+TEST_P(GateOn, AgainstHost) {
+  const int64_t tokens = 21, hidden = 19, experts = 12;
+  for (const GateCase &c : kCases)
+    for (DType t : {f32, bf16, f64}) {
+      SCOPED_TRACE(std::string(c.name) + " " + std::string(name(t)));
+      Tensor x = random_floats({tokens, hidden}, t, 2);
+      GateParameters p{random_floats({experts, hidden}, t), c.biased ? random_floats({experts}, t) : Tensor(),
+                       c.corrected ? random_floats({experts}, f32) : Tensor()};
+      GateOutput out = gate_forward(stream, x, p, c.options);
+      EXPECT_EQ(out.weights.dtype(), t);
+      EXPECT_EQ(out.logits.dtype(), t);
+      auto logits = out.logits.to_values(), xs = x.to_values(), ws = p.weight.to_values(),
+           weights = out.weights.to_values(), ids = out.indices.to_values();
+      Row bias = c.biased ? p.bias.to_values() : Row(experts, 0), correction;
+      if (c.corrected) correction = p.correction_bias.to_values();
+      const double ulp = t == f64 ? 1e-14 : t == f32 ? 2e-6 : 8e-3;
+      for (int64_t i = 0; i < tokens; ++i) {
+        for (int64_t e = 0; e < experts; ++e) {
+          double sum = bias[static_cast<size_t>(e)];
+          for (int64_t d = 0; d < hidden; ++d)
+            sum += xs[static_cast<size_t>(i * hidden + d)] * ws[static_cast<size_t>(e * hidden + d)];
+          ASSERT_NEAR(logits[static_cast<size_t>(i * experts + e)], sum, ulp * (4 + std::abs(sum)));
+        }
+        // From the logits on as they are: then the choice is exact.
+        Expected want =
+            expected(Row(logits.begin() + i * experts, logits.begin() + (i + 1) * experts), correction, c.options, t);
+        for (int k = 0; k < c.options.topk; ++k) {
+          auto at = static_cast<size_t>(i * c.options.topk + k);
+          ASSERT_EQ(ids[at], want.indices[static_cast<size_t>(k)]) << i << " " << k;
+          ASSERT_NEAR(weights[at], want.weights[static_cast<size_t>(k)],
+                      ulp * (0.01 + want.weights[static_cast<size_t>(k)]));
+        }
+      }
+    }
+}
+
+TEST_P(GateOn, TiesGoToTheLowerExpert) {
+  Tensor x = Tensor::zeros({3, 4}, f32);
+  GateParameters p{Tensor::zeros({12, 4}, f32), {}, {}};
+  for (const GateCase &c : kCases) {
+    GateOptions o = c.options;
+    auto ids = gate_forward(stream, x, p, o).indices.to_values();
+    for (size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(ids[i], i % static_cast<size_t>(o.topk)) << c.name;
+  }
+}
+
+// Groups that are not chosen count 0, so they beat scores that the correction makes negative; -inf never wins.
+TEST_P(GateOn, ZeroedGroupsBeatNegativeScores) {
+  Tensor x = Tensor::zeros({1, 2}, f32);
+  GateParameters p{Tensor::zeros({6, 2}, f32), {}, Tensor::from(std::vector<float>{-2, -3, 9, -8, -5, -9}, {6})};
+  // Scores 0.5: pairs of groups -4, 2, -13; the middle one is chosen: 9.5, -7.5; the others are 0.
+  GateOptions o{.topk = 3, .score = sigmoid, .groups = 3, .limited_groups = 1};
+  EXPECT_EQ(gate_forward(stream, x, p, o).indices.to_values(), (Row{2, 0, 1}));
+  o.score = sigmoid_with_bias, o.topk = 2;
+  EXPECT_EQ(gate_forward(stream, x, p, o).indices.to_values(), (Row{2, 3}));
+}
+
+TEST_P(GateOn, ExtremeLogits) {
+  // softplus far on both sides, and nothing overflows.
+  Tensor x = Tensor::from(std::vector<float>{1}, {1, 1});
+  GateParameters p{Tensor::from(std::vector<float>{-80, -20, 0, 20, 90}, {5, 1}), {}, {}};
+  GateOptions o{.topk = 5, .score = sqrtsoftplus};
+  GateOutput out = gate_forward(stream, x, p, o);
+  auto w = out.weights.to_values();
+  const double logits[] = {90, 20, 0, -20, -80};
+  for (int k = 0; k < 5; ++k) {
+    double s = std::sqrt(logits[k] > 40 ? logits[k] : std::log1p(std::exp(logits[k])));
+    EXPECT_NEAR(w[static_cast<size_t>(k)] / s, 1, 2e-6) << k;
+  }
+  for (double g :
+       gate_backward(stream, Tensor::from(std::vector<float>(5, 1), {1, 5}), x, p, out, o).weight.to_values())
+    EXPECT_TRUE(std::isfinite(g));
+}
+
+TEST_P(GateOn, LoadAndLoss) {
+  const int64_t tokens = 150, experts = 10;
+  const int topk = 3;
+  Tensor scores = random_floats({tokens, experts}, f32), ids = random_ints({tokens, topk}, i64, -1, experts),
+         mask = random_ints({tokens}, boolean, 0, 1);
+  auto s = scores.to_values(), id = ids.to_values(), keep = mask.to_values();
+  for (bool masked : {true, false}) {
+    Row load(experts, 0), mean(experts, 0);
+    double valid = 0, loss = 0;
+    for (int64_t t = 0; t < tokens; ++t) {
+      if (masked && keep[static_cast<size_t>(t)] == 0) continue;
+      ++valid;
+      for (int k = 0; k < topk; ++k)
+        if (double e = id[static_cast<size_t>(t * topk + k)]; e >= 0 && e < experts) ++load[static_cast<size_t>(e)];
+      for (int64_t e = 0; e < experts; ++e) mean[static_cast<size_t>(e)] += s[static_cast<size_t>(t * experts + e)];
+    }
+    for (size_t e = 0; e < load.size(); ++e)
+      loss += load[e] * static_cast<double>(experts) / (topk * valid) * mean[e] / valid;
+    const Tensor &m = masked ? mask : Tensor();
+    Tensor counted = expert_load(stream, ids, experts, m);
+    EXPECT_EQ(counted.to_values(), load);
+    AuxLoss got = aux_loss(stream, scores, counted, topk, m);
+    EXPECT_NEAR(got.loss.to_values()[0], loss, 1e-6);
+    EXPECT_EQ(got.valid.to_values()[0], valid);
+    auto grad =
+        aux_loss_backward(stream, Tensor::from(std::vector<float>{2}, {}), counted, got.valid, tokens, topk, m, 0.5)
+            .to_values();
+    for (int64_t i = 0; i < tokens * experts; ++i) {
+      bool counts = !masked || keep[static_cast<size_t>(i / experts)] != 0;
+      double f = load[static_cast<size_t>(i % experts)] * static_cast<double>(experts) / (topk * valid);
+      ASSERT_NEAR(grad[static_cast<size_t>(i)], counts ? f / valid : 0, 1e-7);
+    }
+  }
+}
+
+TEST_P(GateOn, NoTokens) {
+  Tensor x = Tensor::empty({0, 8}, f32), none = Tensor::zeros({0}, boolean);
+  GateParameters p{random_floats({6, 8}, f32), random_floats({6}, f32), {}};
+  GateOptions o{.topk = 2, .softmax_before_topk = true, .aux_loss_coeff = 0.1};
+  GateOutput out = gate_forward(stream, x, p, o, none);
+  EXPECT_EQ(out.weights.shape(), (Dims{0, 2}));
+  EXPECT_EQ(out.expert_load.to_values(), Row(6, 0));
+  EXPECT_EQ(out.aux_loss.to_values()[0], 0);
+  GateGrads g = gate_backward(stream, out.weights, x, p, out, o, none);
+  EXPECT_EQ(g.weight.to_values(), Row(48, 0));
+  EXPECT_EQ(g.bias.to_values(), Row(6, 0));
+  // Tokens, but none that counts.
+  Tensor some = random_floats({4, 8}, f32), masked = Tensor::zeros({4}, boolean);
+  out = gate_forward(stream, some, p, o, masked);
+  EXPECT_EQ(out.aux_loss.to_values()[0], 0);
+  for (double v : gate_backward(stream, Tensor::zeros({4, 2}, f32), some, p, out, o, masked).x.to_values())
+    EXPECT_EQ(v, 0);
+}
+
+TEST_P(GateOn, ScalerPassesThrough) {
+  Tensor y = random_floats({3, 4}, f32), loss = Tensor::from(std::vector<float>{7}, {});
+  AuxLossAutoScaler scaler;
+  EXPECT_EQ(scaler.forward(y, loss).data(), y.data());
+  auto g = scaler.backward(stream, y, loss);
+  EXPECT_EQ(g.output.data(), y.data());
+  EXPECT_EQ(g.aux_loss.to_values(), Row{1});
+  scaler.scale = Tensor::from(std::vector<float>{2.5}, {1});
+  EXPECT_EQ(scaler.backward(stream, y, Tensor::zeros({2, 2}, bf16)).aux_loss.to_values(), Row(4, 2.5));
+}
+
+/// Worst relative error of `analytic` against central differences of loss(input), in f64.
+template <class F> double worst_error(const Tensor &input, const Tensor &analytic, F loss) {
+  const double step = 1e-6;
+  auto x = input.to_values(), a = analytic.to_values();
+  double worst = 0, scale = 0;
+  for (double v : a) scale = std::max(scale, std::abs(v));
+  for (size_t i = 0; i < x.size(); ++i) {
+    auto at = [&](double moved) {
+      auto values = x;
+      values[i] += moved;
+      return loss(Tensor::from_values(values, input.shape(), f64));
+    };
+    double got = (at(step) - at(-step)) / (2 * step);
+    worst = std::max(worst, std::abs(got - a[i]) / (std::abs(a[i]) + 0.05 * scale));
+  }
+  return worst;
+}
+
+TEST(GateGradients, CentralDifferences) {
+  Stream stream(Device::interp());
+  const int64_t tokens = 3, hidden = 2, experts = 12;
+  Tensor mask = Tensor::from_values(Row{1, 0, 1}, {tokens}, boolean);
+  for (const GateCase &c : kCases)
+    for (double coeff : {0.0, 0.3}) {
+      SCOPED_TRACE(std::string(c.name) + " " + std::to_string(coeff));
+      GateOptions o = c.options;
+      o.aux_loss_coeff = coeff;
+      Tensor x = random_floats({tokens, hidden}, f64), grad = random_floats({tokens, o.topk}, f64);
+      GateParameters p{random_floats({experts, hidden}, f64), random_floats({experts}, f64),
+                       c.corrected ? random_floats({experts}, f64) : Tensor()};
+      auto loss = [&](const Tensor &x, const GateParameters &p) {
+        GateOutput out = gate_forward(stream, x, p, o, mask);
+        auto w = out.weights.to_values(), g = grad.to_values();
+        double sum = coeff > 0 ? coeff * out.aux_loss.to_values()[0] : 0;
+        for (size_t i = 0; i < w.size(); ++i) sum += w[i] * g[i];
+        return sum;
+      };
+      GateGrads g = gate_backward(stream, grad, x, p, gate_forward(stream, x, p, o, mask), o, mask);
+      auto with_weight = [&](const Tensor &t) { return loss(x, {t, p.bias, p.correction_bias}); };
+      auto with_bias = [&](const Tensor &t) { return loss(x, {p.weight, t, p.correction_bias}); };
+      EXPECT_LT(worst_error(x, g.x, [&](const Tensor &t) { return loss(t, p); }), 1e-6);
+      EXPECT_LT(worst_error(p.weight, g.weight, with_weight), 1e-6);
+      EXPECT_LT(worst_error(p.bias, g.bias, with_bias), 1e-6);
+    }
+}
+
+TEST(GateGradients, TopKCentralDifferences) {
+  Stream stream(Device::interp());
+  Tensor logits = random_floats({3, 7}, f64, 2), grad = random_floats({3, 3}, f64);
+  auto g = grad.to_values();
+  for (bool sigmoid : {false, true})
+    for (bool pre : {false, true})
+      for (bool renormalize : {false, true}) {
+        TopKOptions o{sigmoid, pre, renormalize};
+        auto loss = [&](const Tensor &x) {
+          auto w = calculate_topk(stream, x, 3, o).weights.to_values();
+          double sum = 0;
+          for (size_t i = 0; i < w.size(); ++i) sum += w[i] * g[i];
+          return sum;
+        };
+        Tensor analytic = calculate_topk_backward(stream, grad, logits, calculate_topk(stream, logits, 3, o).ids, o);
+        EXPECT_LT(worst_error(logits, analytic, loss), 1e-6) << sigmoid << pre << renormalize;
+      }
+}
+
+TEST(GateErrors, AreClear) {
+  Stream stream(Device::interp());
+  Tensor x = Tensor::zeros({3, 4}, f32), weight = Tensor::zeros({6, 4}, f32);
+  auto error_of = [&](const GateParameters &p, const GateOptions &o) -> std::string {
+    try {
+      gate_forward(stream, x, p, o);
+    } catch (const UserError &e) { return e.what(); }
+    return "no error";
+  };
+  const GateParameters plain{weight, {}, {}};
+  const struct {
+    GateParameters parameters;
+    GateOptions options;
+    const char *text;
+  } table[] = {
+      {plain, {.topk = 7}, "topk must be 1 to the number of experts"},
+      {{Tensor::zeros({6, 5}, f32), {}, {}}, {}, "its shape must be [*, 4]"},
+      {{weight, Tensor::zeros({5}, f32), {}}, {}, "its shape must be [6]"},
+      {{weight, {}, Tensor::zeros({6}, i32)}, {.score = sigmoid}, "its dtype must be f32"},
+      {plain, {.score = sigmoid, .groups = 4}, "6 experts are not 4 equal groups"},
+      {plain, {.score = sigmoid, .groups = 3, .limited_groups = 4}, "it must be 1 to the number of groups"},
+      {plain, {.score = softmax_with_bias, .groups = 6, .limited_groups = 2}, "it has one expert"},
+      {plain,
+       {.topk = 3, .score = sigmoid_with_bias, .groups = 3, .limited_groups = 1},
+       "1 groups of 2 experts have fewer than 3 experts"},
+  };
+  for (auto &row : table)
+    EXPECT_NE(error_of(row.parameters, row.options).find(row.text), std::string::npos)
+        << row.text << " | " << error_of(row.parameters, row.options);
+  EXPECT_THROW(score_function_named("tanh"), UserError);
+}
+
+} // namespace
+} // namespace moec

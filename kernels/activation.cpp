@@ -1,9 +1,13 @@
-// Activations: the registry of names, host functions over the kernels of activation_kernels.cpp.
+// Host functions of the activations.
 #include "kernels/activation.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
-#include "runtime/error.h"
+#include "kernels/activation_kernels.h"
+#include "kernels/host.h"
+#include "kernels/rounding.h"
+#include "runtime/convert.h"
 
 namespace moec {
 
@@ -16,11 +20,195 @@ Activation activation_named(std::string_view expert_activation, double activatio
   if (expert_activation == "swiglu")
     return swiglu_limit > 0 ? Activation::swiglu_clamped(swiglu_limit) : Activation::swiglu();
   if (expert_activation == "swigluoai") return Activation::swiglu_oai(activation_alpha, activation_limit);
-  if (expert_activation == "quick_geglu") return Activation::quick_geglu_interleaved(activation_alpha, activation_limit);
+  if (expert_activation == "quick_geglu")
+    return Activation::quick_geglu_interleaved(activation_alpha, activation_limit);
   if (expert_activation == "geglu") return Activation::geglu();
   if (expert_activation == "relu2") return Activation::relu2();
   throw UserError("Invalid expert activation", fmt::format("'{}' is none", expert_activation),
                   "use swiglu, swigluoai, quick_geglu, geglu or relu2");
+}
+
+static constexpr Schedule kSchedule{.num_warps = 4};
+
+Tensor sum_of_rows(const Stream &stream, Tensor x, DType dtype) {
+  static const auto run = jit(kernel::sum_rows, kSchedule);
+  const kernel::SumRowsSpec spec;
+  if (x.size(0) == 0) return Tensor::zeros({x.size(1)}, dtype, stream.device());
+  for (;;) {
+    const int64_t parts = cdiv(x.size(0), int64_t{spec.rows});
+    Tensor y = Tensor::empty({parts, x.size(1)}, parts == 1 ? dtype : wide_dtype(x.dtype()), stream.device());
+    run(stream, spec, x, y);
+    if (parts == 1) return y.reshape({-1});
+    x = y;
+  }
+}
+
+namespace {
+
+/// One call of an activation: its tensors as matrices. Throws UserError where they do not fit.
+struct Call {
+  Call(const char *what, const Tensor &x, const Activation &activation, const Tensor &weights, const Tensor &bias)
+      : what(what), activation(activation), shape(x.shape()), bias_shape(bias.shape()), weights(weights), bias(bias) {
+    check_that(x.defined() && x.rank() >= 1, named("x").c_str(),
+               fmt::format("it is {}", x.defined() ? x.text() : "missing"), "it must have at least one dimension");
+    const int64_t inputs = x.size(-1);
+    check_that(!activation.gated || inputs % 2 == 0, named("x").c_str(), fmt::format("it is {}", x.text()),
+               activation.interleaved ? "its last dimension must be even: gate and up in turns"
+                                      : "its last dimension must be even: [gate | up]");
+    for (int i = 0; i + 1 < x.rank(); ++i) rows *= x.size(i);
+    width = activation.gated ? inputs / 2 : inputs;
+    this->x = x.rank() == 2 ? x : x.reshape({rows, inputs});
+    if (weights.defined()) {
+      check_that(weights.shape() == Dims{rows, 1}, named("weights").c_str(), fmt::format("it is {}", weights.text()),
+                 fmt::format("its shape must be [{}, 1], one for each row of x {}", rows, x.text()).c_str());
+      check_dtype(named("weights").c_str(), weights, {f32, bf16, f16, f64});
+    }
+    if (bias.defined()) check_bias(inputs);
+    check_numbers();
+  }
+
+  std::string named(const char *tensor) const { return fmt::format("{}: {}", what, tensor); }
+  kernel::ActivationSpec spec() const {
+    kernel::ActivationSpec s;
+    s.block = block_for(width, 1024);
+    s.rows = std::max(1, 1024 / s.block);
+    s.formula = activation;
+    s.weighted = weights.defined();
+    s.bias = kind;
+    return s;
+  }
+  /// [..., size] with x's leading sizes.
+  Dims shaped(int64_t size) const {
+    Dims d = shape;
+    d[d.rank() - 1] = size;
+    return d;
+  }
+
+  const char *what;
+  Activation activation;
+  Dims shape, bias_shape;
+  Tensor x, weights, bias; ///< [rows, U], [rows, 1], [1 or rows, U]
+  int64_t rows = 1, width = 0;
+  kernel::Bias kind = kernel::Bias::none;
+
+private:
+  void check_bias(int64_t inputs) {
+    check_dtype(named("bias").c_str(), bias, {f32, bf16, f16, f64});
+    const bool matrix = bias.rank() == 2 && bias.size(0) == rows && rows != 1;
+    if (matrix)
+      check_shape(named("bias").c_str(), bias, {rows, inputs});
+    else if (bias.rank() == 2)
+      check_shape(named("bias").c_str(), bias, {1, inputs});
+    else
+      check_shape(named("bias").c_str(), bias, {inputs});
+    kind = matrix ? kernel::Bias::rows : kernel::Bias::one_row;
+    bias = bias.reshape({-1, inputs});
+  }
+  void check_numbers() {
+    auto number = [&](const char *of, double v) {
+      check_that(v == v, named(of).c_str(), "it is not a number", "give a number");
+    };
+    number("alpha", activation.alpha), number("linear_offset", activation.linear_offset);
+    number("limit", activation.limit.value_or(0));
+  }
+};
+
+/// In place of a tensor that the spec leaves out.
+Tensor or_none(const Tensor &t, const Stream &stream) {
+  return t.defined() ? t : Tensor::empty({0, 0}, f32, stream.device());
+}
+
+Tensor forward(const Stream &stream, const Call &call, const Tensor &saved = {}) {
+  check_dtype(call.named("x").c_str(), call.x, {f32, bf16, f16, f64});
+  static const auto weighted = jit(kernel::weighted_activation, kSchedule);
+  static const auto general = jit(kernel::activation, kSchedule);
+  Tensor y = Tensor::empty({call.rows, call.width}, call.x.dtype(), stream.device());
+  kernel::ActivationSpec spec = call.spec();
+  if (call.weights.defined() && !call.bias.defined() && !saved.defined()) {
+    weighted(stream, spec, call.x, call.weights, y);
+  } else {
+    spec.saves = saved.defined();
+    general(stream, spec, call.x, or_none(call.weights, stream), or_none(call.bias, stream), y, or_none(saved, stream));
+  }
+  return y.reshape(call.shaped(call.width));
+}
+
+ActivatedAndSaved forward_saving(const Stream &stream, const Call &call) {
+  double limit = call.activation.limit.value_or(0);
+  check_that(limit >= 0 && limit < 432, call.named("limit").c_str(), fmt::format("it is {}", limit),
+             "to save x in e4m3 it must be at least 0 and below 432");
+  Tensor saved = Tensor::empty({call.rows, call.x.size(1)}, e4m3, stream.device());
+  Tensor y = forward(stream, call, saved.bitcast(u8));
+  return {y, saved.reshape(call.shape)};
+}
+
+DType gradient_dtype(const Tensor &grad, const Call &call) {
+  if (call.x.dtype() == e4m3) return grad.dtype();
+  return call.weights.defined() ? call.x.dtype() : kernel::promoted(grad.dtype(), call.x.dtype());
+}
+
+Tensor bias_gradient(const Stream &stream, const Tensor &grad, const Call &call, kernel::ActivationSpec spec) {
+  static const auto run = jit(kernel::activation_backward_bias, kSchedule);
+  if (call.rows == 0) return Tensor::zeros({call.x.size(1)}, call.bias.dtype(), stream.device());
+  spec.rows = 32, spec.block = 64;
+  bool wide = false;
+  for (const Tensor &t : {grad, call.x, call.weights, call.bias}) wide = wide || t.dtype() == f64;
+  Tensor sums =
+      Tensor::empty({cdiv(call.rows, int64_t{kernel::kSummedRows}), call.x.size(1)}, wide ? f64 : f32, stream.device());
+  run(stream, spec, grad, call.x, or_none(call.weights, stream), call.bias, sums);
+  return sum_of_rows(stream, sums, call.bias.dtype());
+}
+
+ActivationGrads backward(const Stream &stream, const Tensor &gradient, const Call &call) {
+  check_dtype(call.named("x").c_str(), call.x, {f32, bf16, f16, f64, e4m3});
+  check_dtype(call.named("gradient").c_str(), gradient, {f32, bf16, f16, f64});
+  const Dims shape = call.shaped(call.width);
+  check_that(gradient.shape() == shape, call.named("gradient").c_str(), fmt::format("it is {}", gradient.text()),
+             fmt::format("its shape must be {}", shape.text()).c_str());
+  static const auto run = jit(kernel::activation_backward, kSchedule);
+  kernel::ActivationSpec spec = call.spec();
+  if (call.x.dtype() == e4m3) spec.formula = kernel::of_e4m3_codes(spec.formula);
+  Tensor grad = gradient.reshape({call.rows, call.width});
+  auto like = [&](const Tensor &t) {
+    return t.defined() ? Tensor::empty(t.shape(), t.dtype(), stream.device()) : Tensor();
+  };
+  ActivationGrads g{Tensor::empty(call.x.shape(), gradient_dtype(grad, call), stream.device()), like(call.weights), {}};
+  if (call.kind == kernel::Bias::rows) g.bias = like(call.bias);
+  run(stream, spec, grad, call.x, or_none(call.weights, stream), or_none(call.bias, stream), g.x,
+      or_none(g.weights, stream), or_none(g.bias, stream));
+  if (call.kind == kernel::Bias::one_row) g.bias = bias_gradient(stream, grad, call, spec).reshape(call.bias_shape);
+  g.x = g.x.reshape(call.shape);
+  return g;
+}
+} // namespace
+
+Tensor activate(const Stream &stream, const Tensor &x, const Activation &activation, const Tensor &weights,
+                const Tensor &bias) {
+  return forward(stream, Call("activate", x, activation, weights, bias));
+}
+
+ActivatedAndSaved activate_saving_e4m3(const Stream &stream, const Tensor &x, const Activation &activation,
+                                       const Tensor &weights, const Tensor &bias) {
+  return forward_saving(stream, Call("activate_saving_e4m3", x, activation, weights, bias));
+}
+
+ActivationGrads activate_backward(const Stream &stream, const Tensor &grad, const Tensor &x,
+                                  const Activation &activation, const Tensor &weights, const Tensor &bias) {
+  return backward(stream, grad, Call("activate_backward", x, activation, weights, bias));
+}
+
+Tensor weighted_swiglu(const Stream &stream, const Tensor &x, const Tensor &weights) {
+  check_rank("weighted_swiglu: x", x, 2);
+  check_rank("weighted_swiglu: weights", weights, 2);
+  return forward(stream, Call("weighted_swiglu", x, Activation::swiglu(), weights, {}));
+}
+
+WeightedSwigluGrads weighted_swiglu_backward(const Stream &stream, const Tensor &grad, const Tensor &x,
+                                             const Tensor &weights) {
+  check_rank("weighted_swiglu_backward: x", x, 2);
+  check_rank("weighted_swiglu_backward: weights", weights, 2);
+  ActivationGrads g = backward(stream, grad, Call("weighted_swiglu_backward", x, Activation::swiglu(), weights, {}));
+  return {g.x, g.weights};
 }
 
 } // namespace moec

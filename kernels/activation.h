@@ -62,27 +62,52 @@ Activation activation_named(std::string_view expert_activation, double activatio
 /// Sources: moe_utils.swiglu, geglu, quick_geglu, quick_gelu, weighted_*; experts.*_deepep.
 Tensor activate(const Stream &stream, const Tensor &x, const Activation &activation, const Tensor &weights = {},
                 const Tensor &bias = {});
-struct Activated {
+struct ActivatedAndSaved {
   Tensor y;     ///< as activate
-  Tensor saved; ///< e4m3, shape of x: what the backward may take for x
+  Tensor saved; ///< e4m3, shape of x: what the backward takes for x
 };
-/// The same, and x for the backward in a byte per element (fp8_input_store): e4m3 of the clamped x, saturating. Where x
-/// is not strictly inside of the clamp's bounds it holds the next code beyond the rounded bound, so that the backward
-/// still knows. Needs 0 <= limit < 432.
-Activated activate_saving_e4m3(const Stream &stream, const Tensor &x, const Activation &activation,
-                               const Tensor &weights = {}, const Tensor &bias = {});
+/// The same, and x for the backward in one byte per element: e4m3 of the clamped x, saturating. An x on or beyond a
+/// bound of the clamp is saved as the next code beyond the rounded bound, which the backward takes for the bound.
+/// UserError for a limit outside of [0, 432).
+ActivatedAndSaved activate_saving_e4m3(const Stream &stream, const Tensor &x, const Activation &activation,
+                                       const Tensor &weights = {}, const Tensor &bias = {});
 struct ActivationGrads {
-  Tensor x;       ///< [..., U], dtype of x (e4m3: of grad)
-  Tensor weights; ///< [M, 1], dtype of weights: sum over H of activation(x) * grad, in blocks of columns, a balanced
-                  ///< tree at the end; undefined without weights
-  Tensor bias;    ///< shape and dtype of bias: the gradient of x + bias, summed over the rows if bias is one row;
-                  ///< undefined without bias
+  Tensor x;       ///< [..., U], dtype of x; of grad for e4m3
+  Tensor weights; ///< [M, 1], dtype of weights: sum over H of activation(x) * grad, columns in blocks, then a balanced
+                  ///< tree; undefined without weights
+  Tensor bias; ///< shape and dtype of bias: the gradient of x before the clamp's, summed over the rows in f32 if bias
+               ///< is one row; undefined without bias
 };
-/// Gradients of activate for grad [..., H]. x as given to activate, or e4m3 of activate_saving_e4m3: then all gradients
-/// are those at the rounded x. Without weights x's gradient has the promoted dtype of grad and x.
+/// Gradients of activate for grad [..., H]. x as given to activate, or what activate_saving_e4m3 saved: then all
+/// gradients are those at the rounded x. Without weights the gradient of x has the promoted dtype of grad and x.
 /// Sources: moe_utils.swiglu_back, geglu_back, quick_geglu_back, weighted_*_back; autograd of experts.*_deepep.
 ActivationGrads activate_backward(const Stream &stream, const Tensor &grad, const Tensor &x,
                                   const Activation &activation, const Tensor &weights = {}, const Tensor &bias = {});
+
+/// A forward of Megatron's autograd entry points, with what its backward needs.
+struct WeightedBiasActivation {
+  Tensor y;
+  Activation activation;
+  Tensor x, weights, bias; ///< x as given, or in e4m3 with fp8_input_store (y is that of the given x)
+};
+/// activate(x) * weights. x of rank 1 [2H]: y [M, H] by broadcasting over weights [M, 1]; rank 2: y [M, H]; higher
+/// ranks (d0, d1, ..., 2H) are flattened to M rows: y (d0, d1, the rest). No bias, whatever the names say. Sources:
+/// moe_utils.weighted_bias_swiglu_impl, weighted_bias_geglu_impl.
+WeightedBiasActivation weighted_bias_swiglu_impl(const Stream &stream, const Tensor &x, const Tensor &weights,
+                                                 bool fp8_input_store = false);
+WeightedBiasActivation weighted_bias_geglu_impl(const Stream &stream, const Tensor &x, const Tensor &weights,
+                                                bool fp8_input_store = false);
+/// quick_geglu of x clamped to clamp_value, plus bias ([2H] or [M, 2H], or none), for x of rank 2 or 3. linear_offset
+/// and clamp_value are rounded to x's dtype first. `alpha` is ignored, as in the source: it is 1.702. Source:
+/// moe_utils.weighted_bias_quick_geglu_impl.
+WeightedBiasActivation weighted_bias_quick_geglu_impl(const Stream &stream, const Tensor &x, const Tensor &bias,
+                                                      const Tensor &weights, bool fp8_input_store = false,
+                                                      double linear_offset = 0,
+                                                      std::optional<double> clamp_value = std::nullopt,
+                                                      double alpha = 1.702);
+/// Gradients of the three for grad of y's shape: x's as activate_backward's in the shape of x (rank 1: summed over the
+/// rows), weights', bias'.
+ActivationGrads weighted_bias_backward(const Stream &stream, const Tensor &grad, const WeightedBiasActivation &forward);
 
 /// y = silu(gate) * up * w with x = [gate | up] [M, 2H], weights [M, 1]; any float dtypes; f32 inside, one rounding. y
 /// [M, H], dtype of x. sigmoid is approximate in f32 (tile.sigmoid's bound). Source: moe_utils.weighted_swiglu.

@@ -1,6 +1,8 @@
 // The formulas of the activations, once.
 #include "kernels/activation_formula.h"
 
+#include "runtime/convert.h"
+
 namespace moec::kernel {
 
 namespace {
@@ -52,11 +54,26 @@ ActivationSlopes activation_slopes(const ActivationFields &a, const GateUp &x) {
   return {g.value * up, g.slope * up, g.value};
 }
 
-GateUp inside_bounds(const ActivationFields &a, const GateUp &x, const GateUp &slopes) {
-  if (!a.clamped) return slopes;
-  GateUp inside{where(x.gate < a.limit, slopes.gate, 0.0), {}};
-  if (a.gated) inside.up = where((x.up > -a.limit) & (x.up < a.limit), slopes.up, 0.0);
-  return inside;
+GateUp inside_bounds(const ActivationFields &a, const GateUp &x, const GateUp &gradient) {
+  if (!a.clamped) return gradient;
+  auto below = [&](const Tile &v) { return a.closed ? v <= a.limit : v < a.limit; };
+  auto above = [&](const Tile &v) { return a.closed ? v >= -a.limit : v > -a.limit; };
+  return {where(below(x.gate), gradient.gate, 0.0),
+          a.gated ? where(below(x.up) & above(x.up), gradient.up, 0.0) : Tile()};
+}
+
+GateUp e4m3_codes(const ActivationFields &a, const GateUp &x, const GateUp &inside) {
+  // One more is the next value away from 0.
+  auto code = [](const Tile &v) { return bitcast(cast(v, e4m3), u8); };
+  if (!a.clamped) return {code(x.gate), a.gated ? code(x.up) : Tile()};
+  return {code(inside.gate) + cast(x.gate >= a.limit, u8),
+          a.gated ? code(inside.up) + cast((x.up >= a.limit) | (x.up <= -a.limit), u8) : Tile()};
+}
+
+ActivationFields of_e4m3_codes(ActivationFields a) {
+  a.limit = from_e4m3(to_e4m3(a.limit));
+  a.closed = true;
+  return a;
 }
 
 GateUp deinterleave(const Tile &x) {

@@ -12,6 +12,7 @@ struct ActivationFields {
   double alpha = 1;
   bool gated = true, interleaved = false, clamped = false;
   double limit = 0, linear_offset = 0;
+  bool closed = false; ///< gradients pass at the bounds too: x was coded by e4m3_codes
 
   ActivationFields() = default;
   ActivationFields(const Activation &a)
@@ -20,6 +21,7 @@ struct ActivationFields {
   static void fields(auto &s, auto &&f) {
     f("gate", s.gate), f("alpha", s.alpha), f("gated", s.gated), f("interleaved", s.interleaved);
     f("clamped", s.clamped), f("limit", s.limit), f("linear_offset", s.linear_offset);
+    f("closed", s.closed);
   }
 };
 
@@ -37,8 +39,14 @@ struct ActivationSlopes {
   Tile gate, up; ///< its derivatives
 };
 ActivationSlopes activation_slopes(const ActivationFields &a, const GateUp &x);
-/// `slopes` where x, before the clamp, is strictly inside of the bounds, 0 elsewhere.
-GateUp inside_bounds(const ActivationFields &a, const GateUp &x, const GateUp &slopes);
+/// `gradient` where x, before the clamp, is strictly inside of the bounds, 0 elsewhere.
+GateUp inside_bounds(const ActivationFields &a, const GateUp &x, const GateUp &gradient);
+
+/// Codes (u8) of e4m3 for x, clamped to `inside`. Where x is not strictly inside of the bounds it is the code beyond
+/// that of the bound: with the rounded bound as limit and `closed`, the codes have the values and the gradients of x.
+GateUp e4m3_codes(const ActivationFields &a, const GateUp &x, const GateUp &inside);
+/// The fields with which a backward takes such codes for x.
+ActivationFields of_e4m3_codes(ActivationFields a);
 
 /// Even and odd columns of a tile [R, 2C], and back.
 GateUp deinterleave(const Tile &x);

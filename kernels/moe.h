@@ -9,6 +9,7 @@
 #include "kernels/activation.h"
 #include "kernels/aux_loss.h"
 #include "kernels/bias.h"
+#include "kernels/convert.h"
 #include "kernels/experts.h"
 #include "kernels/gate.h"
 #include "kernels/grouped_mm.h"

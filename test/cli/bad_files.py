@@ -79,9 +79,9 @@ def misfits(golden, folder):
     tokens, routes = zeros("F32", [4, 16]), zeros("BOOL", [4, 8])
     a, b, offs = zeros("F32", [6, 16]), zeros("F32", [2, 16, 16]), zeros("I32", [2])
     cases = [  # what, op, parameters, tensors, texts
-        ("x of integers", "weighted_swiglu", {}, {"x": ("I32", [21, 48], x[2]), "weights": w}, ["weighted_swiglu: x: it is i32[21, 48]", "its dtype must be f32"]),
-        ("x of rank 1", "weighted_swiglu", {}, {"x": ("F32", [1008], x[2]), "weights": w}, ["weighted_swiglu: x: it is f32[1008]", "it must have 2 dimensions"]),
-        ("weights of other rows", "weighted_swiglu", {}, {"x": x, "weights": zeros("F32", [20, 1])}, ["weighted_swiglu: weights: it is f32[20, 1]", "its shape must be [21, 1]"]),
+        ("x of integers", "weighted_swiglu", {}, {"x": ("I32", [21, 48], x[2]), "weights": w}, ["activate: x: it is i32[21, 48]", "its dtype must be f32"]),
+        ("x of rank 1", "weighted_swiglu", {}, {"x": ("F32", [1008], x[2]), "weights": w}, ["activate: weights: it is f32[21, 1]", "its shape must be [1, 1], one for each row of x f32[1008]"]),
+        ("weights of other rows", "weighted_swiglu", {}, {"x": x, "weights": zeros("F32", [20, 1])}, ["activate: weights: it is f32[20, 1]", "its shape must be [21, 1]"]),
         ("an odd width", "weighted_swiglu", {}, {"x": zeros("F32", [21, 47]), "weights": w}, ["f32[21, 47]", "its last dimension must be even"]),
         ("weights that are missing", "weighted_swiglu", {}, {"x": x}, ["the tensor weights [M, 1] is missing"]),
         ("indices of floats", "indices_to_multihot", {"num_local_experts": "8"}, {"indices": zeros("F32", [4, 2]), "probs": probs}, ["indices_to_multihot: indices: it is f32[4, 2]"]),

@@ -19,7 +19,7 @@ KERNELS = [
     ("weighted_swiglu", "block=1024,H=2048,dtype=f32", 0, 2, 1),
     ("gather_rows", "cols=4096,block=1024", 0, 1, 1),
     ("gather_rows", "cols=2048,block=1024,divide=8,index=i64", 0, 1, 1),
-    ("weighted_swiglu_backward", "block=1024,H=768", None, 2, 1),
+    ("activation_backward", "block=1024,H=768,U=1536", None, 2, 1),
     ("calculate_topk", "topk=8,experts=128,rows=1,renormalize=true", None, 0, 0),
     ("route_count", "topk=8,experts=128", None, 0, 0),
     ("route_place", "topk=8,experts=128", None, 0, 0),

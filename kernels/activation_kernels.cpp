@@ -1,0 +1,158 @@
+// One forward and one backward kernel for all activations, and the sum over rows for the bias.
+#include "kernels/activation_kernels.h"
+
+#include <initializer_list>
+
+#include "kernels/host.h"
+
+namespace moec::kernel {
+
+namespace {
+
+DType widest(std::initializer_list<View> views) {
+  for (const View &v : views)
+    if (v.dtype() == f64) return f64;
+  return f32;
+}
+
+/// Columns begin.. of the gate, and of up, of rows t of x.
+GateUp load_gate_up(const ActivationSpec &s, const View &x, const Tile &t, const Int &begin, const Int &H, DType wide) {
+  if (s.formula.interleaved) return deinterleave(cast(load(x(t, 2 * begin + arange(2 * s.block))), wide));
+  Tile c = begin + arange(s.block);
+  if (!s.formula.gated) return {cast(load(x(t, c)), wide), {}};
+  auto [gate, up] = x.split_cols(H);
+  return {cast(load(gate(t, c)), wide), cast(load(up(t, c)), wide)};
+}
+
+void store_gate_up(const ActivationSpec &s, const View &x, const Tile &t, const Int &begin, const Int &H,
+                   const GateUp &v) {
+  Tile c = begin + arange(s.block);
+  if (s.formula.interleaved) {
+    store(x(t, 2 * begin + arange(2 * s.block)), cast(interleave(v), x.dtype()));
+  } else if (!s.formula.gated) {
+    store(x(t, c), cast(v.gate, x.dtype()));
+  } else {
+    auto [gate, up] = x.split_cols(H);
+    store(gate(t, c), cast(v.gate, x.dtype()));
+    store(up(t, c), cast(v.up, x.dtype()));
+  }
+}
+
+/// x + bias, after the clamp.
+GateUp biased(const ActivationSpec &s, const GateUp &x, const View &bias, const Tile &t, const Int &begin, const Int &H,
+              DType wide) {
+  if (s.bias == Bias::none) return x;
+  Tile row = s.bias == Bias::rows ? t : expand_dims(arange(1), 1);
+  GateUp b = load_gate_up(s, bias, row, begin, H, wide);
+  return {x.gate + b.gate, s.formula.gated ? x.up + b.up : Tile()};
+}
+
+void expect_inputs(const ActivationSpec &s, const View &x, const View &w, const View &bias, const Int &T,
+                   const Tile &U) {
+  x.expect({T, U});
+  if (s.weighted) w.expect({T, 1});
+  if (s.bias != Bias::none) bias.expect({s.bias == Bias::rows ? Tile(T) : Tile(1), U});
+}
+
+Tile input_width(const ActivationSpec &s, const Int &H) { return s.formula.gated ? 2 * H : Tile(H); }
+
+void forward(const ActivationSpec &s, const View &x, const View &w, const View &bias, const View &y, const View &saved,
+             DType wide) {
+  auto [T, H] = y.sizes<2>();
+  expect_inputs(s, x, w, bias, T, input_width(s, H));
+  if (s.saves) saved.expect({T, input_width(s, H)});
+  Tile t = expand_dims(program_id(0) * s.rows + arange(s.rows), 1);
+  Int begin = program_id(1) * s.block;
+  GateUp raw = load_gate_up(s, x, t, begin, H, wide), inside = clamped(s.formula, raw);
+  if (s.saves) store_gate_up(s, saved, t, begin, H, e4m3_codes(s.formula, raw, inside));
+  Tile value = activation_value(s.formula, biased(s, inside, bias, t, begin, H, wide));
+  if (s.weighted) value = value * cast(load(w(t, 0)), wide);
+  store(y(t, begin + arange(s.block)), cast(value, y.dtype()));
+}
+
+/// At rows t and columns begin..: x, activation(x), and the gradient of the clamped x + bias.
+struct Gradients {
+  GateUp raw, inner;
+  Tile products; ///< activation * grad, whose sum over the columns is the gradient of the weight
+};
+Gradients gradients(const ActivationSpec &s, const View &grad, const View &x, const View &bias, const Tile &weight,
+                    const Tile &t, const Int &begin, const Int &H, DType wide) {
+  GateUp raw = load_gate_up(s, x, t, begin, H, wide);
+  Tile g = cast(load(grad(t, begin + arange(s.block))), wide);
+  ActivationSlopes slopes = activation_slopes(s.formula, biased(s, clamped(s.formula, raw), bias, t, begin, H, wide));
+  if (!s.weighted) return {raw, {g * slopes.gate, s.formula.gated ? g * slopes.up : Tile()}, {}};
+  Tile gw = g * weight;
+  return {raw, {gw * slopes.gate, s.formula.gated ? gw * slopes.up : Tile()}, slopes.value * g};
+}
+
+} // namespace
+
+void weighted_activation(const ActivationSpec &s, View x, View w, View y) {
+  arg_names({"x", "w", "y"});
+  grid(cdiv(y.size(0), s.rows), cdiv(y.size(1), s.block));
+  forward(s, x, w, {}, y, {}, widest({x, w}));
+}
+
+void activation(const ActivationSpec &s, View x, View w, View bias, View y, View saved) {
+  arg_names({"x", "w", "bias", "y", "saved"});
+  grid(cdiv(y.size(0), s.rows), cdiv(y.size(1), s.block));
+  forward(s, x, w, bias, y, saved, widest({x, w, bias}));
+}
+
+void activation_backward(const ActivationSpec &s, View grad, View x, View w, View bias, View grad_x, View grad_w,
+                         View grad_bias) {
+  arg_names({"grad", "x", "w", "bias", "grad_x", "grad_w", "grad_bias"});
+  auto [T, H] = grad.sizes<2>();
+  Tile U = input_width(s, H);
+  expect_inputs(s, x, w, bias, T, U);
+  grad_x.expect({T, U});
+  if (s.weighted) grad_w.expect({T, 1});
+  if (s.bias == Bias::rows) grad_bias.expect({T, U});
+  grid(cdiv(T, s.rows)); // one program has whole rows
+  const DType wide = widest({grad, x, w, bias});
+  Tile row = program_id(0) * s.rows + arange(s.rows), t = expand_dims(row, 1);
+  Tile weight, products = zeros({s.rows, s.block}, wide);
+  if (s.weighted) weight = cast(load(w(t, 0)), wide);
+  for (Int begin : range(0, H, s.block)) {
+    Gradients g = gradients(s, grad, x, bias, weight, t, begin, H, wide);
+    store_gate_up(s, grad_x, t, begin, H, inside_bounds(s.formula, g.raw, g.inner));
+    if (s.bias == Bias::rows) store_gate_up(s, grad_bias, t, begin, H, g.inner);
+    if (s.weighted) products += g.products;
+  }
+  if (s.weighted) store(grad_w(row, 0), cast(sum(products, 1), grad_w.dtype()));
+}
+
+void activation_backward_bias(const ActivationSpec &s, View grad, View x, View w, View bias, View sums) {
+  arg_names({"grad", "x", "w", "bias", "sums"});
+  auto [T, H] = grad.sizes<2>();
+  Tile U = input_width(s, H);
+  expect_inputs(s, x, w, bias, T, U);
+  sums.expect({cdiv(T, kSummedRows), U});
+  grid(cdiv(T, kSummedRows), cdiv(H, s.block));
+  const DType wide = widest({grad, x, w, bias});
+  Int begin = program_id(1) * s.block, first = program_id(0) * kSummedRows;
+  Tile gate = zeros({s.rows, s.block}, wide), up = gate;
+  for (Int r : range(0, kSummedRows, s.rows)) {
+    Tile t = expand_dims(first + r + arange(s.rows), 1), weight;
+    if (s.weighted) weight = cast(load(w(t, 0)), wide);
+    Gradients g = gradients(s, grad, x, bias, weight, t, begin, H, wide);
+    gate += g.inner.gate;
+    if (s.formula.gated) up += g.inner.up;
+  }
+  GateUp total{expand_dims(sum(gate, 0), 0), expand_dims(sum(up, 0), 0)};
+  store_gate_up(s, sums, expand_dims(program_id(0) + arange(1), 1), begin, H, total);
+}
+
+void sum_rows(const SumRowsSpec &s, View x, View y) {
+  arg_names({"x", "y"});
+  auto [N, F] = x.sizes<2>();
+  y.expect({cdiv(N, kSummedRows), F});
+  grid(cdiv(N, kSummedRows), cdiv(F, s.block));
+  Int first = program_id(0) * kSummedRows;
+  const DType wide = wide_dtype(x.dtype());
+  Tile c = program_id(1) * s.block + arange(s.block), acc = zeros({s.rows, s.block}, wide);
+  for (Int r : range(0, kSummedRows, s.rows)) acc += cast(load(x(expand_dims(first + r + arange(s.rows), 1), c)), wide);
+  store(y(program_id(0), c), cast(sum(acc, 0), y.dtype()));
+}
+
+} // namespace moec::kernel

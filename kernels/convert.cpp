@@ -1,0 +1,71 @@
+// Conversion of dtypes, and the op that pins e4m3.
+#include "kernels/convert.h"
+
+#include "kernels/host.h"
+#include "kernels/registration.h"
+
+namespace moec {
+
+namespace kernel {
+namespace {
+
+struct ConvertSpec {
+  int block = 1024; ///< elements per program
+  static void fields(auto &s, auto &&f) { f("block", s.block); }
+};
+
+void convert(const ConvertSpec &s, View x, View y) {
+  arg_names({"x", "y"});
+  auto [n] = y.sizes<1>();
+  x.expect({n});
+  grid(cdiv(n, s.block));
+  Tile i = program_id(0) * s.block + arange(s.block);
+  store(y(i), cast(load(x(i)), y.dtype()));
+}
+
+} // namespace
+} // namespace kernel
+
+static constexpr Schedule kSchedule{.num_warps = 4};
+
+Tensor convert(const Stream &stream, const Tensor &x, DType dtype) {
+  check_dtype("convert: x", x, {f32, bf16, f16, f64, e4m3, e5m2});
+  check_that(is_float(dtype), "convert", "the dtype must be a float");
+  static const auto run = jit(kernel::convert, kSchedule);
+  Tensor y = Tensor::empty(x.shape(), dtype, stream.device());
+  run(stream, {}, x.reshape({x.numel()}), y.reshape({x.numel()}));
+  return y;
+}
+
+static void run_roundtrip(OpCall &c) {
+  const Tensor &x = c.in("x");
+  Tensor codes = convert(c.stream(), x, e4m3);
+  c.out("fp8", codes.bitcast(u8));
+  c.out("roundtrip", convert(c.stream(), codes, x.dtype()));
+  if (c.wants({"roundtrip_from_bf16"}))
+    c.out("roundtrip_from_bf16",
+          convert(c.stream(), convert(c.stream(), convert(c.stream(), x, bf16), e4m3), x.dtype()));
+}
+
+void register_convert(Library &l) {
+  add_kernel(l, kernel::convert, "convert", "y = x in another dtype", kSchedule,
+             {{"x", "[N]", "dtype"}, {"y", "[N]", "to"}},
+             {{"N", "4096", "elements"}, {"dtype", "f32", "of x"}, {"to", "e4m3", "of y"}});
+  l.add_specializations({{"convert", "N=8388608,dtype=bf16,to=e4m3", "fp8 products"},
+                         {"convert", "N=29,dtype=e4m3,to=f32", "recorded case"}});
+  l.ops.push_back(
+      {"fp8_e4m3fn_roundtrip",
+       "x to e4m3 and back",
+       "round to nearest even, 3 mantissa bits, subnormals down to 2^-9, saturating at 448 (infinities too)",
+       "torch.Tensor.to(torch.float8_e4m3fn), torch 2.15",
+       "exact",
+       {},
+       {{"x", "[...]", "f32 bf16 f16 f64", "values"},
+        {"fp8", "[...]", "u8", "codes of e4m3", true},
+        {"roundtrip", "[...]", "x", "their values", true},
+        {"roundtrip_from_bf16", "[...]", "x", "the same for x rounded to bf16 first", true}},
+       {"convert"},
+       run_roundtrip});
+}
+
+} // namespace moec

@@ -1,0 +1,14 @@
+// Conversion of dtypes. See moe.h for what holds for all functions.
+#pragma once
+
+#include "runtime/device.h"
+#include "runtime/tensor.h"
+
+namespace moec {
+
+/// x as `dtype`, contiguous: each element rounded once to nearest even; to e4m3 and e5m2 saturating (infinities too),
+/// NaN stays NaN. x of any shape and float dtype (fp8 too), `dtype` likewise. Source: torch.Tensor.to, for
+/// float8_e4m3fn of torch 2.15.
+Tensor convert(const Stream &stream, const Tensor &x, DType dtype);
+
+} // namespace moec

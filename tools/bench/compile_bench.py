@@ -5,6 +5,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import statistics
 import subprocess
 import tempfile
@@ -31,12 +32,18 @@ class Moec:
         return json.loads(line)
 
 
+def cpu_seconds():
+    """CPU time of this process and of the ptxas processes that it has waited for."""
+    return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+
+
 def compile_triton(name):
+    """Wall and CPU milliseconds, and the kernel."""
     with tempfile.TemporaryDirectory() as folder:
         knobs.cache.dir = folder
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), cpu_seconds()
         kernel = peers.compile_one(name)
-        return (time.perf_counter() - start) * 1e3, kernel
+        return (time.perf_counter() - start) * 1e3, (cpu_seconds() - cpu) * 1e3, kernel
 
 
 def machine_code(cubin):
@@ -53,41 +60,62 @@ def machine_code(cubin):
     return len(lines), int(re.search(r"REG:(\d+)", use).group(1))
 
 
+class Measured:
+    """Alternating pairs of one kernel: milliseconds of each side, in order."""
+
+    def __init__(self, moec, name, pairs, cubin):
+        moec.compile(name, cubin.name)
+        self.kernel = compile_triton(name)[2]  # both warm
+        self.ours, self.theirs = [], []
+        for i in range(pairs):
+            for side in (0, 1) if i % 2 == 0 else (1, 0):
+                if side == 0:
+                    self.ours.append(moec.compile(name, cubin.name))
+                else:
+                    wall, cpu, self.kernel = compile_triton(name)
+                    self.theirs.append({"total_ms": wall, "cpu_ms": cpu})
+        self.cubin = open(cubin.name, "rb").read()
+
+    def median(self, side, key):
+        return statistics.median(r[key] for r in side)
+
+    def ratio(self, key):
+        return statistics.median(t[key] / o[key] for o, t in zip(self.ours, self.theirs))
+
+    def outside(self):
+        return statistics.median(r["total_ms"] - r["nvjitlink_ms"] for r in self.ours)
+
+    def stages(self):
+        names = [s["name"] for s in self.ours[0]["stages"]]
+        return {n: statistics.median(sum(s["ms"] for s in r["stages"] if s["name"] == n) for r in self.ours) for n in names}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--pairs", type=int, default=30)
+    parser.add_argument("--stages", action="store_true", help="how long each of moec's stages took")
     args = parser.parse_args()
     moec = Moec(args.program)
-    rows = []
+    rows = {}
+    load = os.getloadavg()[0]
     for name in peers.KERNELS:
-        cubin = tempfile.NamedTemporaryFile(suffix=".cubin")
-        moec.compile(name, cubin.name)
-        _, kernel = compile_triton(name)  # both warm
-        ours, outside, theirs, ratios = [], [], [], []
-        for i in range(args.pairs):
-            record = None
-            for side in (0, 1) if i % 2 == 0 else (1, 0):
-                if side == 0:
-                    record = moec.compile(name, cubin.name)
-                else:
-                    ms, kernel = compile_triton(name)
-            ours.append(record["total_ms"])
-            outside.append(record["total_ms"] - record["nvjitlink_ms"])
-            theirs.append(ms)
-            ratios.append(ms / record["total_ms"])
-        our_code, our_regs = machine_code(open(cubin.name, "rb").read())
-        their_code, their_regs = machine_code(kernel.asm["cubin"])
-        rows.append((name, statistics.median(ours), statistics.median(outside), statistics.median(theirs), statistics.median(ratios),
-                     our_code, their_code, our_regs, their_regs, peers.ELEMENTS[name]))
-        print(f"{name}: {rows[-1][4]:.1f}x", flush=True)
+        with tempfile.NamedTemporaryFile(suffix=".cubin") as cubin:
+            rows[name] = m = Measured(moec, name, args.pairs, cubin)
+        print(f"{name}: {m.ratio('total_ms'):.1f}x", flush=True)
+        if args.stages:
+            print("  " + ", ".join(f"{n} {ms:.2f}" for n, ms in m.stages().items()))
     print()
-    print("| kernel | moec ms | of it outside nvJitLink | Triton %s ms | ratio | SASS moec / Triton | per element written | registers |" % triton.__version__)
-    print("|---|---|---|---|---|---|---|---|")
-    for name, a, b, c, r, s1, s2, r1, r2, n in rows:
-        threads = 32 * peers.KERNELS[name][3]["num_warps"]
-        print(f"| {name} | {a:.1f} | {b:.1f} | {c:.1f} | **{r:.1f}x** | {s1} / {s2} | {s1 * threads / n:.2f} / {s2 * threads / n:.2f} | {r1} / {r2} |")
-    print(f"\nsm_90a, medians of {args.pairs} alternating pairs, {os.cpu_count()} cores; `./dev bench compile`")
+    print(f"| kernel | moec ms | of it outside nvJitLink | Triton {triton.__version__} ms | ratio | CPU ms moec / Triton | ratio | "
+          "SASS moec / Triton | per element written | registers |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for name, m in rows.items():
+        (s1, r1), (s2, r2) = machine_code(m.cubin), machine_code(m.kernel.asm["cubin"])
+        each = 32 * peers.KERNELS[name][3]["num_warps"] / peers.ELEMENTS[name]
+        print(f"| {name} | {m.median(m.ours, 'total_ms'):.1f} | {m.outside():.1f} | {m.median(m.theirs, 'total_ms'):.1f} | "
+              f"**{m.ratio('total_ms'):.1f}x** | {m.median(m.ours, 'cpu_ms'):.1f} / {m.median(m.theirs, 'cpu_ms'):.1f} | "
+              f"**{m.ratio('cpu_ms'):.1f}x** | {s1} / {s2} | {s1 * each:.2f} / {s2 * each:.2f} | {r1} / {r2} |")
+    print(f"\nsm_90a, medians of {args.pairs} alternating pairs, {os.cpu_count()} cores, load average {load:.1f}; `./dev bench compile`")
 
 
 if __name__ == "__main__":

@@ -40,8 +40,9 @@ void apply_bias(const BiasSpec &s, View value, View bias, View groups, View prob
   DType wide = widest({value.dtype(), bias.dtype(), probs.dtype()});
   View from = value.rows_before(own.end), to = out.rows_before(own.end),
        weights = s.weighted ? probs.rows_before(own.end) : probs;
-  Tile b = cast(load(bias.tile({e, col}, {1, s.block})), wide);
-  for (Int r : range(own.begin + program_id(2) * s.rows, own.end, s.split * s.rows)) {
+  Int first = own.begin + program_id(2) * s.rows;
+  Tile b = expand_dims(cast(load(bias(e, col + arange(s.block)), first < own.end), wide), 0);
+  for (Int r : range(first, own.end, s.split * s.rows)) {
     Tile v = cast(load(from.tile({r, col}, {s.rows, s.block})), wide);
     Tile added = b;
     if (s.weighted)
@@ -70,14 +71,14 @@ void bias_grad_probs(const BiasSpec &s, View grad, View bias, View groups, View 
   }
 }
 
-constexpr int kRowsPerSum = 128;
+constexpr int kRowsPerSum = 128, kChains = 16;
 
 struct BiasGradSpec {
   int experts = 128;
   RowsOfExperts::Kind kind = RowsOfExperts::Kind::counts;
   bool weighted = false;
   bool compensated = true; ///< Kahan's sum, else a plain one in f64
-  int block = 32;          ///< columns per program
+  int block = 128;         ///< columns per program
   static void fields(auto &s, auto &&f) {
     f("experts", s.experts), f("kind", s.kind), f("weighted", s.weighted), f("compensated", s.compensated),
         f("block", s.block);
@@ -97,10 +98,15 @@ void bias_grad(const BiasGradSpec &s, View grad, View groups, View probs, View o
   View from = grad.rows_before(own.end), weights = s.weighted ? probs.rows_before(own.end) : probs;
   Tile total = zeros({s.block}, wide), excess = zeros({s.block}, wide);
   for (Int r : range(own.begin, own.end, kRowsPerSum)) {
-    Tile v = cast(load(from.tile({r, col}, {kRowsPerSum, s.block})), wide);
-    if (s.weighted)
-      v = rounded(v * cast(load(weights.tile({r, 0}, {kRowsPerSum, 1})), wide), promoted(out.dtype(), probs.dtype()));
-    Tile block = sum(v, 0);
+    Tile chains = zeros({kChains, s.block}, wide);
+    for (int i = 0; i < kRowsPerSum; i += kChains) {
+      Int row = minimum(r + i, own.end);
+      Tile v = cast(load(from.tile({row, col}, {kChains, s.block})), wide);
+      if (s.weighted)
+        v = rounded(v * cast(load(weights.tile({row, 0}, {kChains, 1})), wide), promoted(out.dtype(), probs.dtype()));
+      chains += v;
+    }
+    Tile block = sum(chains, 0);
     if (s.compensated) {
       Tile lacking = block - excess, next = total + lacking;
       excess = next - total - lacking; // what the addition rounded away, with its sign turned
@@ -162,7 +168,8 @@ BiasCall bias_call(const Stream &stream, const char *what, const Tensor &rows, c
   call.spec = {e, groups.kind, probs.defined()};
   call.spec.block = block_for(features, 1024);
   call.spec.rows = kElements / call.spec.block;
-  call.spec.split = std::clamp(512 / next_pow2(e), 1, 64);
+  call.spec.split =
+      static_cast<int>(std::clamp(1024 / (e * cdiv(features, int64_t{call.spec.block})), int64_t{1}, int64_t{64}));
   return call;
 }
 
@@ -188,7 +195,7 @@ Tensor bias_grad(const Stream &stream, const Tensor &grad, const RowsOfExperts &
   BiasCall call = bias_call(stream, "bias_grad", grad, rows, probs);
   static const auto run = jit(kernel::bias_grad, kSchedule);
   kernel::BiasGradSpec spec{call.spec.experts, rows.kind, probs.defined(), options.sum == BiasSum::kahan,
-                            block_for(call.rows.size(1), 64 / size_bytes(grad.dtype()))};
+                            block_for(call.rows.size(1), 256 / size_bytes(grad.dtype()))};
   Tensor out = Tensor::empty({spec.experts, call.rows.size(1)}, options.dtype.value_or(grad.dtype()), stream);
   check_dtype("bias_grad: result", out, {f32, bf16, f16, f64});
   run(stream, spec, call.rows, call.groups, call.probs, out);
@@ -203,7 +210,7 @@ BiasGrads apply_bias_backward(const Stream &stream, const Tensor &grad, const Te
   if (!probs.defined()) return out;
   static const auto run = jit(kernel::bias_grad_probs, kSchedule);
   out.probs = Tensor::empty({call.rows.size(0), 1}, probs.dtype(), stream);
-  call.spec.block = std::min(call.spec.block, 512);
+  call.spec.block = std::min(call.spec.block, 32); // many rows share a piece of the bias
   call.spec.rows = kElements / call.spec.block;
   run(stream, call.spec, call.rows, bias, call.groups, out.probs);
   out.probs = out.probs.reshape(probs.shape());
@@ -260,7 +267,8 @@ static void register_bias_ops(Library &l) {
        "per block of 128 rows of the expert: s = its sum; c = s - comp; t = total + c; comp = (t - total) - c; total = "
        "t",
        "nemo_automodel components.moe.experts._deterministic_bias_grad_kernel",
-       "128 rows: a balanced tree; blocks ascending from the expert's first row, compensated in f32 (f64: in f64); one "
+       "128 rows: 16 chains of rows 16 apart, ascending, then a balanced tree; blocks ascending from the expert's "
+       "first row, compensated in f32 (f64: in f64); one "
        "rounding",
        {{"BLOCK_TOKENS", Type::integer, "128", "rows per block", {"128"}},
         {"BLOCK_HIDDEN", Type::integer, "16", "columns per upstream program; no result depends on it"}},
@@ -289,16 +297,16 @@ void register_bias(Library &l) {
   add_kernel(l, kernel::bias_grad, "bias_grad", "rows summed by expert, compensated", kSchedule,
              {grad, groups, probs, {"grad_bias", "[experts, F]", "bias"}}, sizes);
   l.add_specializations({
-      {"apply_bias", "experts=128,split=4,F=5760,weighted=true", "gpt-oss-120b, gate and up"},
-      {"apply_bias", "experts=32,split=16,F=2880,kind=1,group=i32,weighted=true,prob=bf16", "gpt-oss-20b, down"},
+      {"apply_bias", "experts=128,split=1,F=5760,weighted=true", "gpt-oss-120b, gate and up"},
+      {"apply_bias", "experts=32,split=10,F=2880,kind=1,group=i32,weighted=true,prob=bf16", "gpt-oss-20b, down"},
       {"apply_bias", "experts=6,split=64,rows=64,block=32,F=23,N=15,dtype=f32,bias=f32", "sizes that divide nothing"},
       {"apply_bias", "experts=4,split=64,rows=64,block=32,F=24,dtype=f64,bias=f64,prob=f64,weighted=true", "f64"},
-      {"bias_grad_probs", "experts=128,split=4,rows=4,block=512,F=2880", "gpt-oss-120b, down"},
+      {"bias_grad_probs", "experts=128,split=2,rows=64,block=32,F=2880", "gpt-oss-120b, down"},
       {"bias_grad_probs", "experts=6,split=64,rows=64,block=32,F=23,N=15,dtype=f64,bias=f64,prob=f64", "f64"},
-      {"bias_grad", "experts=128,F=5760,block=32", "gpt-oss-120b, gate and up"},
-      {"bias_grad", "experts=128,F=2880,block=32,weighted=true", "gpt-oss-120b, down"},
-      {"bias_grad", "experts=6,F=23,N=15,block=16,dtype=f32,bias=f32,weighted=true", "sizes that divide nothing"},
-      {"bias_grad", "experts=4,F=24,block=16,dtype=f64,bias=f64,prob=f64", "f64"},
+      {"bias_grad", "experts=128,F=5760", "gpt-oss-120b, gate and up"},
+      {"bias_grad", "experts=128,F=2880,weighted=true", "gpt-oss-120b, down"},
+      {"bias_grad", "experts=6,F=23,N=15,block=32,dtype=f32,bias=f32,weighted=true", "sizes that divide nothing"},
+      {"bias_grad", "experts=4,F=24,block=32,dtype=f64,bias=f64,prob=f64", "f64"},
       {"bias_grad", "experts=4,F=24,block=32,bias=f64,compensated=false", "recorded case, in f64"},
   });
   register_bias_ops(l);

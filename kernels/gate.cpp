@@ -5,6 +5,7 @@
 #include <array>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <limits>
 
 #include "kernels/gate_kernels.h"
 #include "kernels/host.h"
@@ -73,7 +74,9 @@ void gate_select(const GateSpec &s, View logits, View correction, View weights, 
   choice = where(live, choice, -INFINITY);
   if (s.limited()) {
     const double other = s.score == ScoreFunction::sigmoid_with_bias ? -INFINITY : 0;
-    choice = where(live, where(in_best_groups(s, choice), choice, other), -INFINITY);
+    // Padding lies between the groups: it must lose against experts at -inf, too.
+    const double least = wide == f64 ? std::numeric_limits<double>::lowest() : std::numeric_limits<float>::lowest();
+    choice = where(live, maximum(where(in_best_groups(s, choice), choice, other), least), -INFINITY);
   }
   TopK best = topk(choice, s.topk);
   auto [k, chosen] = lanes(s.topk);
@@ -100,6 +103,8 @@ namespace {
 constexpr Schedule kSchedule{.num_warps = 1};
 constexpr std::array<std::string_view, 5> kScoreNames{"softmax", "sigmoid", "sigmoid_with_bias", "softmax_with_bias",
                                                       "sqrtsoftplus"};
+
+DType weights_dtype(const Tensor &x, const GateOptions &o) { return o.f32_weights ? wide_dtype(x.dtype()) : x.dtype(); }
 
 kernel::GateSpec gate_spec(const Tensor &x, const GateParameters &p, const GateOptions &o) {
   check_rank("gate: x", x, 2);
@@ -133,7 +138,7 @@ kernel::GateSpec gate_spec(const Tensor &x, const GateParameters &p, const GateO
   s.normalized = o.norm_topk_prob && o.topk > 1;
   s.keep_scores = o.train && o.aux_loss_coeff > 0;
   s.scale = o.route_scale;
-  s.rows = std::max(1, 128 / (s.padded_groups() * s.padded_size()));
+  s.rows = rows_for(s.padded_groups() * s.padded_size(), o.topk * size_bytes(weights_dtype(x, o)));
   return s;
 }
 } // namespace
@@ -153,7 +158,7 @@ GateOutput gate_forward(const Stream &stream, const Tensor &x, const GateParamet
   GateOutput out;
   out.logits = matmul(stream, x, parameters.weight, {.transpose_b = true, .bias = parameters.bias});
   const DType wide = wide_dtype(x.dtype());
-  out.weights = Tensor::empty({tokens, spec.topk}, options.f32_weights ? wide : x.dtype(), stream);
+  out.weights = Tensor::empty({tokens, spec.topk}, weights_dtype(x, options), stream);
   out.indices = Tensor::empty({tokens, spec.topk}, i64, stream);
   Tensor scores = Tensor::empty(spec.keep_scores ? Dims{tokens, spec.experts} : Dims{0, 0}, wide, stream);
   run(stream, spec, out.logits, spec.corrected ? parameters.correction_bias : Tensor::empty({0}, f32, stream),
@@ -248,10 +253,11 @@ void register_gate(Library &l) {
               {"scores", "[T, experts]", "wide"}},
              sizes);
   l.add_specializations({
-      {"gate_select", "topk=8,experts=128,before_topk=true,normalized=true,keep_scores=true", "Qwen3-30B-A3B"},
-      {"gate_select", "topk=8,experts=256,groups=8,limited_groups=4,score=1,corrected=true,normalized=true,scale=2.5",
+      {"gate_select", "topk=8,experts=128,before_topk=true,normalized=true,keep_scores=true,rows=2", "Qwen3-30B-A3B"},
+      {"gate_select",
+       "topk=8,experts=256,groups=8,limited_groups=4,score=1,corrected=true,normalized=true,scale=2.5,rows=2",
        "DeepSeek-V3"},
-      {"gate_select", "topk=4,experts=128", "gpt-oss-120b"},
+      {"gate_select", "topk=4,experts=128,rows=4", "gpt-oss-120b"},
       {"gate_select",
        "topk=4,experts=12,groups=4,limited_groups=2,score=2,corrected=true,rows=8,T=10,dtype=f64,wide=f64",
        "groups of sizes that divide nothing, f64"},

@@ -84,7 +84,7 @@ Tensor select_backward(const Stream &stream, const Selection &selection, const T
                                   selection.normalized,
                                   grad_scores.defined(),
                                   selection.scale,
-                                  std::max(1, 128 / next_pow2(experts))};
+                                  rows_for(next_pow2(experts), indices.size(1) * size_bytes(grad.dtype()))};
   Tensor out = Tensor::empty(logits.shape(), logits.dtype(), stream);
   run(stream, spec, grad, logits, indices, grad_scores.defined() ? grad_scores : Tensor::empty({0, 0}, f32, stream),
       out);
@@ -124,9 +124,9 @@ void register_gate_backward(Library &l) {
               {"grad_logits", "[T, experts]", "dtype"}},
              {{"T", "4096", "tokens"}, {"dtype", "bf16", "of the logits"}, {"wide", "f32", "of the scores' gradient"}});
   l.add_specializations({
-      {"select_backward", "topk=8,experts=128,before_topk=true,normalized=true,scored=true", "Qwen3-30B-A3B"},
-      {"select_backward", "topk=8,experts=256,score=1,normalized=true,scale=2.5", "DeepSeek-V3"},
-      {"select_backward", "topk=4,experts=128", "gpt-oss-120b"},
+      {"select_backward", "topk=8,experts=128,before_topk=true,normalized=true,scored=true,rows=2", "Qwen3-30B-A3B"},
+      {"select_backward", "topk=8,experts=256,score=1,normalized=true,scale=2.5,rows=2", "DeepSeek-V3"},
+      {"select_backward", "topk=4,experts=128,rows=4", "gpt-oss-120b"},
       {"select_backward", "topk=3,experts=10,rows=8,T=9,score=4,normalized=true,dtype=f64,wide=f64", "f64"},
   });
 }

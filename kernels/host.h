@@ -33,4 +33,12 @@ constexpr int block_for(int64_t size, int most) {
   return b;
 }
 
+/// Rows per program of a warp that holds `lanes` values of each row: `least` values or more, and if that is not too
+/// many, so many rows that a tensor with `bytes` per row is cut between 32-byte sectors.
+constexpr int rows_for(int lanes, int64_t bytes, int least = 128) {
+  int rows = lanes < least ? least / lanes : 1;
+  while (rows * lanes < 1024 && rows * bytes % 32 != 0) rows *= 2;
+  return rows;
+}
+
 } // namespace moec

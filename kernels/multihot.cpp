@@ -98,11 +98,11 @@ void multihot_unfused_backward(const MultihotSpec &s, View grad, View indices, V
 
 namespace {
 
-kernel::MultihotSpec multihot_spec(const char *what, int64_t topk, int64_t experts) {
+kernel::MultihotSpec multihot_spec(const char *what, int64_t topk, int64_t experts, int64_t row_bytes) {
   check_that(topk >= 1 && topk <= 1024, what, "topk must be 1 to 1024");
   check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
   int e = static_cast<int>(experts);
-  return {static_cast<int>(topk), e, std::max(1, 256 / next_pow2(e))};
+  return {static_cast<int>(topk), e, rows_for(next_pow2(e), row_bytes, 256)};
 }
 constexpr Schedule kOneWarp{.num_warps = 1};
 
@@ -114,7 +114,7 @@ Multihot indices_to_multihot(const Stream &stream, const Tensor &indices, const 
   check_shape("indices_to_multihot: probs", probs, {indices.size(0), indices.size(1)});
   check_dtype("indices_to_multihot: probs", probs, {f32, bf16, f16, f64});
   static const auto run = jit(kernel::indices_to_multihot, kOneWarp);
-  auto spec = multihot_spec("indices_to_multihot", indices.size(1), experts);
+  auto spec = multihot_spec("indices_to_multihot", indices.size(1), experts, experts);
   Dims shape{indices.size(0), experts};
   Multihot out{Tensor::empty(shape, boolean, stream), Tensor::empty(shape, probs.dtype(), stream),
                Tensor::empty(shape, i32, stream)};
@@ -128,7 +128,7 @@ Tensor multihot_to_indices(const Stream &stream, const Tensor &dense, const Tens
   check_shape("multihot_to_indices: position_map", position_map, {dense.size(0), dense.size(1)});
   check_dtype("multihot_to_indices: position_map", position_map, {i32});
   static const auto run = jit(kernel::multihot_to_indices, kOneWarp);
-  auto spec = multihot_spec("multihot_to_indices", topk, dense.size(1));
+  auto spec = multihot_spec("multihot_to_indices", topk, dense.size(1), topk * size_bytes(dense.dtype()));
   Tensor out = Tensor::empty({dense.size(0), topk}, dense.dtype(), stream);
   run(stream, spec, dense, position_map, out);
   return out;
@@ -138,11 +138,11 @@ Multihot indices_to_multihot_unfused(const Stream &stream, const Tensor &indices
   check_rank("indices_to_multihot_unfused: indices", indices, 2);
   check_dtype("indices_to_multihot_unfused: indices", indices, {i64, i32, i8, u8});
   check_shape("indices_to_multihot_unfused: probs", probs, {indices.size(0), indices.size(1)});
-  check_dtype("indices_to_multihot_unfused: probs", probs, {f32});
+  check_dtype("indices_to_multihot_unfused: probs", probs, {f32, f64});
   static const auto run = jit(kernel::indices_to_multihot_unfused, kOneWarp);
-  auto spec = multihot_spec("indices_to_multihot_unfused", indices.size(1), experts);
+  auto spec = multihot_spec("indices_to_multihot_unfused", indices.size(1), experts, experts);
   Dims shape{indices.size(0), experts};
-  Multihot out{Tensor::empty(shape, boolean, stream), Tensor::empty(shape, f32, stream), {}};
+  Multihot out{Tensor::empty(shape, boolean, stream), Tensor::empty(shape, probs.dtype(), stream), {}};
   run(stream, spec, indices, probs, out.multihot, out.probs);
   return out;
 }
@@ -151,8 +151,10 @@ Tensor indices_to_multihot_unfused_backward(const Stream &stream, const Tensor &
   check_rank("indices_to_multihot_unfused backward: indices", indices, 2);
   check_dtype("indices_to_multihot_unfused backward: indices", indices, {i64, i32, i8, u8});
   check_shape("indices_to_multihot_unfused backward: gradient", grad, {indices.size(0), -1});
+  check_dtype("indices_to_multihot_unfused backward: gradient", grad, {f32, f64});
   static const auto run = jit(kernel::multihot_unfused_backward, kOneWarp);
-  auto spec = multihot_spec("indices_to_multihot_unfused backward", indices.size(1), grad.size(1));
+  auto spec = multihot_spec("indices_to_multihot_unfused backward", indices.size(1), grad.size(1),
+                            indices.size(1) * size_bytes(grad.dtype()));
   Tensor out = Tensor::empty(indices.shape(), grad.dtype(), stream);
   run(stream, spec, grad, indices, out);
   return out;
@@ -208,13 +210,16 @@ void register_multihot(Library &l) {
   l.add_specializations({
       {"indices_to_multihot", "topk=8,experts=128,rows=1", "benchmark, Qwen3-30B-A3B"},
       {"indices_to_multihot", "topk=8,experts=128,rows=2", "Qwen3-30B-A3B"},
-      {"indices_to_multihot", "topk=6,experts=60,rows=4,dtype=bf16,T=33", "recorded case, sizes that divide nothing"},
+      {"indices_to_multihot", "topk=6,experts=60,rows=8,dtype=bf16,T=33", "recorded case, sizes that divide nothing"},
       {"indices_to_multihot", "topk=8,experts=256,rows=1,dtype=bf16", "DeepSeek-V3"},
       {"indices_to_multihot", "topk=2,experts=8,rows=32,dtype=f64,index=i32", "Mixtral 8x7B, f64"},
       {"indices_to_multihot_unfused", "topk=8,experts=64,rows=4", "recorded case"},
+      {"indices_to_multihot_unfused", "topk=4,experts=12,rows=16,dtype=f64,T=19", "f64"},
       {"multihot_to_indices", "topk=8,experts=128,rows=2", "Qwen3-30B-A3B"},
       {"multihot_to_indices", "topk=6,experts=20,rows=8,dtype=bf16,T=9", "recorded case"},
+      {"multihot_to_indices", "topk=3,experts=5,rows=32,dtype=f64,T=7", "f64"},
       {"multihot_unfused_backward", "topk=8,experts=64,rows=4", "recorded case"},
+      {"multihot_unfused_backward", "topk=4,experts=12,rows=16,dtype=f64,T=19", "f64"},
   });
   l.ops.push_back(
       {"indices_to_multihot",
@@ -235,18 +240,18 @@ void register_multihot(Library &l) {
        {"indices_to_multihot", "multihot_to_indices"},
        run_multihot});
   l.ops.push_back({"indices_to_multihot_unfused",
-                   "the unfused form: f32, ids wrap, out of range is an error",
+                   "the unfused form: ids wrap, out of range is an error",
                    "as indices_to_multihot, but ids in [-E,-2] mean E+id and others outside [0,E) except -1 stop the "
                    "launch. Backward: grad[t, indices[t,k]]",
                    "nemo_automodel token_dispatcher._DeepepManager._indices_to_multihot",
                    "copies only: the same bits everywhere",
                    {experts},
                    {{"indices", "[T, K]", "i64 i32 i8 u8", "expert of each slot; -1: masked"},
-                    {"probs", "[T, K]", "f32", "probability of each slot"},
-                    {"grad_probs_in_multihot", "[T, E]", "f32", "gradient of probs_in_multihot", false, true},
+                    {"probs", "[T, K]", "f32 f64", "probability of each slot"},
+                    {"grad_probs_in_multihot", "[T, E]", "probs", "gradient of probs_in_multihot", false, true},
                     {"multihot", "[T, E]", "bool", "token t goes to expert e", true},
-                    {"probs_in_multihot", "[T, E]", "f32", "its probability", true},
-                    {"grad_probs", "[T, K]", "f32", "gradient of probs", true, true}},
+                    {"probs_in_multihot", "[T, E]", "probs", "its probability", true},
+                    {"grad_probs", "[T, K]", "probs", "gradient of probs", true, true}},
                    {"indices_to_multihot_unfused", "multihot_unfused_backward"},
                    run_unfused});
   l.ops.push_back({"multihot_to_indices",

@@ -213,8 +213,10 @@ void run_unsloth(OpCall &c) {
 
 void register_routing(Library &l) {
   using Type = OpParameter::Type;
-  const std::vector<KernelSetting> sizes{
-      {"T", "4096", "tokens"}, {"index", "i64", "of the indices"}, {"weight", "f32", "of the weights"}};
+  const std::vector<KernelSetting> sizes{{"T", "4096", "tokens"},
+                                         {"index", "i64", "of the indices"},
+                                         {"weight", "f32", "of the weights"},
+                                         {"sorted", "f32", "of the sorted weights"}};
   const KernelArgument ids{"indices", "[T*topk]", "index"}, mask{"token_mask", "[T]", "bool"},
       counts{"counts", "[(T*topk+block-1)/block, experts]", "i32"};
   add_kernel(l, kernel::route_count, "route_count", "slots per expert and block of slots", kCount, {ids, mask, counts},
@@ -229,7 +231,7 @@ void register_routing(Library &l) {
               {"base", "[(T*topk+block-1)/block, experts]", "i32"},
               {"slot_ids", "[T*topk]", "i64"},
               {"token_ids", "[T*topk]", "i32"},
-              {"sorted_weights", "[T*topk]", "f32"},
+              {"sorted_weights", "[T*topk]", "sorted"},
               {"row_ids", "[T*topk]", "i32"},
               {"tokens_per_expert", "[experts]", "i64"},
               {"offs", "[experts]", "i32"}},
@@ -243,6 +245,7 @@ void register_routing(Library &l) {
       {"route_place", "topk=8,experts=256,block=2048,T=32768", "DeepSeek-V3, many tokens"},
       {"route_place", "topk=8,experts=256", "DeepSeek-V3"},
       {"route_place", "topk=3,experts=6,masked=true,weight=bf16,T=20", "recorded case"},
+      {"route_place", "topk=2,experts=4,weight=f64,sorted=f64,index=i32,T=7", "f64"},
   });
   l.ops.push_back({"permute_tokens_for_grouped_mm",
                    "stable order of kept slots by local expert, counts and offsets",

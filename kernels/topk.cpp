@@ -65,8 +65,12 @@ TopKWeights calculate_topk(const Stream &stream, const Tensor &logits, int topk,
   check_that(topk >= 1 && topk <= experts, "calculate_topk", "topk must be 1 to the number of experts");
   static const auto run = jit(kernel::calculate_topk, kOneWarp);
   int e = static_cast<int>(experts);
-  kernel::TopKSpec spec{
-      topk, e, std::max(1, 128 / next_pow2(e)), options.sigmoid, options.pre_act, options.renormalize};
+  kernel::TopKSpec spec{topk,
+                        e,
+                        rows_for(next_pow2(e), topk * size_bytes(logits.dtype())),
+                        options.sigmoid,
+                        options.pre_act,
+                        options.renormalize};
   Dims shape{logits.size(0), topk};
   TopKWeights out{Tensor::empty(shape, logits.dtype(), stream), Tensor::empty(shape, i64, stream)};
   run(stream, spec, logits, out.weights, out.ids);
@@ -104,7 +108,8 @@ void register_topk(Library &l) {
       {"calculate_topk", "topk=8,experts=128,rows=1,renormalize=true", "Qwen3-30B-A3B"},
       {"calculate_topk", "topk=8,experts=64,rows=2,renormalize=true,dtype=bf16", "main job"},
       {"calculate_topk", "topk=8,experts=256,rows=1,sigmoid=true,renormalize=true", "DeepSeek-V3"},
-      {"calculate_topk", "topk=4,experts=128,rows=1,pre_act=false,dtype=bf16", "gpt-oss-120b"},
+      {"calculate_topk", "topk=4,experts=128,rows=4,pre_act=false,dtype=bf16", "gpt-oss-120b"},
+      {"calculate_topk", "topk=1,experts=128,rows=8,pre_act=false,sigmoid=true,dtype=bf16", "Llama-4 Maverick"},
       {"calculate_topk", "topk=6,experts=60,rows=2,renormalize=true,T=33,dtype=f64", "f64"},
       {"calculate_topk", "topk=3,experts=12,rows=8,pre_act=false,sigmoid=true,T=19", "recorded case"},
   });

@@ -165,6 +165,27 @@ TEST_P(GateOn, ZeroedGroupsBeatNegativeScores) {
   EXPECT_EQ(gate_forward(stream, x, p, o).indices.to_values(), (Row{2, 3}));
 }
 
+// Experts that the correction bias forbids lose against all others, but not against what pads the groups to 4 lanes.
+TEST_P(GateOn, ForbiddenExpertsComeLast) {
+  Tensor x = Tensor::zeros({2, 2}, f32);
+  const float no = -INFINITY;
+  GateParameters p{Tensor::zeros({9, 2}, f32), {}, Tensor::from(std::vector<float>{1, no, no, 3, no, 2, 0, 0, 0}, {9})};
+  GateOptions o{.topk = 5, .score = sigmoid_with_bias, .groups = 3, .limited_groups = 2};
+  EXPECT_EQ(gate_forward(stream, x, p, o).indices.to_values(), (Row{3, 5, 6, 7, 8, 3, 5, 6, 7, 8}));
+  o.topk = 6; // one more than there are: the lowest of those that are at -inf
+  EXPECT_EQ(gate_forward(stream, x.slice(0, 0, 1), p, o).indices.to_values(), (Row{3, 5, 6, 7, 8, 0}));
+}
+
+// The best expert is one that is no number: as in torch, and its id is that of an expert.
+TEST_P(GateOn, NotANumber) {
+  Tensor x = Tensor::from(std::vector<float>{NAN, 1}, {2, 1});
+  for (const GateCase &c : kCases) {
+    GateParameters p{random_floats({12, 1}, f32), {}, c.corrected ? random_floats({12}, f32) : Tensor()};
+    auto ids = gate_forward(stream, x, p, c.options).indices.to_values();
+    for (double id : ids) EXPECT_TRUE(id >= 0 && id < 12) << c.name << ": " << id;
+  }
+}
+
 TEST_P(GateOn, ExtremeLogits) {
   // softplus far on both sides, and nothing overflows.
   Tensor x = Tensor::from(std::vector<float>{1}, {1, 1});

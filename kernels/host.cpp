@@ -34,6 +34,15 @@ void check_dtype(const char *what, const Tensor &tensor, std::initializer_list<D
                   fmt::format("its dtype must be {}", fmt::join(names, " or ")));
 }
 
+void check_apart(const char *what, const Tensor &written, std::initializer_list<Tensor> read) {
+  auto begin = [](const Tensor &t) { return static_cast<const std::byte *>(t.data()); };
+  auto end = [&](const Tensor &t) { return begin(t) + t.extent_bytes(); };
+  for (const Tensor &r : read)
+    if (r.defined() && r.device() == written.device() && begin(r) < end(written) && begin(written) < end(r))
+      throw UserError(what, fmt::format("{} shares memory with {}, which is read", written.text(), r.text()),
+                      "give it memory of its own");
+}
+
 void check_that(bool condition, const char *asked, const std::string &wrong, const char *todo) {
   if (!condition) throw UserError(asked, wrong, todo);
 }

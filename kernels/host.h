@@ -20,6 +20,8 @@ void check_shape(const char *what, const Tensor &tensor, std::initializer_list<i
 void check_rank(const char *what, const Tensor &tensor, int rank);
 /// Throws UserError unless the dtype is one of these.
 void check_dtype(const char *what, const Tensor &tensor, std::initializer_list<DType> dtypes);
+/// Throws UserError if memory of `written` is also memory of one of `read` (undefined tensors: none).
+void check_apart(const char *what, const Tensor &written, std::initializer_list<Tensor> read);
 /// Throws UserError with these three parts unless `condition` holds.
 void check_that(bool condition, const char *asked, const std::string &wrong, const char *todo = "");
 

@@ -17,3 +17,4 @@
 #include "kernels/matmul.h"
 #include "kernels/routing.h"
 #include "kernels/rows.h"
+#include "kernels/unsloth_gemm.h"

@@ -31,6 +31,7 @@ void register_unpermute(Library &);
 void register_activation(Library &);
 void register_convert(Library &);
 void register_grouped_mm(Library &);
+void register_unsloth_gemm(Library &);
 void register_matmul(Library &);
 void register_gate(Library &);
 void register_gate_backward(Library &);

@@ -15,11 +15,21 @@ bool usesTensorCores(tile::DotOp op) {
   return element.isF16() || element.isBF16();
 }
 
+/// Registers of a fragment for 8-bit elements, which has 4 neighbours along K in a word, in the order of one for 16-bit elements: the
+/// word's halves are then K's halves of an instruction, for both operands alike. (B's order is that already.)
+SmallVector<Value> asHalfFragment(ArrayRef<Value> regs, bool isA) {
+  SmallVector<Value> result(regs);
+  for (unsigned r = 0; r < regs.size() && isA; ++r) result[r] = regs[(r & ~6u) | (r & 2) << 1 | (r & 4) >> 1];
+  return result;
+}
+
 /// The words of a dot operand, in register order. Where the tile is shorter along K than the instruction, the layout holds copies: they
 /// must not be added up, so they become 0 (in both operands: 0 * inf is NaN).
 SmallVector<Value> operandWords(Lowering &l, Value tile, Type wordType, bool isA, int64_t K) {
   OpBuilder &b = l.b;
-  ArrayRef<Value> regs = l.regs(tile);
+  SmallVector<Value> regs(l.regs(tile));
+  auto fragment = dyn_cast<tilegpu::DotOperandAttr>(cast<RankedTensorType>(tile.getType()).getEncoding());
+  if (fragment && fragment.getBits() == 8) regs = asHalfFragment(regs, isA);
   Value zero = l.i32(0), keeps;
   // K's bits are: the element in the word, two lane bits, and the register bit above the word's (A's rows come between).
   const unsigned upperHalf = isA ? 4 : 2;
@@ -29,7 +39,7 @@ SmallVector<Value> operandWords(Lowering &l, Value tile, Type wordType, bool isA
   }
   SmallVector<Value> words;
   for (unsigned r = 0; r < regs.size(); r += 2) {
-    Value word = packWord(l, regs.slice(r, 2));
+    Value word = packWord(l, ArrayRef(regs).slice(r, 2));
     if (K <= 8 && (r & upperHalf)) word = zero;
     if (K == 1) word = LLVM::AndOp::create(b, l.loc, word, l.i32(0xffff));
     if (keeps) word = LLVM::SelectOp::create(b, l.loc, keeps, word, zero);

@@ -234,14 +234,27 @@ private:
     return isa<MmaAttr, LinearAttr>(layout) ? defaults.of(shapeOf(value)) : layout;
   }
 
+  /// The element width that the operands' fragments are laid out for. Where both come from 8-bit elements, a word of those holds four
+  /// neighbours along K; both see K in the same order, which the dot then takes.
+  static int fragmentBits(tile::DotOp dot) {
+    constexpr int64_t wholeBlock = 32; // of K
+    auto type = cast<RankedTensorType>(dot.getA().getType());
+    bool short8 = type.getDimSize(1) >= wholeBlock;
+    for (Value v : {dot.getA(), dot.getB()}) {
+      auto made = v.getDefiningOp<tile::CastOp>();
+      short8 = short8 && made && getElementTypeOrSelf(made->getOperand(0).getType()).getIntOrFloatBitWidth() == 8;
+    }
+    return short8 ? 8 : int(type.getElementTypeBitWidth());
+  }
+
   void settleDot(tile::DotOp dot) {
     Attribute layout = naturalOf(dot.getResult());
     setLayout(dot.getResult(), layout);
     auto mma = dyn_cast<MmaAttr>(layout);
+    const int bits = fragmentBits(dot); // before conversions hide where the operands come from
     for (unsigned i = 0; i < 2; ++i) {
       OpOperand &operand = dot->getOpOperand(i);
-      auto type = cast<RankedTensorType>(operand.get().getType());
-      askOne(operand, mma ? Attribute(DotOperandAttr::get(b.getContext(), i, type.getElementTypeBitWidth(), mma)) : preferred(operand.get()));
+      askOne(operand, mma ? Attribute(DotOperandAttr::get(b.getContext(), i, bits, mma)) : preferred(operand.get()));
     }
     askOne(dot->getOpOperand(2), layout);
   }

@@ -15,10 +15,11 @@ namespace tile = moec::tile;
 
 namespace {
 
-/// A load that can run ahead: load ▶ (trans) ▶ convert_layout to a dot operand.
+/// A load that can run ahead: load ▶ (trans) ▶ (cast) ▶ convert_layout to an operand of dots.
 struct Operand {
   tile::LoadOp load;
   tile::TransOp trans; ///< may be null
+  tile::CastOp cast;   ///< may be null
   ConvertLayoutOp convert;
   SmallVector<Operation *> slice; ///< what its address and mask need inside the body, in order
   AllocOp buffer;
@@ -47,8 +48,13 @@ private:
       for (Value v : {dot.getA(), dot.getB()}) {
         Operand o;
         o.convert = v.getDefiningOp<ConvertLayoutOp>();
-        if (!o.convert || !o.convert->hasOneUse() || !isa<DotOperandAttr>(cast<RankedTensorType>(v.getType()).getEncoding())) continue;
+        if (!o.convert || !isa<DotOperandAttr>(cast<RankedTensorType>(v.getType()).getEncoding())) continue;
+        if (llvm::any_of(operands, [&](const Operand &found) { return found.convert == o.convert; })) continue; // dots share it
         Value from = o.convert.getValue();
+        if ((o.cast = from.getDefiningOp<tile::CastOp>())) {
+          if (!o.cast->hasOneUse()) continue;
+          from = o.cast->getOperand(0);
+        }
         if ((o.trans = from.getDefiningOp<tile::TransOp>())) {
           if (!o.trans->hasOneUse()) continue;
           from = o.trans.getValue();
@@ -59,7 +65,15 @@ private:
       }
   }
 
-  /// The pure ops of the body that the address and mask depend on; false if they depend on anything carried or loaded.
+  /// A load of the body gives the same an iteration earlier if nothing in the loop writes.
+  bool nothingWrites() {
+    return !loop.getBody()->walk([](Operation *op) {
+      bool reads = isa<tile::LoadOp, tile::AssertOp>(op) || op->hasTrait<OpTrait::HasRecursiveMemoryEffects>();
+      return reads || isMemoryEffectFree(op) ? WalkResult::advance() : WalkResult::interrupt();
+    }).wasInterrupted();
+  }
+
+  /// The ops of the body that the address and mask depend on: pure ones, and loads of indices. False if they depend on anything carried.
   bool collectSlice(Operand &o) {
     SetVector<Operation *> slice;
     SmallVector<Value> todo{o.load.getPtr(), o.load.getOffset()};
@@ -72,7 +86,7 @@ private:
       }
       Operation *op = v.getDefiningOp();
       if (op->getBlock() != loop.getBody()) continue;
-      if (!isPure(op) || op->getNumRegions()) return false;
+      if (op->getNumRegions() || !(isPure(op) || (isa<tile::LoadOp>(op) && nothingWrites()))) return false;
       if (slice.insert(op)) todo.append(op->operand_begin(), op->operand_end());
     }
     o.slice = slice.takeVector();
@@ -94,22 +108,32 @@ private:
 
   Value i32(int64_t v) { return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(v)); }
 
+  /// The mask of an access at `offset`: `own` (may be null) and the scalar `exists`.
+  Value masked(Type offset, Value own, Value exists) {
+    auto tile = dyn_cast<RankedTensorType>(offset);
+    auto spread = [&](Value v) -> Value {
+      return tile && !isa<RankedTensorType>(v.getType()) ? Value(tile::SplatOp::create(b, loc, tile.clone(b.getI1Type()), v)) : v;
+    };
+    return own ? Value(arith::AndIOp::create(b, loc, spread(own), spread(exists))) : spread(exists);
+  }
+  void restrict(tile::LoadOp load, Value exists) {
+    b.setInsertionPoint(load);
+    load.getMaskMutable().assign(masked(load.getOffset().getType(), load.getMask(), exists));
+    b.setInsertionPointAfter(load);
+  }
+
   /// Starts the copies of the iteration with loop variable `iv` into `stage`, if that iteration exists; closes their group.
   void issueCopies(Value iv, Value stage) {
     Value exists = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, iv, loop.getUpperBound());
     IRMapping map;
     map.map(loop.getInductionVar(), iv);
     for (Operand &o : operands) {
-      for (Operation *op : o.slice)
-        if (!map.contains(op)) b.clone(*op, map);
-      auto offsetType = cast<RankedTensorType>(o.load.getOffset().getType());
-      auto maskType = offsetType.clone(b.getI1Type());
-      Value mask = tile::SplatOp::create(b, loc, maskType, exists);
-      if (Value own = o.load.getMask()) {
-        own = map.lookupOrDefault(own);
-        if (!isa<RankedTensorType>(own.getType())) own = tile::SplatOp::create(b, loc, maskType, own);
-        mask = arith::AndIOp::create(b, loc, own, mask);
+      for (Operation *op : o.slice) {
+        if (map.contains(op)) continue;
+        Operation *clone = b.clone(*op, map);
+        if (auto load = dyn_cast<tile::LoadOp>(clone)) restrict(load, exists);
       }
+      Value own = o.load.getMask(), mask = masked(o.load.getOffset().getType(), own ? map.lookupOrDefault(own) : Value(), exists);
       AsyncCopyOp::create(b, o.load.getLoc(), map.lookupOrDefault(o.load.getPtr()), map.lookupOrDefault(o.load.getOffset()), mask, o.buffer, stage);
     }
     AsyncCommitOp::create(b, loc);
@@ -156,9 +180,18 @@ private:
     issueCopies(iv, fillStage);
     for (Operand &o : operands) {
       b.setInsertionPoint(o.convert);
-      Value loaded = LocalLoadOp::create(b, o.load.getLoc(), o.convert.getType(), o.buffer, readStage, bool(o.trans));
+      auto type = cast<RankedTensorType>(o.convert.getType());
+      auto loadedType = cast<RankedTensorType>(type.clone(getElementTypeOrSelf(o.load.getType())));
+      Value loaded = LocalLoadOp::create(b, o.load.getLoc(), loadedType, o.buffer, readStage, bool(o.trans));
+      if (o.cast) {
+        IRMapping map;
+        map.map(o.cast->getOperand(0), loaded);
+        loaded = b.clone(*o.cast, map)->getResult(0);
+        loaded.setType(type);
+      }
       o.convert.replaceAllUsesWith(loaded);
       o.convert.erase();
+      if (o.cast) o.cast.erase();
       if (o.trans) o.trans.erase();
       o.load.erase();
     }

@@ -88,81 +88,11 @@ TEST_P(RowsOn, UnpermuteWithAndWithoutMap) {
   EXPECT_EQ(permute_backward_tokens(stream, p.tokens, p.map.row_of).to_bytes(), by_map.to_bytes());
 }
 
-/// c as the op defines it for f32 and f64: one fma after the other.
-std::vector<double> product(const Tensor &a, const Tensor &b, const Tensor &offs, bool transposed) {
-  auto A = a.to_values(), B = b.to_values(), ends = offs.to_values();
-  const int64_t M = a.size(0), K = a.size(1), N = b.size(transposed ? 1 : 2);
-  std::vector<double> c(static_cast<size_t>(M * N));
-  int64_t r = 0;
-  for (int64_t e = 0; e < b.size(0); ++e)
-    for (; r < static_cast<int64_t>(ends[static_cast<size_t>(e)]); ++r)
-      for (int64_t n = 0; n < N; ++n) {
-        double sum = 0;
-        for (int64_t k = 0; k < K; ++k) {
-          double x = A[static_cast<size_t>(r * K + k)],
-                 y = B[static_cast<size_t>(transposed ? (e * N + n) * K + k : (e * K + k) * N + n)];
-          sum = a.dtype() == f32 ? std::fmaf(static_cast<float>(x), static_cast<float>(y), static_cast<float>(sum))
-                                 : std::fma(x, y, sum);
-        }
-        c[static_cast<size_t>(r * N + n)] = sum;
-      }
-  return c;
-}
-
-TEST_P(RowsOn, GroupedMm) {
-  struct {
-    int64_t m, n, k;
-    int experts;
-  } shapes[] = {{19, 47, 33, 4}, {1, 1, 1, 1}, {70, 64, 16, 3}, {40, 130, 65, 9}, {0, 8, 8, 2}};
-  for (auto &s : shapes)
-    for (DType t : {f32, f64, bf16, f16})
-      for (bool transposed : {false, true}) {
-        SCOPED_TRACE(std::string(name(t)) + " m=" + std::to_string(s.m) + " n=" + std::to_string(s.n) +
-                     (transposed ? " ENK" : " EKN"));
-        Tensor a = random_floats({s.m, s.k}, t),
-               b = random_floats(transposed ? Dims{s.experts, s.n, s.k} : Dims{s.experts, s.k, s.n}, t);
-        Tensor offs = random_offs(s.experts, s.m);
-        auto c = grouped_mm(stream, a, b, offs, transposed, true).to_values(), want = product(a, b, offs, transposed);
-        ASSERT_EQ(c.size(), want.size());
-        for (size_t i = 0; i < c.size(); ++i) {
-          if (t == f32 || t == f64)
-            ASSERT_EQ(c[i], want[i]) << i; // exact order
-          else
-            ASSERT_NEAR(c[i], want[i],
-                        std::abs(want[i]) * (t == bf16 ? 0x1p-8 : 0x1p-11) + 1e-5 * static_cast<double>(s.k))
-                << i;
-        }
-      }
-}
-
-TEST_P(RowsOn, GroupedMmBackward) {
-  const int64_t m = 30, n = 35, k = 20, experts = 5;
-  for (bool transposed : {false, true}) {
-    Tensor a = random_floats({m, k}, f64), grad = random_floats({m, n}, f64), offs = random_offs(experts, m);
-    auto g = grouped_mm_backward_b(stream, a, grad, offs, transposed).to_values(), A = a.to_values(),
-         G = grad.to_values(), ends = offs.to_values();
-    for (int64_t e = 0; e < experts; ++e)
-      for (int64_t i = 0; i < k; ++i)
-        for (int64_t j = 0; j < n; ++j) {
-          double sum = 0;
-          for (auto r = e ? static_cast<int64_t>(ends[static_cast<size_t>(e - 1)]) : 0;
-               r < static_cast<int64_t>(ends[static_cast<size_t>(e)]); ++r) {
-            double x = A[static_cast<size_t>(r * k + i)], y = G[static_cast<size_t>(r * n + j)];
-            sum = transposed ? std::fma(y, x, sum) : std::fma(x, y, sum);
-          }
-          ASSERT_EQ(g[static_cast<size_t>(transposed ? (e * n + j) * k + i : (e * k + i) * n + j)], sum);
-        }
-  }
-}
-
 TEST_P(RowsOn, NoTokens) {
   Tensor x = Tensor::zeros({0, 16}, f32);
   EXPECT_EQ(gather_rows(stream, x, Tensor::zeros({0}, i32)).size(0), 0);
   EXPECT_EQ(weighted_swiglu(stream, x, Tensor::zeros({0, 1}, f32)).shape(), (Dims{0, 8}));
   EXPECT_EQ(combine_rows(stream, x, Tensor::zeros({0}, i32), 4).shape(), (Dims{0, 16}));
-  EXPECT_EQ(grouped_mm(stream, x, Tensor::zeros({2, 16, 8}, f32), Tensor::zeros({2}, i32)).shape(), (Dims{0, 8}));
-  for (double v : grouped_mm_backward_b(stream, x, Tensor::zeros({0, 8}, f32), Tensor::zeros({2}, i32)).to_values())
-    ASSERT_EQ(v, 0);
   ExpertsOutput o = experts_forward(stream, x, Tensor::zeros({0, 2}, i64), Tensor::zeros({0, 2}, f32),
                                     Tensor::zeros({3, 16, 12}, f32), Tensor::zeros({3, 6, 16}, f32));
   EXPECT_EQ(o.y.shape(), (Dims{0, 16}));
@@ -171,7 +101,7 @@ TEST_P(RowsOn, NoTokens) {
 
 // What only the device can see: an index or offset out of range stops the launch, checked or not.
 TEST_P(RowsOn, IndicesOutOfRange) {
-  Tensor x = random_floats({4, 8}, f32), b = random_floats({2, 8, 16}, f32);
+  Tensor x = random_floats({4, 8}, f32);
   auto stops = [&](auto f) {
     for (bool checked : {false, true}) {
       set_sim_checked(checked);
@@ -184,7 +114,6 @@ TEST_P(RowsOn, IndicesOutOfRange) {
     }
   };
   auto ids = [](std::vector<int64_t> v) { return Tensor::from(v, {static_cast<int64_t>(v.size())}); };
-  auto offs = [](std::vector<int32_t> v) { return Tensor::from(v, {2}); };
   stops([&] { gather_rows(stream, x, ids({0, 4})); });
   stops([&] { gather_rows(stream, x, ids({0, int64_t{1} << 40})); });
   stops([&] { gather_rows(stream, x, ids({0, 12}), 3); });
@@ -195,10 +124,6 @@ TEST_P(RowsOn, IndicesOutOfRange) {
   stops([&] { unpermute(stream, x, ids({0, 1, 2, 3}), 5, p, map); }); // 15 pairs, 4 rows
   stops([&] { permute_backward_tokens(stream, x, route_map(stream, map).row_of); });
   stops([&] { permute_backward_probs(stream, random_floats({4}, f32), route_map(stream, map).row_of); });
-  for (auto v : {std::vector<int32_t>{3, 2}, {0, 5}, {-1, 4}, {1 << 30, 4}}) {
-    stops([&] { grouped_mm(stream, x, b, offs(v)); });
-    stops([&] { grouped_mm_backward_b(stream, x, random_floats({4, 16}, f32), offs(v)); });
-  }
 }
 
 // The masked tokens' rows and what lies past the last offset must not reach the result, whatever the memory held.

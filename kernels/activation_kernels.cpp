@@ -122,20 +122,25 @@ void activation_backward(const ActivationSpec &s, View grad, View x, View w, Vie
   if (s.weighted) store(grad_w(row, 0), cast(sum(products, 1), grad_w.dtype()));
 }
 
-void activation_backward_bias(const ActivationSpec &s, View grad, View x, View w, View bias, View sums) {
-  arg_names({"grad", "x", "w", "bias", "sums"});
+void activation_backward_bias(const ActivationSpec &s, View grad, View x, View w, View bias, View grad_x, View products,
+                              View sums) {
+  arg_names({"grad", "x", "w", "bias", "grad_x", "products", "sums"});
   auto [T, H] = grad.sizes<2>();
-  Tile U = input_width(s, H);
+  Tile U = input_width(s, H), parts = cdiv(H, s.block);
   expect_inputs(s, x, w, bias, T, U);
+  grad_x.expect({T, U});
+  if (s.weighted) products.expect({parts, T});
   sums.expect({cdiv(T, kSummedRows), U});
   grid(cdiv(T, kSummedRows), cdiv(H, s.block));
   const DType wide = widest({grad, x, w, bias});
-  Int begin = program_id(1) * s.block, first = program_id(0) * kSummedRows;
+  Int part = program_id(1), begin = part * s.block, first = program_id(0) * kSummedRows;
   Tile gate = zeros({s.rows, s.block}, wide), up = gate;
-  for (Int r : range(0, kSummedRows, s.rows)) {
-    Tile t = expand_dims(first + r + arange(s.rows), 1), weight;
+  for (Int r : range(0, minimum(T - first, kSummedRows), s.rows)) {
+    Tile row = first + r + arange(s.rows), t = expand_dims(row, 1), weight;
     if (s.weighted) weight = cast(load(w(t, 0)), wide);
     Gradients g = gradients(s, grad, x, bias, weight, t, begin, H, wide);
+    store_gate_up(s, grad_x, t, begin, H, inside_bounds(s.formula, g.raw, g.inner));
+    if (s.weighted) store(products(part, row), sum(g.products, 1));
     gate += g.inner.gate;
     if (s.formula.gated) up += g.inner.up;
   }

@@ -122,6 +122,7 @@ Tensor forward(const Stream &stream, const Call &call, const Tensor &saved = {})
   static const auto general = jit(kernel::activation, kSchedule);
   Tensor y = Tensor::empty({call.rows, call.width}, call.x.dtype(), stream);
   kernel::ActivationSpec spec = call.spec();
+  spec.steps = call.width > spec.block ? 2 : 1; // the weight and the row's addresses serve both
   if (call.weights.defined() && !call.bias.defined() && !saved.defined()) {
     weighted(stream, spec, call.x, call.weights, y);
   } else {

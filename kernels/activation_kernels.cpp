@@ -61,13 +61,17 @@ void forward(const ActivationSpec &s, const View &x, const View &w, const View &
   auto [T, H] = y.sizes<2>();
   expect_inputs(s, x, w, bias, T, input_width(s, H));
   if (s.saves) saved.expect({T, input_width(s, H)});
-  Tile t = expand_dims(program_id(0) * s.rows + arange(s.rows), 1);
-  Int begin = program_id(1) * s.block;
-  GateUp raw = load_gate_up(s, x, t, begin, H, wide), inside = clamped(s.formula, raw);
-  if (s.saves) store_gate_up(s, saved, t, begin, H, e4m3_codes(s.formula, raw, inside));
-  Tile value = activation_value(s.formula, biased(s, inside, bias, t, begin, H, wide));
-  if (s.weighted) value = value * cast(load(w(t, 0)), wide);
-  store(y(t, begin + arange(s.block)), cast(value, y.dtype()));
+  grid(cdiv(T, s.rows), cdiv(H, s.block * s.steps));
+  Tile t = expand_dims(program_id(0) * s.rows + arange(s.rows), 1), weight;
+  if (s.weighted) weight = cast(load(w(t, 0)), wide);
+  for (Int step : range(0, s.steps)) {
+    Int begin = (program_id(1) * s.steps + step) * s.block;
+    GateUp raw = load_gate_up(s, x, t, begin, H, wide), inside = clamped(s.formula, raw);
+    if (s.saves) store_gate_up(s, saved, t, begin, H, e4m3_codes(s.formula, raw, inside));
+    Tile value = activation_value(s.formula, biased(s, inside, bias, t, begin, H, wide));
+    if (s.weighted) value = value * weight;
+    store(y(t, begin + arange(s.block)), cast(value, y.dtype()));
+  }
 }
 
 /// At rows t and columns begin..: x, activation(x), and the gradient of the clamped x + bias.
@@ -89,13 +93,11 @@ Gradients gradients(const ActivationSpec &s, const View &grad, const View &x, co
 
 void weighted_activation(const ActivationSpec &s, View x, View w, View y) {
   arg_names({"x", "w", "y"});
-  grid(cdiv(y.size(0), s.rows), cdiv(y.size(1), s.block));
   forward(s, x, w, {}, y, {}, widest({x, w}));
 }
 
 void activation(const ActivationSpec &s, View x, View w, View bias, View y, View saved) {
   arg_names({"x", "w", "bias", "y", "saved"});
-  grid(cdiv(y.size(0), s.rows), cdiv(y.size(1), s.block));
   forward(s, x, w, bias, y, saved, widest({x, w, bias}));
 }
 

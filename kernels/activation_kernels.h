@@ -10,14 +10,15 @@ namespace moec::kernel {
 enum class Bias : uint8_t { none, one_row, rows };
 
 struct ActivationSpec {
-  int block = 1024; ///< columns of y per program (backward: per step)
+  int block = 1024; ///< columns of y per step
+  int steps = 1;    ///< steps per program (backward: as many as a row needs)
   int rows = 1;     ///< rows per program
   ActivationFields formula;
   bool weighted = true; ///< times w[t]
   Bias bias = Bias::none;
   bool saves = false; ///< forward: codes of e4m3 for the backward
   static void fields(auto &s, auto &&f) {
-    f("block", s.block), f("rows", s.rows);
+    f("block", s.block), f("steps", s.steps), f("rows", s.rows);
     ActivationFields::fields(s.formula, f);
     f("weighted", s.weighted), f("bias", s.bias), f("saves", s.saves);
   }

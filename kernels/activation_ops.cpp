@@ -256,10 +256,10 @@ void register_activation(Library &l) {
                   true, run_quick_geglu));
   add_kernels(l);
   l.add_specializations({
-      {"weighted_swiglu", "block=1024,H=2048", "benchmark"},
+      {"weighted_swiglu", "block=1024,steps=2,H=2048", "benchmark"},
       {"weighted_swiglu", "block=1024,H=768", "Qwen3-30B-A3B"},
-      {"weighted_swiglu", "block=1024,H=2880,dtype=f16", "gpt-oss-120b"},
-      {"weighted_swiglu", "block=1024,H=2880,gate=0,alpha=1.702,interleaved=true,clamped=true,limit=7,linear_offset=1",
+      {"weighted_swiglu", "block=1024,steps=2,H=2880,dtype=f16", "gpt-oss-120b"},
+      {"weighted_swiglu", "block=1024,steps=2,H=2880,gate=0,alpha=1.702,interleaved=true,clamped=true,limit=7,linear_offset=1",
        "gpt-oss-120b"},
       {"weighted_swiglu", "block=32,rows=32,H=24,dtype=f32,T=21", "recorded case"},
       {"weighted_swiglu", "block=512,rows=2,H=512,dtype=f64,weight=f64", "gradient checks"},

@@ -33,10 +33,10 @@ static constexpr Schedule kSchedule{.num_warps = 4};
 Tensor sum_of_rows(const Stream &stream, Tensor x, DType dtype) {
   static const auto run = jit(kernel::sum_rows, kSchedule);
   const kernel::SumRowsSpec spec;
-  if (x.size(0) == 0) return Tensor::zeros({x.size(1)}, dtype, stream.device());
+  if (x.size(0) == 0) return Tensor::zeros({x.size(1)}, dtype, stream);
   for (;;) {
     const int64_t parts = cdiv(x.size(0), int64_t{spec.rows});
-    Tensor y = Tensor::empty({parts, x.size(1)}, parts == 1 ? dtype : wide_dtype(x.dtype()), stream.device());
+    Tensor y = Tensor::empty({parts, x.size(1)}, parts == 1 ? dtype : wide_dtype(x.dtype()), stream);
     run(stream, spec, x, y);
     if (parts == 1) return y.reshape({-1});
     x = y;
@@ -114,16 +114,15 @@ private:
 };
 
 /// In place of a tensor that the spec leaves out.
-Tensor or_none(const Tensor &t, const Stream &stream) {
-  return t.defined() ? t : Tensor::empty({0, 0}, f32, stream.device());
-}
+Tensor or_none(const Tensor &t, const Stream &stream) { return t.defined() ? t : Tensor::empty({0, 0}, f32, stream); }
 
 Tensor forward(const Stream &stream, const Call &call, const Tensor &saved = {}) {
   check_dtype(call.named("x").c_str(), call.x, {f32, bf16, f16, f64});
   static const auto weighted = jit(kernel::weighted_activation, kSchedule);
   static const auto general = jit(kernel::activation, kSchedule);
-  Tensor y = Tensor::empty({call.rows, call.width}, call.x.dtype(), stream.device());
+  Tensor y = Tensor::empty({call.rows, call.width}, call.x.dtype(), stream);
   kernel::ActivationSpec spec = call.spec();
+  spec.steps = call.width > spec.block ? 2 : 1; // the weight and the row's addresses serve both
   if (call.weights.defined() && !call.bias.defined() && !saved.defined()) {
     weighted(stream, spec, call.x, call.weights, y);
   } else {
@@ -137,7 +136,7 @@ ActivatedAndSaved forward_saving(const Stream &stream, const Call &call) {
   double limit = call.activation.limit.value_or(0);
   check_that(limit >= 0 && limit < 432, call.named("limit").c_str(), fmt::format("it is {}", limit),
              "to save x in e4m3 it must be at least 0 and below 432");
-  Tensor saved = Tensor::empty({call.rows, call.x.size(1)}, e4m3, stream.device());
+  Tensor saved = Tensor::empty({call.rows, call.x.size(1)}, e4m3, stream);
   Tensor y = forward(stream, call, saved.bitcast(u8));
   return {y, saved.reshape(call.shape)};
 }
@@ -147,16 +146,25 @@ DType gradient_dtype(const Tensor &grad, const Call &call) {
   return call.weights.defined() ? call.x.dtype() : kernel::promoted(grad.dtype(), call.x.dtype());
 }
 
-Tensor bias_gradient(const Stream &stream, const Tensor &grad, const Call &call, kernel::ActivationSpec spec) {
+/// The gradients' tensors, as yet empty.
+ActivationGrads like(const Stream &stream, const Call &call, DType x) {
+  auto of = [&](const Tensor &t) { return t.defined() ? Tensor::empty(t.shape(), t.dtype(), stream) : Tensor(); };
+  return {Tensor::empty(call.x.shape(), x, stream), of(call.weights), of(call.bias)};
+}
+
+void backward_summing_bias(const Stream &stream, const Call &call, const Tensor &grad, kernel::ActivationSpec spec,
+                           ActivationGrads &out) {
   static const auto run = jit(kernel::activation_backward_bias, kSchedule);
-  if (call.rows == 0) return Tensor::zeros({call.x.size(1)}, call.bias.dtype(), stream.device());
-  spec.rows = 32, spec.block = 64;
-  bool wide = false;
-  for (const Tensor &t : {grad, call.x, call.weights, call.bias}) wide = wide || t.dtype() == f64;
-  Tensor sums =
-      Tensor::empty({cdiv(call.rows, int64_t{kernel::kSummedRows}), call.x.size(1)}, wide ? f64 : f32, stream.device());
-  run(stream, spec, grad, call.x, or_none(call.weights, stream), call.bias, sums);
-  return sum_of_rows(stream, sums, call.bias.dtype());
+  spec.block = block_for(call.width, 128);
+  spec.rows = 16;
+  bool any_f64 = false;
+  for (const Tensor &t : {grad, call.x, call.weights, call.bias}) any_f64 = any_f64 || t.dtype() == f64;
+  const DType wide = any_f64 ? f64 : f32;
+  Tensor sums = Tensor::empty({cdiv(call.rows, int64_t{kernel::kSummedRows}), call.x.size(1)}, wide, stream), products;
+  if (spec.weighted) products = Tensor::empty({cdiv(call.width, int64_t{spec.block}), call.rows}, wide, stream);
+  run(stream, spec, grad, call.x, or_none(call.weights, stream), call.bias, out.x, or_none(products, stream), sums);
+  out.bias = sum_of_rows(stream, sums, call.bias.dtype());
+  if (spec.weighted) out.weights = sum_of_rows(stream, products, call.weights.dtype()).reshape(call.weights.shape());
 }
 
 ActivationGrads backward(const Stream &stream, const Tensor &gradient, const Call &call) {
@@ -169,14 +177,13 @@ ActivationGrads backward(const Stream &stream, const Tensor &gradient, const Cal
   kernel::ActivationSpec spec = call.spec();
   if (call.x.dtype() == e4m3) spec.formula = kernel::of_e4m3_codes(spec.formula);
   Tensor grad = gradient.reshape({call.rows, call.width});
-  auto like = [&](const Tensor &t) {
-    return t.defined() ? Tensor::empty(t.shape(), t.dtype(), stream.device()) : Tensor();
-  };
-  ActivationGrads g{Tensor::empty(call.x.shape(), gradient_dtype(grad, call), stream.device()), like(call.weights), {}};
-  if (call.kind == kernel::Bias::rows) g.bias = like(call.bias);
-  run(stream, spec, grad, call.x, or_none(call.weights, stream), or_none(call.bias, stream), g.x,
-      or_none(g.weights, stream), or_none(g.bias, stream));
-  if (call.kind == kernel::Bias::one_row) g.bias = bias_gradient(stream, grad, call, spec).reshape(call.bias_shape);
+  ActivationGrads g = like(stream, call, gradient_dtype(grad, call));
+  if (call.kind == kernel::Bias::one_row)
+    backward_summing_bias(stream, call, grad, spec, g);
+  else
+    run(stream, spec, grad, call.x, or_none(call.weights, stream), or_none(call.bias, stream), g.x,
+        or_none(g.weights, stream), or_none(g.bias, stream));
+  if (g.bias.defined()) g.bias = g.bias.reshape(call.bias_shape);
   g.x = g.x.reshape(call.shape);
   return g;
 }

@@ -61,13 +61,17 @@ void forward(const ActivationSpec &s, const View &x, const View &w, const View &
   auto [T, H] = y.sizes<2>();
   expect_inputs(s, x, w, bias, T, input_width(s, H));
   if (s.saves) saved.expect({T, input_width(s, H)});
-  Tile t = expand_dims(program_id(0) * s.rows + arange(s.rows), 1);
-  Int begin = program_id(1) * s.block;
-  GateUp raw = load_gate_up(s, x, t, begin, H, wide), inside = clamped(s.formula, raw);
-  if (s.saves) store_gate_up(s, saved, t, begin, H, e4m3_codes(s.formula, raw, inside));
-  Tile value = activation_value(s.formula, biased(s, inside, bias, t, begin, H, wide));
-  if (s.weighted) value = value * cast(load(w(t, 0)), wide);
-  store(y(t, begin + arange(s.block)), cast(value, y.dtype()));
+  grid(cdiv(T, s.rows), cdiv(H, s.block * s.steps));
+  Tile t = expand_dims(program_id(0) * s.rows + arange(s.rows), 1), weight;
+  if (s.weighted) weight = cast(load(w(t, 0)), wide);
+  for (Int step : range(0, s.steps)) {
+    Int begin = (program_id(1) * s.steps + step) * s.block;
+    GateUp raw = load_gate_up(s, x, t, begin, H, wide), inside = clamped(s.formula, raw);
+    if (s.saves) store_gate_up(s, saved, t, begin, H, e4m3_codes(s.formula, raw, inside));
+    Tile value = activation_value(s.formula, biased(s, inside, bias, t, begin, H, wide));
+    if (s.weighted) value = value * weight;
+    store(y(t, begin + arange(s.block)), cast(value, y.dtype()));
+  }
 }
 
 /// At rows t and columns begin..: x, activation(x), and the gradient of the clamped x + bias.
@@ -89,13 +93,11 @@ Gradients gradients(const ActivationSpec &s, const View &grad, const View &x, co
 
 void weighted_activation(const ActivationSpec &s, View x, View w, View y) {
   arg_names({"x", "w", "y"});
-  grid(cdiv(y.size(0), s.rows), cdiv(y.size(1), s.block));
   forward(s, x, w, {}, y, {}, widest({x, w}));
 }
 
 void activation(const ActivationSpec &s, View x, View w, View bias, View y, View saved) {
   arg_names({"x", "w", "bias", "y", "saved"});
-  grid(cdiv(y.size(0), s.rows), cdiv(y.size(1), s.block));
   forward(s, x, w, bias, y, saved, widest({x, w, bias}));
 }
 
@@ -122,20 +124,25 @@ void activation_backward(const ActivationSpec &s, View grad, View x, View w, Vie
   if (s.weighted) store(grad_w(row, 0), cast(sum(products, 1), grad_w.dtype()));
 }
 
-void activation_backward_bias(const ActivationSpec &s, View grad, View x, View w, View bias, View sums) {
-  arg_names({"grad", "x", "w", "bias", "sums"});
+void activation_backward_bias(const ActivationSpec &s, View grad, View x, View w, View bias, View grad_x, View products,
+                              View sums) {
+  arg_names({"grad", "x", "w", "bias", "grad_x", "products", "sums"});
   auto [T, H] = grad.sizes<2>();
-  Tile U = input_width(s, H);
+  Tile U = input_width(s, H), parts = cdiv(H, s.block);
   expect_inputs(s, x, w, bias, T, U);
+  grad_x.expect({T, U});
+  if (s.weighted) products.expect({parts, T});
   sums.expect({cdiv(T, kSummedRows), U});
   grid(cdiv(T, kSummedRows), cdiv(H, s.block));
   const DType wide = widest({grad, x, w, bias});
-  Int begin = program_id(1) * s.block, first = program_id(0) * kSummedRows;
+  Int part = program_id(1), begin = part * s.block, first = program_id(0) * kSummedRows;
   Tile gate = zeros({s.rows, s.block}, wide), up = gate;
-  for (Int r : range(0, kSummedRows, s.rows)) {
-    Tile t = expand_dims(first + r + arange(s.rows), 1), weight;
+  for (Int r : range(0, minimum(T - first, kSummedRows), s.rows)) {
+    Tile row = first + r + arange(s.rows), t = expand_dims(row, 1), weight;
     if (s.weighted) weight = cast(load(w(t, 0)), wide);
     Gradients g = gradients(s, grad, x, bias, weight, t, begin, H, wide);
+    store_gate_up(s, grad_x, t, begin, H, inside_bounds(s.formula, g.raw, g.inner));
+    if (s.weighted) store(products(part, row), sum(g.products, 1));
     gate += g.inner.gate;
     if (s.formula.gated) up += g.inner.up;
   }

@@ -10,14 +10,15 @@ namespace moec::kernel {
 enum class Bias : uint8_t { none, one_row, rows };
 
 struct ActivationSpec {
-  int block = 1024; ///< columns of y per program (backward: per step)
+  int block = 1024; ///< columns of y per step
+  int steps = 1;    ///< steps per program (backward: as many as a row needs)
   int rows = 1;     ///< rows per program
   ActivationFields formula;
   bool weighted = true; ///< times w[t]
   Bias bias = Bias::none;
   bool saves = false; ///< forward: codes of e4m3 for the backward
   static void fields(auto &s, auto &&f) {
-    f("block", s.block), f("rows", s.rows);
+    f("block", s.block), f("steps", s.steps), f("rows", s.rows);
     ActivationFields::fields(s.formula, f);
     f("weighted", s.weighted), f("bias", s.bias), f("saves", s.saves);
   }
@@ -28,14 +29,16 @@ void weighted_activation(const ActivationSpec &s, View x, View w, View y);
 /// The same with all options; bias, and saved u8 [T, U]; what the spec leaves out is not touched.
 void activation(const ActivationSpec &s, View x, View w, View bias, View y, View saved);
 /// grad_x [T, U], grad_w [T, 1] for grad [T, H]; x of any float dtype or e4m3 codes as saved. grad_bias [T, U], the
-/// gradient before the clamp's, for Bias::rows.
+/// gradient before the clamp's, for Bias::rows. Not for Bias::one_row.
 void activation_backward(const ActivationSpec &s, View grad, View x, View w, View bias, View grad_x, View grad_w,
                          View grad_bias);
 /// Rows that are one row of sums, in steps of spec.rows.
 constexpr int kSummedRows = 512;
-/// sums[p, :] = sum of the gradient before the clamp's over rows p * kSummedRows .. (p + 1) * kSummedRows, for
-/// Bias::one_row.
-void activation_backward_bias(const ActivationSpec &s, View grad, View x, View w, View bias, View sums);
+/// activation_backward for Bias::one_row: sums[p, :] = sum of the gradient before the clamp's over rows p * kSummedRows
+/// .. (p + 1) * kSummedRows; products[q, t] = the part of grad_w[t] from columns q * spec.block .. (q + 1) *
+/// spec.block.
+void activation_backward_bias(const ActivationSpec &s, View grad, View x, View w, View bias, View grad_x, View products,
+                              View sums);
 struct SumRowsSpec {
   int rows = 32;  ///< per step
   int block = 64; ///< columns per program
@@ -48,7 +51,8 @@ void sum_rows(const SumRowsSpec &s, View x, View y);
 
 namespace moec {
 
-/// The sum of all rows of [N, F]: f32 (f64 for f64), one rounding to `dtype`. [F].
+/// The sum of all rows of [N, F]: f32 (f64 for f64), one rounding to `dtype`. [F]. 512 rows at a time in 32
+/// running sums, a balanced tree of these, then the blocks' sums likewise.
 Tensor sum_of_rows(const Stream &stream, Tensor x, DType dtype);
 
 } // namespace moec

@@ -175,7 +175,9 @@ Op entry_point(const std::string &name, const std::string &summary, const std::s
   if (bias) {
     op.tensors.push_back({"bias", "[2*H]", kFloats, "added to x after the clamp; [2*H] or [M, 2*H]", false, true});
     op.tensors.push_back({"grad_bias", "[2*H]", "bias", "gradient of bias", true, true, 2e-5, 8e-3});
-    op.determinism += "; of the bias: 512 rows at a time, 32 sums of every 32nd row, then a balanced tree";
+    op.determinism +=
+        "; of a bias of one row: 512 rows at a time in 16 running sums, a balanced tree of these, then the "
+        "sums of all blocks likewise in 32; the weights' then 128 columns at a time, their sums likewise";
     op.kernels.insert(op.kernels.end(), {"activation_backward_bias", "sum_rows"});
   }
   op.run = [run](OpCall &c) {
@@ -227,8 +229,11 @@ void add_kernels(Library &l) {
               {"grad_w", "[T, 1]", "weight"},
               {"grad_bias", "[T, U]", "dtype"}},
              sizes);
-  add_kernel(l, kernel::activation_backward_bias, "activation_backward_bias", "gradient of the bias, in parts",
-             schedule, {grad, x, w, bias, {"sums", "[8, U]", "f32"}}, sizes);
+  add_kernel(
+      l, kernel::activation_backward_bias, "activation_backward_bias",
+      "gradients of x, and of the weights and the bias in parts", schedule,
+      {grad, x, w, bias, {"grad_x", "[T, U]", "dtype"}, {"products", "[P, T]", "weight"}, {"sums", "[8, U]", "weight"}},
+      {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], {"P", "16", "blocks of columns"}});
   add_kernel(l, kernel::sum_rows, "sum_rows", "sums of 512 rows each", schedule,
              {{"x", "[T, U]", "dtype"}, {"y", "[8, U]", "dtype"}}, {sizes[0], sizes[2], sizes[3]});
 }
@@ -251,10 +256,10 @@ void register_activation(Library &l) {
                   true, run_quick_geglu));
   add_kernels(l);
   l.add_specializations({
-      {"weighted_swiglu", "block=1024,H=2048", "benchmark"},
+      {"weighted_swiglu", "block=1024,steps=2,H=2048", "benchmark"},
       {"weighted_swiglu", "block=1024,H=768", "Qwen3-30B-A3B"},
-      {"weighted_swiglu", "block=1024,H=2880,dtype=f16", "gpt-oss-120b"},
-      {"weighted_swiglu", "block=1024,H=2880,gate=0,alpha=1.702,interleaved=true,clamped=true,limit=7,linear_offset=1",
+      {"weighted_swiglu", "block=1024,steps=2,H=2880,dtype=f16", "gpt-oss-120b"},
+      {"weighted_swiglu", "block=1024,steps=2,H=2880,gate=0,alpha=1.702,interleaved=true,clamped=true,limit=7,linear_offset=1",
        "gpt-oss-120b"},
       {"weighted_swiglu", "block=32,rows=32,H=24,dtype=f32,T=21", "recorded case"},
       {"weighted_swiglu", "block=512,rows=2,H=512,dtype=f64,weight=f64", "gradient checks"},
@@ -266,7 +271,7 @@ void register_activation(Library &l) {
       {"activation_backward",
        "block=1024,H=2880,U=5760,alpha=1.702,interleaved=true,clamped=true,limit=7,linear_offset=1", "gpt-oss-120b"},
       {"activation_backward", "block=1024,H=2048,gate=1,dtype=f64,weight=f64", "gradient checks"},
-      {"activation_backward_bias", "block=64,rows=32,bias=1,H=2880,U=5760", "gpt-oss-120b"},
+      {"activation_backward_bias", "block=128,rows=16,bias=1,H=2880,U=5760,P=23", "gpt-oss-120b"},
       {"sum_rows", "U=5760,dtype=f32", "gpt-oss-120b"},
   });
 }

@@ -71,7 +71,7 @@ void bias_grad_probs(const BiasSpec &s, View grad, View bias, View groups, View 
   }
 }
 
-constexpr int kRowsPerSum = 128, kChains = 16;
+constexpr int kRowsPerSum = 128, kRowsAtOnce = 16;
 
 struct BiasGradSpec {
   int experts = 128;
@@ -98,15 +98,19 @@ void bias_grad(const BiasGradSpec &s, View grad, View groups, View probs, View o
   View from = grad.rows_before(own.end), weights = s.weighted ? probs.rows_before(own.end) : probs;
   Tile total = zeros({s.block}, wide), excess = zeros({s.block}, wide);
   for (Int r : range(own.begin, own.end, kRowsPerSum)) {
-    Tile chains = zeros({kChains, s.block}, wide);
-    for (int i = 0; i < kRowsPerSum; i += kChains) {
+    // Rows r+i, ..., added as a balanced tree: 16 at a time, so that a few loads are under way together.
+    auto rows = [&](auto &self, int i, int n) -> Tile {
+      if (n > kRowsAtOnce) {
+        Tile first = self(self, i, n / 2), second = self(self, i + n / 2, n / 2);
+        return first + second;
+      }
       Int row = minimum(r + i, own.end);
-      Tile v = cast(load(from.tile({row, col}, {kChains, s.block})), wide);
-      if (s.weighted)
-        v = rounded(v * cast(load(weights.tile({row, 0}, {kChains, 1})), wide), promoted(out.dtype(), probs.dtype()));
-      chains += v;
-    }
-    Tile block = sum(chains, 0);
+      Tile v = cast(load(from.tile({row, col}, {kRowsAtOnce, s.block})), wide);
+      if (!s.weighted) return v;
+      Tile weight = cast(load(weights.tile({row, 0}, {kRowsAtOnce, 1})), wide);
+      return rounded(v * weight, promoted(out.dtype(), probs.dtype()));
+    };
+    Tile block = sum(rows(rows, 0, kRowsPerSum), 0);
     if (s.compensated) {
       Tile lacking = block - excess, next = total + lacking;
       excess = next - total - lacking; // what the addition rounded away, with its sign turned
@@ -267,7 +271,7 @@ static void register_bias_ops(Library &l) {
        "per block of 128 rows of the expert: s = its sum; c = s - comp; t = total + c; comp = (t - total) - c; total = "
        "t",
        "nemo_automodel components.moe.experts._deterministic_bias_grad_kernel",
-       "128 rows: 16 chains of rows 16 apart, ascending, then a balanced tree; blocks ascending from the expert's "
+       "128 rows: a balanced tree over rows 16 apart, then over the 16; blocks ascending from the expert's "
        "first row, compensated in f32 (f64: in f64); one "
        "rounding",
        {{"BLOCK_TOKENS", Type::integer, "128", "rows per block", {"128"}},

@@ -20,8 +20,8 @@ Tensor apply_bias(const Stream &stream, const Tensor &value, const Tensor &bias,
 
 /// How rows are summed to a bias.
 enum class BiasSum : uint8_t {
-  kahan, ///< blocks of 128 rows from the expert's first on, each 16 ascending chains of rows 16 apart and a balanced tree
-         ///< over these; blocks in ascending order with Kahan's compensation; f32 (f64 if a tensor is)
+  kahan, ///< blocks of 128 rows from the expert's first on, each a balanced tree over rows 16 apart, then over the 16;
+         ///< blocks in ascending order with Kahan's compensation; f32 (f64 if a tensor is)
   f64,   ///< the same blocks, plainly added in f64
 };
 struct BiasGradOptions {

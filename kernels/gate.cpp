@@ -153,6 +153,8 @@ ScoreFunction score_function_named(std::string_view name) {
 GateOutput gate_forward(const Stream &stream, const Tensor &x, const GateParameters &parameters,
                         const GateOptions &options, const Tensor &token_mask) {
   kernel::GateSpec spec = gate_spec(x, parameters, options);
+  if (token_mask.defined())
+    check_shape("gate: token_mask", token_mask, {x.size(0)}), check_dtype("gate: token_mask", token_mask, {boolean});
   static const auto run = jit(kernel::gate_select, kSchedule);
   const int64_t tokens = x.size(0);
   GateOutput out;

@@ -9,7 +9,7 @@
 // extending the root and adding the constant in 64 bits gives the same address.
 #include "compiler/lower/Memory.h"
 
-#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "compiler/lower/Guard.h"
 
 using namespace mlir;
 using namespace moec::compiler;
@@ -199,82 +199,6 @@ Value packForStore(Lowering &l, ArrayRef<Value> values, Type storage) {
   return vectorOf(l, words);
 }
 
-/// Functions and instructions that compute and nothing else, though MLIR cannot know.
-bool isPureCode(Operation *op) {
-  if (auto call = dyn_cast<LLVM::CallOp>(op)) return call.getCallee() && call.getCallee()->starts_with("__nv_");
-  if (auto call = dyn_cast<LLVM::CallIntrinsicOp>(op))
-    return llvm::any_of(std::array<StringRef, 4>{"llvm.nvvm.ex2.", "llvm.nvvm.rcp.", "llvm.nvvm.div.", "llvm.fpto"},
-                        [&](StringRef prefix) { return call.getIntrin().starts_with(prefix); });
-  return isMemoryEffectFree(op);
-}
-
-/// Ops of `join` that do not hang on its arguments; empty result if some op touches memory (then nothing may pass it).
-std::optional<SmallVector<Operation *>> independentOps(Block *join, llvm::SmallDenseSet<Value> &dependent) {
-  dependent.insert(join->args_begin(), join->args_end());
-  SmallVector<Operation *> independent;
-  for (Operation &op : *join) {
-    if (!isPureCode(&op)) return std::nullopt;
-    if (llvm::any_of(op.getOperands(), [&](Value v) { return dependent.contains(v); }))
-      dependent.insert(op.result_begin(), op.result_end());
-    else
-      independent.push_back(&op);
-  }
-  return independent;
-}
-
-/// The same value, or the same conjunction of values.
-bool sameCondition(Value a, Value b) {
-  auto x = a.getDefiningOp<LLVM::AndOp>(), y = b.getDefiningOp<LLVM::AndOp>();
-  return a == b || (x && y && x.getLhs() == y.getLhs() && x.getRhs() == y.getRhs());
-}
-
-/// If the code so far ends a region under the same mask, and nothing that `needs` comes from it, opens that region again: what was computed
-/// since moves before it. Neighbouring accesses under one mask then share a branch and are in flight together.
-Block *reopen(Lowering &l, Value mask, ArrayRef<Value> needs) {
-  Block *join = l.b.getInsertionBlock();
-  if (join->isEntryBlock() || !llvm::hasNItems(join->getPredecessors(), 2)) return nullptr;
-  Block *taken = nullptr, *from = nullptr;
-  for (Block *pred : join->getPredecessors()) {
-    auto branch = dyn_cast<LLVM::CondBrOp>(pred->getTerminator());
-    if (branch && sameCondition(branch.getCondition(), mask) && branch.getFalseDest() == join) from = pred, taken = branch.getTrueDest();
-  }
-  if (!from || taken->getTerminator()->getNumSuccessors() != 1 || taken->getSuccessor(0) != join || !taken->getSinglePredecessor()) return nullptr;
-  llvm::SmallDenseSet<Value> dependent;
-  auto independent = independentOps(join, dependent);
-  if (!independent || llvm::any_of(needs, [&](Value v) { return dependent.contains(v); })) return nullptr;
-  for (Operation *op : *independent) op->moveBefore(from->getTerminator());
-  return taken;
-}
-
-/// Runs `body` where the mask holds; its results are `otherwise` elsewhere. A branch: NVPTX and ptxas make predicated accesses of it.
-SmallVector<Value> under(Lowering &l, Value mask, ArrayRef<Value> otherwise, ArrayRef<Value> needs, llvm::function_ref<SmallVector<Value>()> body) {
-  if (!mask) return body();
-  auto always = l.affine(mask);
-  if (!always.root) return always.offset ? body() : SmallVector<Value>(otherwise);
-  SmallVector<Type> types;
-  for (Value v : otherwise) types.push_back(v.getType());
-  SmallVector<Location> locs(types.size(), l.loc);
-  Block *from = l.b.getInsertionBlock(), *join = from, *taken = reopen(l, mask, needs);
-  if (taken) {
-    from = taken->getSinglePredecessor();
-  } else {
-    Region *region = from->getParent();
-    taken = l.b.createBlock(region, region->end());
-    join = l.b.createBlock(region, region->end());
-    l.b.setInsertionPointToEnd(from);
-    LLVM::CondBrOp::create(l.b, l.loc, mask, taken, ValueRange(), join, ValueRange());
-    l.b.setInsertionPointToEnd(taken);
-    LLVM::BrOp::create(l.b, l.loc, ValueRange(), join);
-  }
-  unsigned first = join->getNumArguments();
-  join->addArguments(types, locs);
-  l.b.setInsertionPoint(taken->getTerminator());
-  cast<LLVM::BrOp>(taken->getTerminator()).getDestOperandsMutable().append(body());
-  cast<LLVM::CondBrOp>(from->getTerminator()).getFalseDestOperandsMutable().append(otherwise);
-  l.b.setInsertionPointToEnd(join);
-  return SmallVector<Value>(join->getArguments().drop_front(first));
-}
-
 /// Splits a plan into stretches of one mask each.
 template <class F> void byMask(ArrayRef<Access> plan, F f) {
   for (size_t i = 0; i < plan.size();) {
@@ -316,7 +240,7 @@ LogicalResult lowerLoad(Lowering &l, Operation *op) {
     }
     SmallVector<Value> needs(addresses);
     needs.append(otherwise);
-    SmallVector<Value> loaded = under(l, group.front().mask, otherwise, needs, [&] {
+    SmallVector<Value> loaded = under(l, group.front().mask, GuardedAccess::Load, otherwise, needs, [&] {
       SmallVector<Value> values;
       for (auto [access, address] : llvm::zip(group, addresses))
         values.push_back(LLVM::LoadOp::create(l.b, l.loc, wordType(l, storage, access.lanes.size()), address,
@@ -375,7 +299,7 @@ LogicalResult lowerStore(Lowering &l, Operation *op) {
     }
     SmallVector<Value> needs(addresses);
     needs.append(packed);
-    under(l, group.front().mask, {}, needs, [&] {
+    under(l, group.front().mask, GuardedAccess::Store, {}, needs, [&] {
       for (auto [access, address, value] : llvm::zip(group, addresses, packed))
         LLVM::StoreOp::create(l.b, l.loc, value, address, access.lanes.size() * bytesOf(storage));
       return SmallVector<Value>();

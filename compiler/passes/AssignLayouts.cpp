@@ -120,6 +120,8 @@ private:
   Attribute preferred(Value v) {
     if (Attribute layout = layoutAttr(v)) return layout;
     if (Attribute layout = natural.lookup(v)) return layout;
+    // Where its elements lie before: an access of that shape keeps its width.
+    if (auto reshape = v.getDefiningOp<tile::ReshapeOp>()) return resultLayout(reshape, preferred(reshape.getOperand()));
     return defaults.of(shapeOf(v));
   }
 

@@ -26,9 +26,25 @@ bool isAllTrue(Value v) {
   return false;
 }
 
+/// k*x - x is (k-1)*x, whatever wraps. A view's second half has size 2H - H: its bound is then the first half's, and so is its mask.
+void foldDifference(arith::SubIOp difference) {
+  Value x = difference.getRhs();
+  auto product = difference.getLhs().getDefiningOp<arith::MulIOp>();
+  if (!product || !x.getType().isInteger()) return;
+  APInt factor;
+  if (product.getLhs() != x || !matchPattern(product.getRhs(), m_ConstantInt(&factor))) return;
+  OpBuilder b(difference);
+  Location loc = difference.getLoc();
+  Value rest = x;
+  if (factor != 2) rest = arith::MulIOp::create(b, loc, x, arith::ConstantOp::create(b, loc, b.getIntegerAttr(x.getType(), factor - 1)));
+  difference.replaceAllUsesWith(rest);
+  difference.erase();
+}
+
 struct SimplifyMasksPass : moec::compiler::impl::TileSimplifyMasksBase<SimplifyMasksPass> {
   void runOnOperation() override {
     KernelOp kernel = getOperation();
+    kernel.walk(foldDifference);
     decideComparisons(kernel);
     kernel.walk([](arith::AndIOp both) {
       if (isAllTrue(both.getLhs())) both.replaceAllUsesWith(both.getRhs());

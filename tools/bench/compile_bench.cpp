@@ -47,7 +47,7 @@ struct Case {
 // By the names of triton_kernels.py, with its constants: one row per CTA.
 const std::map<std::string, Case, std::less<>> kCases = {
     {"indices_to_multihot", {"indices_to_multihot", "topk=8,experts=128,rows=1", 1}},
-    {"weighted_swiglu", {"weighted_swiglu", "block=2048,H=2048", 4}},
+    {"weighted_swiglu", {"weighted_swiglu", "block=1024,steps=2,H=2048", 4}},
     {"permute_rows", {"gather_rows", "cols=4096,block=4096", 4}},
 };
 

@@ -123,3 +123,44 @@ tile.kernel @bools(%x: !tile.ptr<i1, 16>, %y: !tile.ptr<i1, 16>) {
   tile.store %y[%i : tensor<128xi32, #v4>], %v : tensor<128xi1, #v4> : !tile.ptr<i1, 16>
   tile.return
 }
+
+// -----
+#v4 = #tilegpu.blocked<size = [4], threads = [32], warps = [4], order = [0]>
+
+// Two blocks of lanes have two masks, so each tile takes two loads. A load passes loads under other masks to join the guard
+// of its own: two guards for the first four loads. The stores keep the loads after them behind.
+// CHECK-LABEL: llvm.func @passing
+// CHECK: llvm.cond_br %[[M0:.*]], ^[[T0:bb[0-9]+]], ^[[J0:bb[0-9]+]](
+// CHECK-NEXT: ^[[T0]]:
+// CHECK-COUNT-2: llvm.load
+// CHECK-NEXT: llvm.br ^[[J0]]
+// CHECK-NEXT: ^[[J0]](
+// CHECK: llvm.cond_br %[[M1:.*]], ^[[T1:bb[0-9]+]], ^[[J1:bb[0-9]+]](
+// CHECK-NEXT: ^[[T1]]:
+// CHECK-COUNT-2: llvm.load
+// CHECK-NEXT: llvm.br ^[[J1]]
+// CHECK: llvm.cond_br %[[M0]], ^[[T2:bb[0-9]+]], ^[[J2:bb[0-9]+]]
+// CHECK-NEXT: ^[[T2]]:
+// CHECK-NEXT: llvm.store
+// CHECK-NEXT: llvm.br ^[[J2]]
+// CHECK: llvm.cond_br %[[M1]], ^[[T3:bb[0-9]+]], ^[[J3:bb[0-9]+]](
+// CHECK-NEXT: ^[[T3]]:
+// CHECK-NEXT: llvm.store
+// CHECK-NEXT: llvm.load
+// CHECK-NEXT: llvm.br ^[[J3]]
+// CHECK: llvm.cond_br %[[M0]], ^[[T4:bb[0-9]+]], ^[[J4:bb[0-9]+]](
+// CHECK-NEXT: ^[[T4]]:
+// CHECK-NEXT: llvm.load
+// CHECK-NEXT: llvm.br ^[[J4]]
+tile.kernel @passing(%x: !tile.ptr<f32, 16>, %y: !tile.ptr<f32, 16>, %n: i32 {tile.divisor = 16 : i64}) {
+  %i = tile.arange 0 : tensor<1024xi32, #v4>
+  %ns = tile.splat %n : i32 -> tensor<1024xi32, #v4>
+  %m = arith.cmpi ult, %i, %ns : tensor<1024xi32, #v4>
+  %v = tile.load %x[%i : tensor<1024xi32, #v4>], mask %m : tensor<1024xi1, #v4> : !tile.ptr<f32, 16> -> tensor<1024xf32, #v4>
+  %w = tile.load %y[%i : tensor<1024xi32, #v4>], mask %m : tensor<1024xi1, #v4> : !tile.ptr<f32, 16> -> tensor<1024xf32, #v4>
+  %s = arith.addf %v, %w : tensor<1024xf32, #v4>
+  tile.store %y[%i : tensor<1024xi32, #v4>], %s : tensor<1024xf32, #v4>, mask %m : tensor<1024xi1, #v4> : !tile.ptr<f32, 16>
+  %z = tile.load %x[%i : tensor<1024xi32, #v4>], mask %m : tensor<1024xi1, #v4> : !tile.ptr<f32, 16> -> tensor<1024xf32, #v4>
+  tile.store %y[%i : tensor<1024xi32, #v4>], %z : tensor<1024xf32, #v4>, mask %m : tensor<1024xi1, #v4> : !tile.ptr<f32, 16>
+  tile.return
+}

@@ -76,6 +76,25 @@ tile.kernel @reduction(%x: !tile.ptr<f32, 16>, %y: !tile.ptr<f32, 16>) {
 }
 
 // -----
+// Pairs of neighbours come apart where the load put them: wide accesses, no exchange between threads.
+// CHECK-LABEL: tile.kernel @pairs
+// CHECK: tile.load {{.*}} -> tensor<2048xbf16, #tilegpu.linear<"register = {{\[\[1\], \[2\], \[4\], \[1024\]\]}}
+// CHECK-NOT: tilegpu.convert_layout
+// CHECK: tile.return
+tile.kernel @pairs(%x: !tile.ptr<bf16, 16>, %y: !tile.ptr<bf16, 16>) {
+  %i = tile.arange 0 : tensor<2048xi32>
+  %v = tile.load %x[%i : tensor<2048xi32>] : !tile.ptr<bf16, 16> -> tensor<2048xbf16>
+  %p = tile.reshape %v : tensor<2048xbf16> -> tensor<1024x2xbf16>
+  %even = "tile.reduce"(%p) <{axis = 1 : i32}> ({
+  ^bb0(%a: bf16, %b: bf16):
+    tile.yield %a : bf16
+  }) : (tensor<1024x2xbf16>) -> tensor<1024xbf16>
+  %j = tile.arange 0 : tensor<1024xi32>
+  tile.store %y[%j : tensor<1024xi32>], %even : tensor<1024xbf16> : !tile.ptr<bf16, 16>
+  tile.return
+}
+
+// -----
 // A dot: fragments for its operands, the accumulator carried in fragments, made default again, as bf16, for the store.
 // CHECK-LABEL: tile.kernel @dot
 // CHECK: scf.for {{.*}} -> (tensor<64x64xf32, #tilegpu.mma<warps = [2, 2]>>)

@@ -1,4 +1,4 @@
-// RUN: moec-opt %s --tile-lower-views --cse --tile-simplify-masks --canonicalize | FileCheck %s
+// RUN: moec-opt %s --tile-lower-views --cse --tile-simplify-masks --cse --canonicalize | FileCheck %s
 
 !v1 = !tile.view<f32, sizes = [1], strides = [0], align = 16, wide = false>
 !v16 = !tile.view<f32, sizes = [16], strides = [0], align = 16, wide = false>
@@ -93,5 +93,35 @@ tile.kernel @unknown(%x: !v16, %i: i32) {
   %p = tile.program_id 0
   %v = tile.view_load %x[%i : i32] clip [true] : !v16 -> f32
   tile.view_store %x[%p : i32], %v : f32 clip [true] : !v16
+  tile.return
+}
+
+// The right half of a view of 2n columns has 2n - n of them: both halves then have one mask. 3n - n stays a product.
+// CHECK-LABEL: tile.kernel @halves
+// CHECK-NOT: arith.subi
+// CHECK: %[[NS:.*]] = tile.splat %[[N:.*]] :
+// CHECK: %[[M:.*]] = arith.cmpi ult, %{{.*}}, %[[NS]]
+// CHECK: tile.load {{.*}} mask %[[M]]
+// CHECK-NOT: arith.cmpi
+// CHECK: tile.load {{.*}} mask %[[M]]
+// CHECK: %[[NS2:.*]] = tile.splat %[[N2:.*]] :
+// CHECK: %[[M2:.*]] = arith.cmpi ult, %{{.*}}, %[[NS2]]
+// CHECK: tile.store {{.*}} mask %[[M2]]
+tile.kernel @halves(%x: !v1, %n: i32 {tile.nonnegative}) {
+  %c0 = arith.constant 0 : i32
+  %c2 = arith.constant 2 : i32
+  %c3 = arith.constant 3 : i32
+  %n2 = arith.muli %n, %c2 : i32
+  %n3 = arith.muli %n, %c3 : i32
+  %left = tile.subview %x[%c0][%n] : !v1 -> !v1
+  %rest = arith.subi %n2, %n : i32
+  %right = tile.subview %x[%n][%rest] : !v1 -> !v1
+  %more = arith.subi %n3, %n : i32
+  %large = tile.subview %x[%n][%more] : !v1 -> !v1
+  %c = tile.arange 0 : tensor<64xi32>
+  %v = tile.view_load %left[%c : tensor<64xi32>] clip [true] : !v1 -> tensor<64xf32>
+  %w = tile.view_load %right[%c : tensor<64xi32>] clip [true] : !v1 -> tensor<64xf32>
+  %u = arith.addf %v, %w : tensor<64xf32>
+  tile.view_store %large[%c : tensor<64xi32>], %u : tensor<64xf32> clip [true] : !v1
   tile.return
 }

@@ -3,8 +3,12 @@
 
 #include <cmath>
 
+#include "kernels/kernel_table.h"
 #include "kernels/moe.h"
+#include "kernels/specializations.h"
+#include "places.h"
 #include "random_data.h"
+#include "runtime/compiler_library.h"
 #include "runtime/error.h"
 #include "runtime/jit.h"
 
@@ -128,14 +132,15 @@ TEST_P(BiasOn, NoRowsAndEmptyExperts) {
   for (size_t f = 12; f < 24; ++f) EXPECT_EQ(sums[f], 0);
 }
 
-/// The steps of the operator, in f32, with or without the compensation; blocks as 16 chains, then a balanced tree.
+/// The steps of the operator, in f32, with or without the compensation; blocks as balanced trees.
 double summed(const std::vector<double> &x, bool compensated) {
   float total = 0, excess = 0;
   for (size_t begin = 0; begin < x.size(); begin += 128) {
-    std::vector<float> block(16, 0);
-    for (size_t i = begin; i < std::min(begin + 128, x.size()); ++i) block[i % 16] += static_cast<float>(x[i]);
-    for (size_t width = 1; width < 16; width *= 2)
-      for (size_t i = 0; i < 16; i += 2 * width) block[i] = block[i] + block[i + width];
+    std::vector<float> block(128, 0);
+    for (size_t i = begin; i < std::min(begin + 128, x.size()); ++i) block[i - begin] = static_cast<float>(x[i]);
+    for (size_t width : {16, 32, 64, 1, 2, 4, 8})
+      for (size_t i = 0; i + width < 128; ++i)
+        if (i / width % 2 == 0) block[i] = block[i] + block[i + width];
     volatile float lacking = compensated ? block[0] - excess : block[0], next = total + lacking;
     volatile float gained = next - total;
     excess = gained - lacking;
@@ -151,10 +156,8 @@ TEST_P(BiasOn, CompensationSurvives) {
   std::vector<double> g(static_cast<size_t>(rows * features));
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t f = 0; f < features; ++f) {
-      // A large number in the first block that the last one takes away again, small ones in all others.
-      double large = r == 0          ? 3e6 * static_cast<double>(f + 1)
-                     : r == rows - 1 ? -3e6 * static_cast<double>(f + 1)
-                                     : 0.0;
+      // A large number in the first block that a later one takes away again, small ones in all others.
+      double large = (r == 0 ? 3e6 : r == 128 * 20 ? -3e6 : 0.0) * static_cast<double>(f + 1);
       g[static_cast<size_t>(r * features + f)] =
           rounded(large + 1e-3 * static_cast<double>(random_int(-1000, 1000)), f32);
     }
@@ -189,6 +192,38 @@ TEST_P(BiasOn, CompensatedTotalIsNearlyExact) {
   double got = bias_grad(stream, Tensor::from_values(g, {rows, 1}, f32), counts_tensor({rows})).to_values()[0];
   EXPECT_NEAR(got, exact, 8); // one ulp of f32
   EXPECT_GT(std::abs(summed(g, false) - exact), 40);
+}
+
+// Recorded sums that cancel: near the exact ones, not only near the recorded kernel's.
+TEST_P(BiasOn, RecordedSumsAreNearlyExact) {
+  for (const char *name : {"e2_f16_f32_cancel", "e3_f32_f32"}) {
+    TensorFile file = load_case(golden_folder() + "deterministic_bias_grad/" + name + ".safetensors");
+    Tensor got = bias_grad(stream, file.at("in.grad_output"), file.at("in.tokens_per_expert"));
+    TensorReport r =
+        compare(name, Tensor::from_values(got.to_values(), got.shape(), f64), file.at("out.grad_bias_f64_sum"), 1e-6);
+    EXPECT_EQ(r.status, CheckStatus::pass) << name << ": " << r.max_error << " " << r.detail;
+  }
+}
+
+// What a GPU executes: each column's three subtractions are there, rounded one by one, and nothing became an fma.
+TEST(BiasPtx, KeepsTheCompensation) {
+  const Recording kernel =
+      kernel_at("bias_grad").record(parse_settings("experts=8,F=2048,dtype=f32,bias=f32,block=64"));
+  CompileInput input;
+  input.source = kernel.text;
+  input.options = compile_options("sm_90a", {.num_warps = 4});
+  input.emit = "ptx";
+  const std::string ptx = compile(input).output;
+  auto count = [&](std::string_view what) {
+    int n = 0;
+    for (size_t at = ptx.find(what); at != std::string::npos; at = ptx.find(what, at + 1)) ++n;
+    return n;
+  };
+  EXPECT_GT(count("sub.rn.f32"), 0);
+  EXPECT_EQ(count("sub."), count("sub.rn.f32") + count("sub.s32") + count("sub.s64"));
+  EXPECT_EQ(count("sub.rn.f32") % 3, 0);
+  EXPECT_EQ(count("fma."), 0);
+  EXPECT_EQ(count("add.f32") + count("add.ftz"), 0); // these ptxas could contract
 }
 
 TEST_P(BiasOn, GroupsThatDoNotFitStopTheLaunch) {

@@ -8,10 +8,12 @@ namespace moec {
 const Library &library() {
   static const Library &all = *[] {
     auto *l = new Library;
-    for (auto add :
-         {register_multihot, register_topk, register_routing, register_routing_map, register_permute,
-          register_unpermute, register_activation, register_convert, register_grouped_mm, register_unsloth_gemm,
-          register_matmul, register_gate, register_gate_backward, register_aux_loss, register_bias, register_experts})
+    for (auto add : {register_multihot,   register_topk,          register_routing,       register_routing_map,
+                     register_permute,    register_permute_fused, register_unpermute,     register_rows,
+                     register_inverse,    register_pad_map,       register_capacity,      register_sort_chunks,
+                     register_activation, register_convert,       register_grouped_mm,    register_unsloth_gemm,
+                     register_matmul,     register_gate,          register_gate_backward, register_aux_loss,
+                     register_bias,       register_experts})
       add(*l);
     std::ranges::sort(l->ops, {}, &Op::name);
     std::ranges::sort(l->kernels, {}, &KernelInfo::name);

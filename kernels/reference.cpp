@@ -15,7 +15,7 @@ static std::string section(const Op &op) {
   std::string text = fmt::format("## {}\n\n{}.\n\n`{}`\n\n{}.\n\n", op.name, op.summary, signature(op), op.formula);
   text += "| tensor | shape | dtype | | tolerance | meaning |\n|---|---|---|---|---|---|\n";
   for (const OpTensor &t : op.tensors) {
-    bool like = op.tensor(t.dtypes) != nullptr;
+    bool like = op.input(t.dtypes) != nullptr;
     text += fmt::format("| `{}` | {} | {} | {}{} | {} | {} |\n", t.name, t.shape,
                         like ? "that of `" + t.dtypes + "`" : t.dtypes, t.output ? "out" : "in",
                         t.optional ? ", optional" : "", tolerance(t), t.doc);

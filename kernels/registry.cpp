@@ -15,10 +15,12 @@ const OpParameter *Op::parameter(std::string_view n) const {
   auto it = std::ranges::find(parameters, n, &OpParameter::name);
   return it == parameters.end() ? nullptr : &*it;
 }
-const OpTensor *Op::tensor(std::string_view n) const {
-  auto it = std::ranges::find(tensors, n, &OpTensor::name);
+static const OpTensor *find_tensor(const std::vector<OpTensor> &tensors, std::string_view name, bool output) {
+  auto it = std::ranges::find_if(tensors, [&](const OpTensor &t) { return t.name == name && t.output == output; });
   return it == tensors.end() ? nullptr : &*it;
 }
+const OpTensor *Op::input(std::string_view n) const { return find_tensor(tensors, n, false); }
+const OpTensor *Op::output(std::string_view n) const { return find_tensor(tensors, n, true); }
 
 const Op *find_op(std::string_view name) {
   for (const Op &op : ops())
@@ -99,8 +101,7 @@ void check_parameters(const Op &op, const Settings &given) {
 
 void check_inputs(const Op &op, const NamedTensors &inputs) {
   for (const auto &[name, tensor] : inputs) {
-    const OpTensor *t = op.tensor(name);
-    if (!t || t->output)
+    if (!op.input(name))
       throw UserError(fmt::format("{} with tensor {}", op.name, name), "the op has no such input",
                       did_you_mean(name, names_of(op.tensors, false), fmt::format("moec list {}", op.name)));
   }
@@ -132,34 +133,9 @@ bool OpCall::wants(std::initializer_list<std::string_view> outputs) const {
          });
 }
 void OpCall::out(std::string name, Tensor tensor) {
-  const OpTensor *t = op_.tensor(name);
-  if (!t || !t->output)
+  if (!op_.output(name))
     throw InternalError(op_.name, fmt::format("output {} is not declared", name), "declare it in the registry");
   outputs_.insert_or_assign(std::move(name), std::move(tensor));
-}
-
-void OpCall::out_rows(std::string name, Tensor tensor, const Tensor &count) {
-  row_counts_.insert_or_assign(name, count);
-  out(std::move(name), std::move(tensor));
-}
-const NamedTensors &OpCall::outputs() {
-  std::map<const void *, int64_t> known; // many outputs share a count
-  for (const auto &[name, count] : row_counts_) {
-    auto [it, fresh] = known.try_emplace(count.data(), 0);
-    if (fresh && count.numel() > 0) {
-      stream_.synchronize();
-      it->second = static_cast<int64_t>(count.to_values().back());
-    }
-    Tensor &t = outputs_.at(name);
-    t = t.slice(0, 0, it->second);
-  }
-  row_counts_.clear();
-  for (auto &[name, t] : outputs_)
-    if (auto declared = dtype_from_name(op_.tensor(name)->dtypes); declared && *declared != t.dtype()) {
-      stream_.synchronize();
-      t = Tensor::from_values(t.to_values(), t.shape(), *declared, stream_.device());
-    }
-  return outputs_;
 }
 
 const std::string &OpCall::text(std::string_view parameter) const {

@@ -184,9 +184,12 @@ namespace {
 void run_grouped(OpCall &c) {
   Routing r = route_slots(c.stream(), c.in("indices"), static_cast<int>(c.integer("n_local_experts")),
                           static_cast<int>(c.integer("experts_start_idx")), c.in("token_mask"), c.in("weights"));
-  c.out_rows("sorted_token_ids", r.token_ids, r.offs);
-  c.out_rows("sorted_slot_ids", r.slot_ids, r.offs);
-  c.out_rows("sorted_weights", r.weights, r.offs);
+  int64_t rows = count_rows(c.stream(), r);
+  c.out("sorted_token_ids", as_i64(r.token_ids.slice(0, 0, rows)));
+  c.out("sorted_slot_ids", r.slot_ids.slice(0, 0, rows));
+  Tensor weights = r.weights.slice(0, 0, rows);
+  if (weights.dtype() == f64) weights = Tensor::from_values(weights.to_values(), {rows}, f32); // as upstream
+  c.out("sorted_weights", weights);
   c.out("tokens_per_expert", r.counts);
   c.out("offs", r.offs);
   if (c.has("grad_sorted_weights") && c.wants({"grad_weights"}))
@@ -201,7 +204,8 @@ void run_unsloth(OpCall &c) {
   c.out("token_counts_by_expert", r.counts);
   c.out("gather_indices", r.gather);
   c.out("scatter_indices", r.scatter);
-  if (c.has("x") && c.wants({"permuted"})) c.out("permuted", gather_rows(c.stream(), c.in("x"), r.gather, topk));
+  if (c.has("x") && c.wants({"permuted"}))
+    c.out("permuted", spread_slots(c.stream(), c.in("x"), r.scatter, topk, r.scatter.size(0)));
   if (c.has("grad_permuted") && c.wants({"grad_x"}))
     c.out("grad_x", combine_rows(c.stream(), c.in("grad_permuted"), r.scatter, topk));
 }
@@ -279,7 +283,7 @@ void register_routing(Library &l) {
                     {"scatter_indices", "[T*K]", "i64", "row of each slot", true},
                     {"permuted", "[T*K, D]", "x", "rows by expert", true, true},
                     {"grad_x", "[T, D]", "x", "gradient of x", true, true, 5e-5, 2e-2}},
-                   {"route_count", "route_place", "gather_rows", "combine_rows"},
+                   {"route_count", "route_place", "spread_slots", "combine_rows"},
                    run_unsloth});
 }
 

@@ -61,15 +61,59 @@ int64_t count_rows(const Stream &stream, const Routing &routing);
 
 /// The same from a dense map.
 struct RoutingMap {
-  Tensor sorted_indices; ///< i64 [rows]: token of each row, expert-major, then token ascending
-  Tensor probs;          ///< [rows]: probability of each row; undefined if none were given
+  Tensor sorted_indices; ///< i64 [rows]: token of each row, expert-major, then token ascending; -1 where there is none
+  Tensor probs;          ///< [rows]: probability of each row, 0 where there is none; undefined if none were given
   Tensor row_of;         ///< i32 [T, E]: row of each routed pair, or -1
-  Tensor counts;         ///< i64 [E]
+  Tensor row_id_map; ///< i32 [T, 2E+1], if asked for: n of a token's columns hold its rows, descending, their experts
+                     ///< stand E columns further, n in the last; -1 elsewhere (TransformerEngine's row_id_map)
+  Tensor counts;     ///< i64 [E]: rows of each expert, padding included
+  Tensor offs;       ///< i32 [E]: one past each expert's last row, padding included
+  Tensor routed;     ///< i32 [E]: routed pairs of each expert
+  bool full = false; ///< every row has a token: drop and pad
 };
-/// routing_map [T, E], bool, integer or float, not 0: routed; probs [T, E]. `rows`: the number of routed pairs if the
-/// caller knows it (more are left out of sorted_indices and probs); else the function waits for it. Two kernels,
-/// integers only: exact.
+struct RouteMapOptions {
+  std::optional<int64_t> rows = {}; ///< a bound of the number of rows; a smaller one stops the launch (DeviceError at
+                                    ///< the next synchronize). Not given: the function waits for the number
+  int pad_multiple = 1;             ///< each expert's rows are padded to a multiple of it with rows of no token
+  std::optional<int64_t> capacity = {}; ///< drop and pad: every expert gets this many rows, at most T: its routed
+                                        ///< tokens ascending, then the others ascending as filler; the rest is dropped
+  bool row_id_map = false;              ///< make row_id_map
+  Tensor sorted_indices = {}; ///< i64 or i32 [rows]: known already; tokens that are not the map's stop the launch
+};
+/// routing_map [T, E], bool, integer or float, not 0: routed; probs [T, E]. Three kernels, integers only: exact.
+/// Sources: moe_utils.permute (with drop_and_pad), transformer_engine make_row_id_map.
 RoutingMap route_map(const Stream &stream, const Tensor &routing_map, const Tensor &probs = {},
-                     std::optional<int64_t> rows = {});
+                     const RouteMapOptions &options = {});
+
+struct PaddedMap {
+  Tensor routing_map;       ///< [T, E], dtype of the map
+  Tensor counts;            ///< i64 [E]: tokens of each expert in it
+  Tensor tokens_per_expert; ///< i64 [E]: the map's counts rounded up to a multiple, whether it was reached or not
+};
+/// Each expert's column gets its first (ascending token) zeros set to 1 until its count is a multiple of `multiple` >=
+/// 1; a count of 0 stays. Where there are too few zeros all are set, and the count is no multiple; with `strict` that
+/// stops the launch (DeviceError at the next synchronize). Three kernels. Upstream changes its argument in place;
+/// pad_routing_map_in_place does. Source: megatron moe_utils.pad_routing_map.
+PaddedMap pad_routing_map(const Stream &stream, const Tensor &routing_map, int multiple, bool strict = false);
+PaddedMap pad_routing_map_in_place(const Stream &stream, Tensor &routing_map, int multiple, bool strict = false);
+
+/// Rows per expert for a capacity factor: ceil(tokens * topk / experts * factor), at least `minimum`, at most tokens.
+/// Source: megatron moe_utils.get_capacity.
+int64_t expert_capacity(int64_t tokens, int topk, int experts, double factor, int64_t minimum = 0);
+struct CapacityOptions {
+  bool by_probs = true; ///< keep each expert's most probable tokens (equal ones: the lower token), else the first ones
+  bool may_drop =
+      true; ///< false: the function waits for the counts, and a token too many is a UserError that lists them
+};
+struct LimitedMap {
+  Tensor routing_map; ///< [T, E], dtype of the map: at most `capacity` tokens per expert
+  Tensor probs;       ///< [T, E]: 0 where a pair was dropped; undefined without probs
+  Tensor routed;      ///< i32 [E]: tokens of each expert before
+};
+/// Drops the pairs of experts with more than `capacity` >= 0 tokens. routing_map [T, E] of any dtype, probs [T, E] of
+/// any float dtype (needed by by_probs; a NaN counts as greatest). Integers and copies: exact. Source: megatron
+/// moe_utils.topk_softmax_with_capacity, its drop policies "probs" and "position".
+LimitedMap limit_capacity(const Stream &stream, const Tensor &routing_map, const Tensor &probs, int64_t capacity,
+                          const CapacityOptions &options = {});
 
 } // namespace moec

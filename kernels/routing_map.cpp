@@ -1,29 +1,35 @@
-// Routing by a dense map of tokens and experts: rows expert-major, then token ascending. Two kernels: count per block
-// of tokens, then place.
-#include <algorithm>
+// Routing by a dense map of tokens and experts: rows expert-major, then token ascending. Three kernels, each linear in
+// the map: count per block of tokens, prefix sums of the counts, then place.
+#include "kernels/routing_map.h"
 
-#include "kernels/block_counts.h"
-#include "kernels/host.h"
+#include <algorithm>
+#include <fmt/format.h>
+
 #include "kernels/moe.h"
 #include "kernels/registration.h"
 
 namespace moec {
 
 namespace kernel {
-namespace {
 
-struct MapSpec {
-  int experts = 128;
-  int block = 8;        ///< tokens per program
-  bool weighted = true; ///< there are probabilities
-  static void fields(auto &s, auto &&f) { f("experts", s.experts), f("block", s.block), f("weighted", s.weighted); }
-};
-
-/// The map of this program's tokens: bool [block, experts], false outside.
-Tile routed(View map, Tile t, Tile e) {
+/// The map of tokens t: bool [block, experts], false outside.
+static Tile routed(View map, Tile t, Tile e) {
   Tile m = load(map(t, e));
   return map.dtype() == boolean ? m : m != 0;
 }
+
+MapBlock map_block(const MapSpec &s, View map, View counts, View totals, Int b) {
+  MapBlock m;
+  m.token = expand_dims(b * s.block + arange(s.block), 1);
+  m.expert = arange(next_pow2(s.experts));
+  m.routed = routed(map, m.token, m.expert);
+  m.count = load(totals(m.expert));
+  Tile one = cast(m.routed, i32);
+  m.rank = load(counts(b, m.expert)) + cumsum(one, 0) - one;
+  return m;
+}
+
+namespace {
 
 void map_count(const MapSpec &s, View map, View counts) {
   arg_names({"routing_map", "counts"});
@@ -35,29 +41,88 @@ void map_count(const MapSpec &s, View map, View counts) {
   store(counts(program_id(0), e), sum(cast(routed(map, t, e), i32), 0));
 }
 
-void map_place(const MapSpec &s, View map, View probs, View counts, View row_of, View sorted_indices, View sorted_probs,
-               View tokens_per_expert) {
-  arg_names({"routing_map", "probs", "counts", "row_of", "sorted_indices", "sorted_probs", "tokens_per_expert"});
-  Int T = map.size(0), N = sorted_indices.size(0);
+/// Replaces counts[b] by the sum of the rows before it; totals: the sum of all.
+void map_scan(const MapSpec &s, View counts, View totals) {
+  arg_names({"counts", "totals"});
+  Int blocks = counts.size(0);
+  counts.expect({blocks, s.experts}), totals.expect({s.experts});
+  const int step = 32, width = std::min(32, next_pow2(s.experts));
+  grid(cdiv(s.experts, width));
+  Tile e = program_id(0) * width + arange(width), total = zeros({width}, i32);
+  for (Int r : range(0, blocks, step)) {
+    Tile row = expand_dims(r + arange(step), 1), c = load(counts(row, e));
+    store(counts(row, e), expand_dims(total, 0) + cumsum(c, 0) - c);
+    total += sum(c, 0);
+  }
+  store(totals(e), total);
+}
+
+/// Rows that no pair has get token -1, or must have one below 0, and probability 0.
+void fill_rows(const MapSpec &s, View sorted_indices, View sorted_probs, Int begin, Int end, Int step) {
+  for (Int r : range(begin, end, step)) {
+    Tile row = r + arange(256), inside = row < end;
+    if (s.check)
+      device_assert(!inside | (load(sorted_indices(row), inside) < 0),
+                    "sorted_indices are not those of the routing map");
+    else
+      store(sorted_indices(row), full({256}, -1, sorted_indices.dtype()), inside);
+    if (s.weighted) store(sorted_probs(row), zeros({256}, sorted_probs.dtype()), inside);
+  }
+}
+
+/// TransformerEngine's map of a block: n of a token's columns hold its rows, descending, their experts stand E columns
+/// further, n in the last; -1 elsewhere.
+void store_row_id_map(const MapSpec &s, const MapBlock &m, Tile row, View out) {
+  Tile one = cast(m.routed, i32), n = expand_dims(sum(one, 1), 1);
+  Tile at = cumsum(one, 1, true) - one, none = full({s.block, next_pow2(s.experts)}, -1, i32);
+  Tile free = (m.expert >= n) & (m.expert < s.experts);
+  store(out(m.token, m.expert), none, free);
+  store(out(m.token, m.expert + s.experts), none, free);
+  store(out(m.token, at), row, m.routed);
+  store(out(m.token, at + s.experts), broadcast(m.expert, {s.block, next_pow2(s.experts)}), m.routed);
+  store(out(m.token, 2 * s.experts), n);
+}
+
+void map_place(const MapSpec &s, View map, View probs, View counts, View totals, Int unit, View row_of, View row_id_map,
+               View sorted_indices, View sorted_probs, View tokens_per_expert, View offs) {
+  arg_names({"routing_map", "probs", "counts", "totals", "unit", "row_of", "row_id_map", "sorted_indices",
+             "sorted_probs", "tokens_per_expert", "offs"});
+  Int T = map.size(0), N = sorted_indices.size(0), blocks = counts.size(0);
   for (const View &v : {map, row_of}) v.expect({T, s.experts});
   counts.expect({cdiv(T, s.block), s.experts});
   if (s.weighted) probs.expect({T, s.experts}), sorted_probs.expect({N});
-  tokens_per_expert.expect({s.experts});
+  if (s.compact) row_id_map.expect({T, 2 * s.experts + 1});
+  for (const View &v : {totals, tokens_per_expert, offs}) v.expect({s.experts});
   grid(cdiv(T, s.block));
 
   Int b = program_id(0);
-  Tile e = arange(next_pow2(s.experts));
-  auto [total, before] = sum_blocks(counts, b, s.experts);
-  when(b == 0, [&] { store(tokens_per_expert(e), cast(total, tokens_per_expert.dtype())); });
-  Tile start = cumsum(total) - total + before;
-
-  Tile t = expand_dims(b * s.block + arange(s.block), 1);
-  Tile m = routed(map, t, e);
-  Tile row = where(m, expand_dims(start, 0) + cumsum(cast(m, i32), 0) - 1, -1);
-  store(row_of(t, e), row);
-  Tile fits = m & (row < N);
-  store(sorted_indices(row), broadcast(cast(t, sorted_indices.dtype()), m.shape()), fits);
-  if (s.weighted) store(sorted_probs(row), load(probs(t, e)), fits);
+  MapBlock m = map_block(s, map, counts, totals, b);
+  Tile size = s.capacity ? where(m.expert < s.experts, unit, 0) : cdiv(m.count, unit) * unit, end = cumsum(size);
+  when(b == 0, [&] {
+    store(tokens_per_expert(m.expert), cast(size, tokens_per_expert.dtype()));
+    store(offs(m.expert), end);
+  });
+  Tile rank = m.rank, kept = m.routed;
+  if (s.capacity) { // the expert's routed tokens, then the others
+    rank = where(m.routed, rank, m.count + m.token - rank);
+    kept = (rank < unit) & (m.token < T) & (m.expert < s.experts);
+  }
+  Tile row = where(kept, expand_dims(end - size, 0) + rank, -1);
+  device_assert(row < N, "the routing map has more pairs than there are rows");
+  store(row_of(m.token, m.expert), row);
+  if (s.compact) store_row_id_map(s, m, row, row_id_map);
+  Tile token = broadcast(cast(m.token, sorted_indices.dtype()), {s.block, next_pow2(s.experts)});
+  if (s.check)
+    device_assert(!kept | (load(sorted_indices(row), kept) == token),
+                  "sorted_indices are not those of the routing map");
+  else
+    store(sorted_indices(row), token, kept);
+  if (s.weighted) store(sorted_probs(row), load(probs(m.token, m.expert)), kept);
+  for (Int e : range(b, s.experts, blocks)) { // between a padded expert's last pair and the next expert
+    Int stop = sum(where(m.expert == e, end, 0)), unused = sum(where(m.expert == e, size - m.count, 0));
+    if (!s.capacity) fill_rows(s, sorted_indices, sorted_probs, stop - unused, stop, 256);
+  }
+  fill_rows(s, sorted_indices, sorted_probs, sum(size) + b * 256, N, blocks * 256);
 }
 
 /// out[t, e] = x[row_of[t, e]], 0 where not routed.
@@ -75,65 +140,110 @@ void map_gather(const MapSpec &s, View x, View row_of, View out) {
 } // namespace
 } // namespace kernel
 
-static constexpr Schedule kSchedule{.num_warps = 4};
+static constexpr Schedule kSchedule{.num_warps = 4}, kPlace{.num_warps = 8};
 
-static kernel::MapSpec map_spec(const char *what, int64_t experts, bool weighted) {
-  check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
+kernel::MapSpec map_spec(int64_t experts, bool weighted) { // few facts: the counting kernels have one form
   int e = static_cast<int>(experts);
-  return {e, std::clamp(1024 / next_pow2(e), 4, 64), weighted};
+  return {e, std::clamp(4096 / next_pow2(e), 4, 256), weighted};
 }
 
-RoutingMap route_map(const Stream &stream, const Tensor &routing_map, const Tensor &probs,
-                     std::optional<int64_t> rows) {
-  check_rank("route_map: routing_map", routing_map, 2);
-  check_dtype("route_map: routing_map", routing_map, {boolean, i8, u8, i32, i64, f16, bf16, f32, f64});
-  const int64_t tokens = routing_map.size(0), experts = routing_map.size(1);
-  if (probs.defined()) check_shape("route_map: probs", probs, {tokens, experts});
+void check_map(const char *what, const Tensor &map) {
+  check_rank(what, map, 2);
+  check_dtype(what, map, {boolean, i8, u8, i32, i64, f16, bf16, f32, f64});
+  check_that(map.size(1) >= 1 && map.size(1) <= 4096, what, "the number of experts must be 1 to 4096");
+  check_that(map.size(0) * map.size(1) < int64_t{1} << 31, what, "it has 2^31 cells or more", "route in parts");
+}
+
+void scan_counts(const Stream &stream, const Tensor &counts, const Tensor &totals) {
+  static const auto scan = jit(kernel::map_scan, kSchedule);
+  scan(stream, map_spec(counts.size(1)), counts, totals);
+}
+
+MapCounts count_map(const Stream &stream, const Tensor &map) {
   static const auto count = jit(kernel::map_count, kSchedule);
-  static const auto place = jit(kernel::map_place, kSchedule);
-  auto spec = map_spec("route_map", experts, probs.defined());
-  const Device device = stream.device();
-  const int64_t blocks = cdiv(tokens, int64_t{spec.block});
-  Tensor counts = Tensor::empty({blocks, experts}, i32, device);
-  count(stream, spec, routing_map, counts);
-  if (!rows) {
-    stream.synchronize();
-    int64_t n = 0;
-    for (int32_t c : counts.to_vector<int32_t>()) n += c;
-    rows = n;
+  kernel::MapSpec spec = map_spec(map.size(1));
+  MapCounts c{Tensor::empty({cdiv(map.size(0), int64_t{spec.block}), map.size(1)}, i32, stream),
+              Tensor::empty({map.size(1)}, i32, stream)};
+  count(stream, spec, map, c.before);
+  scan_counts(stream, c.before, c.totals);
+  return c;
+}
+
+/// Rows of the result, from what the caller says or, on that request, from the device.
+static int64_t rows_of(const Stream &stream, const RouteMapOptions &o, const Tensor &map, const MapCounts &counts) {
+  if (o.capacity) return map.size(1) * *o.capacity;
+  if (o.sorted_indices.defined()) return o.sorted_indices.size(0);
+  if (o.rows) {
+    check_that(*o.rows >= 0 && *o.rows < int64_t{1} << 31, "route_map: rows", "it must be 0 to 2^31 - 1");
+    return *o.rows;
   }
-  check_that(*rows >= 0 && *rows <= tokens * experts, "route_map: rows", "it must be 0 to T*E");
-  RoutingMap r{Tensor::empty({*rows}, i64, device),
-               probs.defined() ? Tensor::empty({*rows}, probs.dtype(), device) : Tensor(),
-               Tensor::empty({tokens, experts}, i32, device),
-               {}};
-  r.counts = blocks == 0 ? Tensor::zeros({experts}, i64, device) : Tensor::empty({experts}, i64, device);
-  Tensor none = Tensor::empty({0, 0}, f32, device), no_probs = Tensor::empty({0}, f32, device);
-  place(stream, spec, routing_map, probs.defined() ? probs : none, counts, r.row_of, r.sorted_indices,
-        probs.defined() ? r.probs : no_probs, r.counts);
+  stream.synchronize();
+  int64_t rows = 0;
+  for (int32_t n : counts.totals.to_vector<int32_t>()) rows += cdiv(int64_t{n}, o.pad_multiple) * o.pad_multiple;
+  return rows;
+}
+
+static void check_route_map(const Tensor &map, const Tensor &probs, const RouteMapOptions &o) {
+  check_map("route_map: routing_map", map);
+  if (probs.defined())
+    check_shape("route_map: probs", probs, {map.size(0), map.size(1)}),
+        check_dtype("route_map: probs", probs, {f32, bf16, f16, f64});
+  check_that(o.pad_multiple >= 1 && o.pad_multiple <= 1 << 16, "route_map: pad_multiple", "it must be 1 to 65536");
+  if (!o.capacity) return;
+  check_that(o.pad_multiple == 1, "route_map: capacity", "padding to a multiple was asked for too", "choose one");
+  check_that(*o.capacity >= 0 && *o.capacity <= map.size(0), "route_map: capacity",
+             fmt::format("it is {}, and there are {} tokens", *o.capacity, map.size(0)),
+             "it must be 0 to the number of tokens");
+}
+
+RoutingMap route_map(const Stream &stream, const Tensor &routing_map, const Tensor &probs, const RouteMapOptions &o) {
+  check_route_map(routing_map, probs, o);
+  static const auto place = jit(kernel::map_place, kPlace);
+  const int64_t tokens = routing_map.size(0), experts = routing_map.size(1);
+  auto spec = map_spec(experts, probs.defined());
+  spec.capacity = o.capacity.has_value(), spec.check = o.sorted_indices.defined(), spec.compact = o.row_id_map;
+  MapCounts counts = count_map(stream, routing_map);
+  const int64_t rows = rows_of(stream, o, routing_map, counts);
+  auto make = [&](const Dims &shape, DType t) { // without tokens no program writes
+    return tokens == 0 ? Tensor::zeros(shape, t, stream) : Tensor::empty(shape, t, stream);
+  };
+  auto if_there = [&](const Tensor &t, int rank) {
+    return t.defined() ? t : Tensor::empty(rank == 1 ? Dims{0} : Dims{0, 0}, i32, stream);
+  };
+  RoutingMap r;
+  r.sorted_indices = spec.check ? o.sorted_indices : make({rows}, i64);
+  if (tokens == 0 && rows > 0 && !spec.check)
+    stream.fill(r.sorted_indices.data(), 0xff, static_cast<size_t>(rows) * 8); // -1
+  if (probs.defined()) r.probs = make({rows}, probs.dtype());
+  r.row_of = make({tokens, experts}, i32);
+  if (o.row_id_map) r.row_id_map = make({tokens, 2 * experts + 1}, i32);
+  r.counts = make({experts}, i64), r.offs = make({experts}, i32), r.routed = counts.totals, r.full = spec.capacity;
+  place(stream, spec, routing_map, if_there(probs, 2), counts.before, counts.totals,
+        static_cast<int32_t>(o.capacity.value_or(o.pad_multiple)), r.row_of, if_there(r.row_id_map, 2),
+        r.sorted_indices, if_there(r.probs, 1), r.counts, r.offs);
   return r;
 }
 
-static Tensor gather_cells(const Stream &stream, const char *what, const Tensor &grad, const Tensor &row_of,
+static Tensor gather_cells(const Stream &stream, const std::string &what, const Tensor &grad, const Tensor &row_of,
                            DType dtype) {
-  check_rank(what, grad, 1);
-  check_rank(what, row_of, 2);
-  check_dtype(what, row_of, {i32});
+  check_rank((what + ": gradient").c_str(), grad, 1);
+  check_rank((what + ": row_of").c_str(), row_of, 2);
+  check_dtype((what + ": row_of").c_str(), row_of, {i32});
+  check_map((what + ": row_of").c_str(), row_of);
   static const auto run = jit(kernel::map_gather, kSchedule);
-  Tensor out = Tensor::empty(row_of.shape(), dtype, stream.device());
-  run(stream, map_spec(what, row_of.size(1), false), grad, row_of, out);
+  Tensor out = Tensor::empty(row_of.shape(), dtype, stream);
+  run(stream, map_spec(row_of.size(1)), grad, row_of, out);
   return out;
 }
 
 Tensor permute_backward_probs(const Stream &stream, const Tensor &grad, const Tensor &row_of) {
-  return gather_cells(stream, "permute backward: gradient of probs and row_of", grad, row_of, grad.dtype());
+  return gather_cells(stream, "permute backward", grad, row_of, grad.dtype());
 }
 
 Tensor route_slots_backward(const Stream &stream, const Tensor &grad, const Tensor &row_ids, int topk, DType dtype) {
   check_that(topk >= 1 && row_ids.numel() % topk == 0, "route_slots_backward: row_ids",
              "their number is not a multiple of topk");
-  return gather_cells(stream, "route_slots_backward: gradient and row_ids", grad,
-                      row_ids.reshape({row_ids.numel() / topk, topk}), dtype);
+  return gather_cells(stream, "route_slots_backward", grad, row_ids.reshape({row_ids.numel() / topk, topk}), dtype);
 }
 
 void register_routing_map(Library &l) {
@@ -142,25 +252,37 @@ void register_routing_map(Library &l) {
                                          {"map", "bool", "dtype of the map"},
                                          {"dtype", "f32", "of the probabilities"}};
   const KernelArgument map{"routing_map", "[T, experts]", "map"},
-      counts{"counts", "[(T+block-1)/block, experts]", "i32"}, row_of{"row_of", "[T, experts]", "i32"};
+      counts{"counts", "[(T+block-1)/block, experts]", "i32"}, totals{"totals", "[experts]", "i32"},
+      row_of{"row_of", "[T, experts]", "i32"};
   add_kernel(l, kernel::map_count, "map_count", "routed tokens per expert and block of tokens", kSchedule,
              {map, counts}, sizes);
-  add_kernel(l, kernel::map_place, "map_place", "rows of routed pairs, expert-major", kSchedule,
+  add_kernel(l, kernel::map_scan, "map_scan", "prefix sums of these counts", kSchedule, {counts, totals}, sizes);
+  add_kernel(l, kernel::map_place, "map_place", "rows of routed pairs, expert-major", kPlace,
              {map,
               {"probs", "[T, experts]", "dtype"},
               counts,
+              totals,
+              {"unit", "scalar", "i32"},
               row_of,
+              {"row_id_map", "[T, 2*experts+1]", "i32"},
               {"sorted_indices", "[N]", "i64"},
               {"sorted_probs", "[N]", "dtype"},
-              {"tokens_per_expert", "[experts]", "i64"}},
+              {"tokens_per_expert", "[experts]", "i64"},
+              {"offs", "[experts]", "i32"}},
              sizes);
   add_kernel(l, kernel::map_gather, "map_gather", "values of rows back to their cells of the map", kSchedule,
              {{"x", "[N]", "dtype"}, row_of, {"out", "[T, experts]", "dtype"}}, sizes);
   l.add_specializations({
-      {"map_count", "experts=128,block=8", "Qwen3-30B-A3B"},
-      {"map_place", "experts=128,block=8", "Qwen3-30B-A3B"},
-      {"map_place", "experts=256,block=4,dtype=bf16", "DeepSeek-V3"},
-      {"map_gather", "experts=128,block=8", "Qwen3-30B-A3B"},
+      {"map_count", "experts=128,block=32", "Qwen3-30B-A3B"},
+      {"map_scan", "experts=128,block=32", "Qwen3-30B-A3B"},
+      {"map_scan", "experts=6,block=256,T=20", "recorded case"},
+      {"map_place", "experts=128,block=32", "Qwen3-30B-A3B"},
+      {"map_place", "experts=128,block=32,compact=true", "Qwen3-30B-A3B, TransformerEngine's form"},
+      {"map_place", "experts=256,block=16,dtype=bf16", "DeepSeek-V3"},
+      {"map_place", "experts=8,block=256,capacity=true,map=i32", "Mixtral 8x7B, drop and pad"},
+      {"map_place", "experts=60,block=64,weighted=false,check=true,T=33", "recorded case, unpermute by map"},
+      {"map_gather", "experts=128,block=32", "Qwen3-30B-A3B"},
+      {"map_gather", "experts=6,block=256,dtype=f64,T=33", "recorded case, f64"},
   });
 }
 

@@ -1,235 +1,240 @@
-// Unpermute: each token's rows summed back, by routing map or by sorted indices; and the gradients of permute and
-// unpermute.
+// Unpermute by routing map: each token's rows summed back. The same kernel is the backward of permute.
 #include <algorithm>
 #include <fmt/format.h>
 
-#include "kernels/host.h"
+#include "kernels/inverse.h"
 #include "kernels/moe.h"
+#include "kernels/permute.h"
 #include "kernels/registration.h"
+#include "kernels/token_rows.h"
 
 namespace moec {
 
 namespace kernel {
 namespace {
 
-struct UnpermuteSpec {
+struct SumSpec {
   int experts = 128;     ///< of the map
   int cols = 4096;       ///< elements of a row
-  int block = 1024;      ///< columns per program
-  bool weighted = false; ///< times probs[t, e]
+  int block = 4096;      ///< columns at a time
+  bool compact = false;  ///< map is a row_id_map, else row_of
+  bool weighted = false; ///< times weights[t, e]
   static void fields(auto &s, auto &&f) {
-    f("experts", s.experts), f("cols", s.cols), f("block", s.block), f("weighted", s.weighted);
+    f("experts", s.experts), f("cols", s.cols), f("block", s.block), f("compact", s.compact), f("weighted", s.weighted);
   }
 };
 
-constexpr int kNoRow = 0x7fffffff;
-
-/// Calls f(row, cells) for each row of x that token t has in the map, experts ascending; rows ascend with them. `cells`
-/// is true at its expert.
-template <class F> void for_rows(View x, View row_of, Int t, int experts, F f) {
-  Tile rest = load(row_of(t, arange(next_pow2(experts))), Operand::none(), -1);
-  device_assert(rest < x.size(0), "the routing map has more pairs than there are rows");
-  Int n = sum(cast(rest >= 0, i32));
-  for (Int j : range(0, n)) {
-    (void)j;
-    Int row = min(where(rest >= 0, rest, kNoRow));
-    Tile cells = rest == row;
-    f(row, cells);
-    rest = where(cells, -1, rest);
-  }
-}
-
-/// out[t, :] = sum of x[row_of[t, e], :] (* probs[t, e]), experts ascending.
-void unpermute_map(const UnpermuteSpec &s, View x, View row_of, View probs, View out) {
-  arg_names({"permuted", "row_of", "probs", "out"});
+/// out[t, :] = sum of x[row, :] (* weights[t, e]) over the rows of token t, experts ascending.
+void sum_token_rows(const SumSpec &s, View x, View map, View weights, View out) {
+  arg_names({"x", "map", "weights", "out"});
   Int T = out.size(0);
-  x.expect({x.size(0), s.cols}), out.expect({T, s.cols}), row_of.expect({T, s.experts});
-  if (s.weighted) probs.expect({T, s.experts});
-  grid(T, cdiv(s.cols, s.block));
-  Int t = program_id(0);
-  Tile col = program_id(1) * s.block + arange(s.block);
-  DType wide = s.weighted && probs.dtype() == f64 ? f64 : wide_dtype(x.dtype());
-  Tile acc = zeros({s.block}, wide), p;
-  if (s.weighted) p = cast(load(probs(t, arange(next_pow2(s.experts)))), wide);
-  for_rows(x, row_of, t, s.experts, [&](Int row, Tile cells) {
-    Tile v = cast(load(x(row, col)), wide);
-    acc += s.weighted ? v * sum(where(cells, p, 0.0)) : v;
-  });
-  store(out(t, col), cast(acc, out.dtype()));
-}
-
-/// out[t, e] = sum over d of grad[t, d] * x[row_of[t, e], d], 0 where not routed.
-void unpermute_grad_probs(const UnpermuteSpec &s, View grad, View x, View row_of, View out) {
-  arg_names({"grad", "permuted", "row_of", "grad_probs"});
-  Int T = out.size(0);
-  x.expect({x.size(0), s.cols}), grad.expect({T, s.cols});
-  for (const View &v : {row_of, out}) v.expect({T, s.experts});
+  x.expect({x.size(0), s.cols}), out.expect({T, s.cols}), map.expect({T, s.compact ? 2 * s.experts + 1 : s.experts});
+  if (s.weighted) weights.expect({T, s.experts});
   grid(T);
   Int t = program_id(0);
-  DType wide = out.dtype() == f64 ? f64 : wide_dtype(x.dtype());
-  Tile e = arange(next_pow2(s.experts)), result = zeros({next_pow2(s.experts)}, wide);
-  for_rows(x, row_of, t, s.experts, [&](Int row, Tile cells) {
+  RowsOfToken rows = rows_of_token(map, t, s.experts, s.compact, x.size(0));
+  DType wide = s.weighted && weights.dtype() == f64 ? f64 : wide_dtype(x.dtype());
+  Tile w = rows.expert;
+  if (s.weighted) w = cast(load(weights(t, rows.expert), rows.row != RowsOfToken::kNone), wide);
+  for_columns(s.cols, s.block, [&](Tile col) {
     Tile acc = zeros({s.block}, wide);
-    for (Int c : range(0, s.cols, s.block)) {
-      Tile col = c + arange(s.block);
-      acc += cast(load(grad(t, col)), wide) * cast(load(x(row, col)), wide);
-    }
-    result = where(cells, sum(acc), result);
+    rows.each(w, [&](Int row, Tile weight) {
+      Tile v = cast(load(x(row, col)), wide);
+      acc += s.weighted ? v * weight : v;
+    });
+    store(out(t, col), cast(acc, out.dtype()));
   });
-  store(out(t, e), cast(result, out.dtype()));
-}
-
-/// out[t, :] = sum of x[i, :] over all i with index[i] = t, ascending. For indices of any origin: every program reads
-/// all of them.
-void unpermute_search(const UnpermuteSpec &s, View x, View index, View out) {
-  arg_names({"permuted", "sorted_indices", "out"});
-  Int T = out.size(0), N = index.size(0);
-  x.expect({N, s.cols}), out.expect({T, s.cols});
-  grid(T, cdiv(s.cols, s.block));
-  Int t = program_id(0);
-  Tile col = program_id(1) * s.block + arange(s.block);
-  DType wide = wide_dtype(x.dtype());
-  Tile acc = zeros({s.block}, wide);
-  const int chunk = 1024;
-  for (Int c : range(0, N, chunk)) {
-    Tile i = c + arange(chunk);
-    Tile rest = where(load(index(i), Operand::none(), -1) == cast(t, index.dtype()), i, kNoRow);
-    Int n = sum(cast(rest != kNoRow, i32));
-    for (Int j : range(0, n)) {
-      (void)j;
-      Int row = min(rest);
-      acc += cast(load(x(row, col)), wide);
-      rest = where(rest == row, kNoRow, rest);
-    }
-  }
-  store(out(t, col), cast(acc, out.dtype()));
 }
 
 } // namespace
 } // namespace kernel
 
-namespace {
-constexpr Schedule kSchedule{.num_warps = 4};
+static constexpr Schedule kSchedule{.num_warps = 4};
 
-kernel::UnpermuteSpec unpermute_spec(const char *what, int64_t experts, int64_t cols, bool weighted) {
+Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, const Tensor &map, const Tensor &weights,
+                bool compact) {
+  const std::string asked = what;
+  check_rank((asked + ": rows").c_str(), x, 2);
+  check_rank((asked + ": map").c_str(), map, 2);
+  check_dtype((asked + ": map").c_str(), map, {i32});
+  check_that(!compact || (map.size(1) % 2 == 1 && map.size(1) >= 3), what, fmt::format("row_id_map is {}", map.text()),
+             "its shape must be [T, 2*E+1]");
+  const int64_t tokens = map.size(0), experts = compact ? map.size(1) / 2 : map.size(1);
   check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
-  check_that(cols >= 1 && cols <= 1 << 24, what, "rows must have 1 to 2^24 elements");
-  return {static_cast<int>(experts), static_cast<int>(cols), block_for(cols, 1024), weighted};
-}
-
-Tensor sum_rows(const Stream &stream, const char *what, const Tensor &rows, const Tensor &row_of, const Tensor &probs) {
-  static const auto run = jit(kernel::unpermute_map, kSchedule);
-  auto spec = unpermute_spec(what, row_of.size(1), rows.size(1), probs.defined());
-  Tensor out = Tensor::empty({row_of.size(0), rows.size(1)}, rows.dtype(), stream.device());
-  run(stream, spec, rows, row_of, probs.defined() ? probs : Tensor::empty({0, 0}, f32, stream.device()), out);
+  check_that(x.size(1) >= 1 && x.size(1) <= 1 << 24, what, "rows must have 1 to 2^24 elements");
+  if (weights.defined()) check_shape((asked + ": probs").c_str(), weights, {tokens, experts});
+  static const auto run = jit(kernel::sum_token_rows, kSchedule);
+  kernel::SumSpec spec{static_cast<int>(experts), static_cast<int>(x.size(1)), block_for(x.size(1), 4096), compact,
+                       weights.defined()};
+  Tensor out = Tensor::empty({tokens, x.size(1)}, x.dtype(), stream);
+  run(stream, spec, x, map, weights.defined() ? weights : Tensor::empty({0, 0}, f32, stream), out);
   return out;
 }
 
-void check_unpermute(const char *what, const Tensor &permuted, const Tensor &sorted_indices, int64_t tokens,
-                     const Tensor &probs, const Tensor &map) {
-  auto tensor = [&](const char *name) { return fmt::format("{}: {}", what, name); };
-  check_rank(tensor("permuted_tokens").c_str(), permuted, 2);
-  check_shape(tensor("sorted_indices").c_str(), sorted_indices, {permuted.size(0)});
-  check_dtype(tensor("sorted_indices").c_str(), sorted_indices, {i32, i64});
-  check_that(!probs.defined() || map.defined(), what, "probs need the routing map", "pass routing_map");
-  if (probs.defined())
-    check_shape(tensor("routing_map").c_str(), map, {tokens, -1}),
-        check_shape(tensor("probs").c_str(), probs, {tokens, map.size(1)}),
-        check_dtype(tensor("routing_map").c_str(), map, {boolean});
-}
-} // namespace
-
 Tensor permute_backward_tokens(const Stream &stream, const Tensor &grad, const Tensor &row_of) {
-  check_rank("permute backward: gradient", grad, 2);
-  check_rank("permute backward: row_of", row_of, 2);
-  check_dtype("permute backward: row_of", row_of, {i32});
-  return sum_rows(stream, "permute backward", grad, row_of, {});
+  return sum_token_rows(stream, "permute backward", grad, row_of);
+}
+
+Tensor unpermute(const Stream &stream, const Tensor &permuted, const RoutingMap &map, const Tensor &probs) {
+  return sum_token_rows(stream, "unpermute", permuted, map.row_of, probs);
+}
+
+static void check_indices(const std::string &what, const Tensor &permuted, const Tensor &sorted_indices) {
+  check_rank((what + ": permuted_tokens").c_str(), permuted, 2);
+  check_shape((what + ": sorted_indices").c_str(), sorted_indices, {permuted.size(0)});
+  check_dtype((what + ": sorted_indices").c_str(), sorted_indices, {i32, i64});
+}
+
+static void check_gradient(const Tensor &grad, const Tensor &permuted) {
+  check_rank("unpermute backward: gradient", grad, 2);
+  check_shape("unpermute backward: permuted", permuted, {-1, grad.size(1)});
+  check_dtype("unpermute backward: permuted", permuted, {grad.dtype()});
+}
+
+/// The routing of rows that came with sorted indices and, where there are probabilities, a map.
+static RoutingMap routing_of(const Stream &stream, const std::string &what, const Tensor &permuted,
+                             const Tensor &sorted_indices, int64_t tokens, const Tensor &probs, const Tensor &map) {
+  check_indices(what, permuted, sorted_indices);
+  if (!probs.defined()) return {};
+  check_that(map.defined(), what.c_str(), "probs need the routing map", "pass routing_map");
+  check_shape((what + ": routing_map").c_str(), map, {tokens, -1});
+  check_dtype((what + ": routing_map").c_str(), map, {boolean});
+  check_shape((what + ": probs").c_str(), probs, {tokens, map.size(1)});
+  return route_map(stream, map, {}, {.sorted_indices = sorted_indices});
 }
 
 Tensor unpermute(const Stream &stream, const Tensor &permuted, const Tensor &sorted_indices, int64_t tokens,
                  const Tensor &probs, const Tensor &map) {
-  check_unpermute("unpermute", permuted, sorted_indices, tokens, probs, map);
-  if (probs.defined())
-    return sum_rows(stream, "unpermute", permuted, route_map(stream, map, {}, permuted.size(0)).row_of, probs);
-  static const auto run = jit(kernel::unpermute_search, kSchedule);
-  auto spec = unpermute_spec("unpermute", 1, permuted.size(1), false);
-  Tensor out = Tensor::empty({tokens, permuted.size(1)}, permuted.dtype(), stream.device());
-  run(stream, spec, permuted, sorted_indices, out);
-  return out;
+  RoutingMap routing = routing_of(stream, "unpermute", permuted, sorted_indices, tokens, probs, map);
+  if (routing.row_of.defined()) return unpermute(stream, permuted, routing, probs);
+  return sum_listed_rows(stream, permuted, list_rows(stream, sorted_indices, tokens));
 }
 
 UnpermuteGrads unpermute_backward(const Stream &stream, const Tensor &grad, const Tensor &permuted,
                                   const Tensor &sorted_indices, const Tensor &probs, const Tensor &map) {
-  check_rank("unpermute backward: gradient", grad, 2);
-  check_unpermute("unpermute backward", permuted, sorted_indices, grad.size(0), probs, map);
-  check_shape("unpermute backward: permuted", permuted, {-1, grad.size(1)});
-  if (!probs.defined()) return {gather_rows(stream, grad, sorted_indices), {}};
-  RoutingMap routing = route_map(stream, map, probs, permuted.size(0));
-  static const auto run = jit(kernel::unpermute_grad_probs, kSchedule);
-  auto spec = unpermute_spec("unpermute backward", map.size(1), permuted.size(1), true);
-  UnpermuteGrads out{gather_rows(stream, grad, sorted_indices, 1, routing.probs),
-                     Tensor::empty(probs.shape(), probs.dtype(), stream.device())};
-  run(stream, spec, grad, permuted, routing.row_of, out.probs);
-  return out;
+  check_gradient(grad, permuted);
+  RoutingMap routing = routing_of(stream, "unpermute backward", permuted, sorted_indices, grad.size(0), probs, map);
+  if (routing.row_of.defined()) return unpermute_backward(stream, grad, permuted, routing, probs);
+  return {gather_rows(stream, grad, sorted_indices), {}};
+}
+
+/// The routing that sorted indices of drop and pad stand for.
+static RoutingMap routing_of_capacity(const Stream &stream, const Tensor &permuted, const Tensor &sorted_indices,
+                                      int64_t tokens, int64_t experts) {
+  check_indices("unpermute_drop_and_pad", permuted, sorted_indices);
+  check_that(experts >= 1 && experts <= 4096, "unpermute_drop_and_pad", "the number of experts must be 1 to 4096");
+  check_that(permuted.size(0) % experts == 0, "unpermute_drop_and_pad: permuted_tokens",
+             fmt::format("there are {} rows for {} experts", permuted.size(0), experts),
+             "their number must be a multiple of the number of experts");
+  RoutingMap map;
+  map.sorted_indices = sorted_indices;
+  map.row_of = invert_index(stream, sorted_indices, tokens, experts, true);
+  return map;
+}
+
+Tensor unpermute_drop_and_pad(const Stream &stream, const Tensor &permuted, const Tensor &sorted_indices,
+                              int64_t tokens, int64_t experts, const Tensor &probs) {
+  if (!probs.defined()) return unpermute(stream, permuted, sorted_indices, tokens);
+  return unpermute(stream, permuted, routing_of_capacity(stream, permuted, sorted_indices, tokens, experts), probs);
+}
+
+UnpermuteGrads unpermute_drop_and_pad_backward(const Stream &stream, const Tensor &grad, const Tensor &permuted,
+                                               const Tensor &sorted_indices, int64_t experts, const Tensor &probs) {
+  check_gradient(grad, permuted);
+  if (!probs.defined()) return unpermute_backward(stream, grad, permuted, sorted_indices);
+  return unpermute_backward(stream, grad, permuted,
+                            routing_of_capacity(stream, permuted, sorted_indices, grad.size(0), experts), probs);
 }
 
 // -------------------------------------------------------------------------------------------------------------
 // registration
 
-static void run_unpermute(OpCall &c) {
-  const Tensor &rows = c.in("permuted_tokens"), &indices = c.in("sorted_indices");
-  Tensor probs = c.has("probs") ? c.in("probs") : Tensor(), map = c.has("routing_map") ? c.in("routing_map") : Tensor();
-  int64_t tokens = c.has("grad_output") ? c.in("grad_output").size(0)
-                   : map.defined()      ? map.size(0)
-                                        : c.integer("tokens");
-  c.out("output", unpermute(c.stream(), rows, indices, tokens, probs, map));
-  if (!c.has("grad_output") || !c.wants({"grad_permuted_tokens", "grad_probs"})) return;
-  UnpermuteGrads g = unpermute_backward(c.stream(), c.in("grad_output"), rows, indices, probs, map);
+static void put_unpermuted(OpCall &c, const UnpermuteGrads &g) {
   c.out("grad_permuted_tokens", g.permuted);
   if (g.probs.defined()) c.out("grad_probs", g.probs);
+}
+
+static int64_t tokens_of(OpCall &c) {
+  for (const char *name : {"grad_output", "routing_map", "probs"})
+    if (c.has(name)) return c.in(name).size(0);
+  return c.integer("tokens");
+}
+
+static void run_drop_and_pad(OpCall &c) {
+  const Tensor &rows = c.in("permuted_tokens"), &indices = c.in("sorted_indices");
+  Tensor probs = c.has("probs") ? c.in("probs") : Tensor();
+  const int64_t experts = probs.defined() && probs.rank() == 2 ? probs.size(1) : 1;
+  c.out("output", unpermute_drop_and_pad(c.stream(), rows, indices, tokens_of(c), experts, probs));
+  if (c.has("grad_output") && c.wants({"grad_permuted_tokens", "grad_probs"}))
+    put_unpermuted(c, unpermute_drop_and_pad_backward(c.stream(), c.in("grad_output"), rows, indices, experts, probs));
+}
+
+static void run_unpermute(OpCall &c) {
+  if (c.flag("drop_and_pad")) return run_drop_and_pad(c);
+  const Tensor &rows = c.in("permuted_tokens"), &indices = c.in("sorted_indices");
+  Tensor probs = c.has("probs") ? c.in("probs") : Tensor(), map = c.has("routing_map") ? c.in("routing_map") : Tensor();
+  c.out("output", unpermute(c.stream(), rows, indices, tokens_of(c), probs, map));
+  if (c.has("grad_output") && c.wants({"grad_permuted_tokens", "grad_probs"}))
+    put_unpermuted(c, unpermute_backward(c.stream(), c.in("grad_output"), rows, indices, probs, map));
+}
+
+static std::vector<OpTensor> unpermute_tensors(const char *map) {
+  return {{"permuted_tokens", "[N, D]", "f32 bf16 f16 f64", "rows"},
+          {"sorted_indices", "[N]", "i64 i32", "token of each row"},
+          {"routing_map", "[T, E]", "bool i8 u8 i32 i64 f16 bf16 f32 f64", map, false, true},
+          {"probs", "[T, E]", "f32 bf16 f16 f64", "weights of the rows", false, true},
+          {"grad_output", "[T, D]", "permuted_tokens", "gradient of output", false, true},
+          {"output", "[T, D]", "permuted_tokens", "sums", true, false, 1e-6, 2e-2},
+          {"grad_permuted_tokens", "[N, D]", "permuted_tokens", "gradient of the rows", true, true, 1e-6, 2e-2},
+          {"grad_probs", "[T, E]", "probs", "gradient of probs", true, true, 1e-6, 2e-2}};
 }
 
 void register_unpermute(Library &l) {
   using Type = OpParameter::Type;
   const std::vector<KernelSetting> sizes{{"T", "4096", "tokens"},
                                          {"N", "32768", "rows"},
+                                         {"columns", "128", "of the map: experts, or 2*experts+1 if compact"},
                                          {"dtype", "bf16", "of the rows"},
-                                         {"prob", "f32", "of the probabilities"}};
-  const KernelArgument x{"permuted", "[N, cols]", "dtype"}, row_of{"row_of", "[T, experts]", "i32"},
-      out{"out", "[T, cols]", "dtype"};
-  add_kernel(l, kernel::unpermute_map, "unpermute_map", "sum of each token's rows by map", kSchedule,
-             {x, row_of, {"probs", "[T, experts]", "prob"}, out}, sizes);
-  add_kernel(l, kernel::unpermute_grad_probs, "unpermute_grad_probs", "gradient of the probabilities", kSchedule,
-             {{"grad", "[T, cols]", "dtype"}, x, row_of, {"grad_probs", "[T, experts]", "prob"}}, sizes);
-  add_kernel(l, kernel::unpermute_search, "unpermute_search", "sum of each token's rows by sorted indices", kSchedule,
-             {x, {"sorted_indices", "[N]", "i64"}, out}, sizes);
+                                         {"weight", "f32", "of the weights"}};
+  add_kernel(l, kernel::sum_token_rows, "sum_token_rows", "sum of each token's rows by map", kSchedule,
+             {{"x", "[N, cols]", "dtype"},
+              {"map", "[T, columns]", "i32"},
+              {"weights", "[T, experts]", "weight"},
+              {"out", "[T, cols]", "dtype"}},
+             sizes);
   l.add_specializations({
-      {"unpermute_map", "experts=128,cols=2048,block=1024", "Qwen3-30B-A3B"},
-      {"unpermute_map", "experts=8,cols=4096,block=1024,weighted=true", "Mixtral 8x7B"},
-      {"unpermute_grad_probs", "experts=128,cols=2048,block=1024", "Qwen3-30B-A3B"},
-      {"unpermute_search", "cols=2048,block=1024", "rows without a map"},
+      {"sum_token_rows", "experts=128,cols=2048,block=2048", "Qwen3-30B-A3B"},
+      {"sum_token_rows", "experts=256,columns=513,cols=7168,block=4096,compact=true,weighted=true", "DeepSeek-V3, fused"},
+      {"sum_token_rows", "experts=8,columns=8,cols=4096,block=4096,weighted=true", "Mixtral 8x7B"},
+      {"sum_token_rows", "experts=6,columns=6,cols=24,block=32,weighted=true,dtype=f64,weight=f64,T=37,N=111", "f64"},
+      {"sum_token_rows", "experts=32,columns=32,cols=2880,block=4096,T=33,N=99", "gpt-oss, odd sizes"},
   });
-  l.ops.push_back(
-      {"unpermute",
-       "rows in expert order summed back to tokens",
-       "y[t] = sum over i with sorted_indices[i]=t of permuted[i] (* probs[t, e(i)]); grad_permuted[i] = grad[t(i)] * "
-       "p[i]; "
-       "grad_probs[t,e] = sum over d of grad[t,d] permuted[i,d]",
-       "nemo_automodel components.moe.megatron.moe_utils.unpermute(fused=False)",
-       "rows ascending in f32 (f64 if rows or probs are f64), one rounding; grad_probs: blocks of columns, then a "
-       "balanced tree",
-       {{"drop_and_pad", Type::boolean, "false", "rows of permute's drop_and_pad form", {"false"}},
-        {"tokens", Type::integer, "0", "T, where neither routing_map nor grad_output tells"}},
-       {{"permuted_tokens", "[N, D]", "f32 bf16 f16 f64", "rows"},
-        {"sorted_indices", "[N]", "i64 i32", "token of each row"},
-        {"routing_map", "[T, E]", "bool", "the map that permute took; needed with probs", false, true},
-        {"probs", "[T, E]", "f32 bf16 f16 f64", "weights of the rows", false, true},
-        {"grad_output", "[T, D]", "permuted_tokens", "gradient of output", false, true},
-        {"output", "[T, D]", "permuted_tokens", "sums", true, false, 1e-6, 2e-2},
-        {"grad_permuted_tokens", "[N, D]", "permuted_tokens", "gradient of the rows", true, true, 1e-6, 2e-2},
-        {"grad_probs", "[T, E]", "probs", "gradient of probs", true, true, 1e-6, 2e-2}},
-       {"map_count", "map_place", "unpermute_map", "unpermute_search", "gather_rows", "unpermute_grad_probs"},
-       run_unpermute});
+  const std::string formula = "y[t] = sum over i with sorted_indices[i]=t of permuted[i] (* probs[t, e(i)]); "
+                              "grad_permuted[i] = grad[t(i)] * p[i]; "
+                              "grad_probs[t,e] = sum over d of grad[t,d] permuted[i,d]",
+                    order = "experts (rows, without a map) ascending in f32 (f64 if rows or probs are f64), one "
+                            "rounding; grad_probs: blocks of 4096 columns ascending, each a balanced tree";
+  const OpParameter tokens{"tokens", Type::integer, "0", "T, where no tensor tells"};
+  l.ops.push_back({"unpermute",
+                   "rows in expert order summed back to tokens",
+                   formula,
+                   "nemo_automodel components.moe.megatron.moe_utils.unpermute(fused=False)",
+                   order,
+                   {{"drop_and_pad", Type::boolean, "false", "see unpermute_drop_and_pad"}, tokens},
+                   unpermute_tensors("the map that permute took; needed with probs, then bool"),
+                   {"map_count", "map_scan", "map_place", "sum_token_rows", "digit_count", "digit_place", "list_starts",
+                    "sum_listed_rows", "spread_rows", "gather_rows", "invert_index"},
+                   run_unpermute});
+  l.ops.push_back({"unpermute_drop_and_pad",
+                   "a fixed number of rows per expert summed back to tokens",
+                   formula + "; e(i) = i / (N/E)",
+                   "nemo_automodel components.moe.megatron.moe_utils.unpermute(drop_and_pad=True)",
+                   order,
+                   {{"capacity", Type::integer, "0", "N/E; it changes nothing"}, tokens},
+                   unpermute_tensors("tells E"),
+                   {"invert_index", "sum_token_rows", "spread_rows", "digit_count", "digit_place", "map_scan", "list_starts",
+                    "sum_listed_rows", "gather_rows"},
+                   run_drop_and_pad});
 }
 
 } // namespace moec

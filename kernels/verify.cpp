@@ -176,10 +176,10 @@ void run_case(const std::string &path, Device device, CaseReport &report) {
   const Op &op = op_at(report.op);
   NamedTensors inputs;
   for (const auto &[name, tensor] : file.tensors)
-    if (name.starts_with("in.") && op.tensor(name.substr(3))) inputs.emplace(name.substr(3), tensor);
+    if (name.starts_with("in.") && op.input(name.substr(3))) inputs.emplace(name.substr(3), tensor);
   std::vector<std::string> outputs;
   for (const auto &[name, reference] : wanted)
-    if (const OpTensor *t = op.tensor(excerpt_of(name).tensor); t && t->output) outputs.push_back(t->name);
+    if (const OpTensor *t = op.output(excerpt_of(name).tensor)) outputs.push_back(t->name);
   if (outputs.empty()) throw UnsupportedError(report.op, "moec produces none of the case's tensors", "");
   OpCall call(op, Stream(device), std::move(inputs), parameters_of(op, file), outputs);
   call.run();
@@ -190,7 +190,7 @@ void run_case(const std::string &path, Device device, CaseReport &report) {
     auto [whole, form] = excerpt_of(name);
     auto it = call.outputs().find(whole);
     if (it == call.outputs().end()) continue;
-    const OpTensor &t = *op.tensor(whole);
+    const OpTensor &t = *op.output(whole);
     double tolerance = low || is_low(reference->dtype()) ? t.low_tolerance : t.f32_tolerance;
     report.tensors[i] = compare(name, take(it->second.to(Device::host()), form), *reference, tolerance);
     report.status = worse(report.tensors[i].status, report.status);

@@ -61,7 +61,7 @@ int run_op(const std::string &name, const std::string &in, const std::vector<std
   for (auto &[tensor_name, tensor] : input.tensors) {
     if (tensor_name.starts_with("out.")) continue;
     std::string plain = tensor_name.starts_with("in.") ? tensor_name.substr(3) : tensor_name;
-    if (op.tensor(plain)) inputs[plain] = tensor;
+    if (op.input(plain)) inputs[plain] = tensor;
   }
   Settings settings = settings_of(set);
   // What the file says of the op's parameters holds where --set says nothing.

@@ -21,6 +21,9 @@ const std::set<std::string> kUnsupported = {
     "t12_d16_i32_e4_k2_relu2_bias",           "t5_d16_i8_e4_k2_noactive",
     "t7_d16_i12_e4_k2_quickgeglu_bias_small", "t9_d16_i16_e4_k2_swiglu_bias_afterdown"};
 
+/// Ops that nothing was recorded of.
+const std::set<std::string> kWithoutCases = {"limit_capacity"};
+
 struct OnDevice {
   std::string op;
   Device device;
@@ -42,7 +45,8 @@ TEST_P(Golden, Passes) {
 std::vector<OnDevice> all() {
   std::vector<OnDevice> list;
   for (const Op &op : ops())
-    for (Device d : test_devices()) list.push_back({op.name, d});
+    if (!kWithoutCases.contains(op.name))
+      for (Device d : test_devices()) list.push_back({op.name, d});
   return list;
 }
 INSTANTIATE_TEST_SUITE_P(Cases, Golden, testing::ValuesIn(all()),

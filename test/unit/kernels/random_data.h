@@ -37,4 +37,16 @@ inline Tensor random_offs(int experts, int64_t total) {
   return Tensor::from(offs, {experts});
 }
 
+inline size_t at(int64_t row, int64_t cols, int64_t col) { return static_cast<size_t>(row * cols + col); }
+/// A map with an expert that nobody wants, one that everybody wants, and a token without experts.
+inline Tensor some_map(int64_t tokens, int64_t experts, DType t = boolean) {
+  std::vector<double> m = random_ints({tokens, experts}, i32, 0, 1).to_values();
+  for (int64_t r = 0; r < tokens; ++r) {
+    if (experts > 2) m[at(r, experts, 1)] = 0, m[at(r, experts, 2)] = 1;
+    for (int64_t e = 0; e < experts; ++e)
+      if (r == tokens / 2) m[at(r, experts, e)] = 0;
+  }
+  return Tensor::from_values(m, {tokens, experts}, t);
+}
+
 } // namespace moec

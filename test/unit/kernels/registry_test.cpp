@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <set>
@@ -30,8 +31,8 @@ TEST(Registry, OpsAreDeclaredInFull) {
       EXPECT_EQ(t.shape.front(), '[') << t.name;
       outputs += t.output;
       // Either a list of dtypes or the name of an input.
-      const OpTensor *like = op.tensor(t.dtypes);
-      EXPECT_TRUE((like && !like->output) || dtype_from_name(t.dtypes.substr(0, t.dtypes.find(' '))))
+      const OpTensor *like = op.input(t.dtypes);
+      EXPECT_TRUE(like || dtype_from_name(t.dtypes.substr(0, t.dtypes.find(' '))))
           << t.name << " " << t.dtypes;
       EXPECT_LE(t.f32_tolerance, t.low_tolerance) << t.name;
     }
@@ -49,6 +50,13 @@ TEST(Registry, TheReferenceIsFresh) {
   std::stringstream kept;
   kept << std::ifstream(path).rdbuf();
   EXPECT_EQ(kept.str(), made) << "renew it: MOEC_UPDATE_DOCS=1 kernels_test --gtest_filter=Registry.*";
+}
+
+TEST(Registry, NamesAreUnique) { // both lists are sorted by name
+  auto op = std::ranges::adjacent_find(ops(), {}, &Op::name);
+  EXPECT_TRUE(op == ops().end()) << op->name;
+  auto kernel = std::ranges::adjacent_find(kernels(), {}, &KernelInfo::name);
+  EXPECT_TRUE(kernel == kernels().end()) << kernel->name;
 }
 
 TEST(Registry, EveryKernelIsUsedAndSpecialized) {
@@ -169,8 +177,8 @@ TEST(Registry, BadCalls) {
        "its shape must be [4, *]"},
       {"permute",
        {{"tokens", f({4, 8})}, {"routing_map", Tensor::zeros({4, 2}, boolean)}},
-       {{"drop_and_pad", "true"}},
-       "it may be false"},
+       {{"drop_and_pad", "true"}, {"num_out_tokens", "10"}},
+       "it is 5, and there are 4 tokens"},
       {"permute",
        {{"tokens", f({4, 8})}, {"routing_map", Tensor::zeros({4, 2}, e4m3)}},
        {},

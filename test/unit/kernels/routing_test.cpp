@@ -107,9 +107,11 @@ TEST_P(RoutingOn, RouteMap) {
     EXPECT_EQ(r.probs.to_values(), sorted_probs);
     EXPECT_EQ(ints(r.row_of), rows);
     EXPECT_EQ(ints(r.counts), counts);
-    // A caller that knows the number of rows, even a smaller one, does not wait, and nothing is written past it.
-    sorted.resize(100);
-    EXPECT_EQ(ints(route_map(stream, map, probs, 100).sorted_indices), sorted);
+    // A bound instead of waiting for the number: rows past the last have no token.
+    RoutingMap bounded = route_map(stream, map, probs, {.rows = static_cast<int64_t>(sorted.size()) + 700});
+    sorted.resize(sorted.size() + 700, -1), sorted_probs.resize(sorted.size(), 0);
+    EXPECT_EQ(ints(bounded.sorted_indices), sorted);
+    EXPECT_EQ(bounded.probs.to_values(), sorted_probs);
   }
 }
 

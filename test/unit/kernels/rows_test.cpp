@@ -67,6 +67,21 @@ TEST_P(RowsOn, CombineInSlotOrder) {
   }
 }
 
+TEST_P(RowsOn, SpreadIsTheGatherOfTheInverse) {
+  const int64_t tokens = 11;
+  const int topk = 3;
+  std::vector<int64_t> row_ids(static_cast<size_t>(tokens * topk)), slots(row_ids.size());
+  for (size_t slot = 0; slot < row_ids.size(); ++slot) {
+    row_ids[slot] = static_cast<int64_t>(slot * 7 % row_ids.size());
+    slots[static_cast<size_t>(row_ids[slot])] = static_cast<int64_t>(slot);
+  }
+  for (int64_t cols : {5, 24, 1500}) {
+    Tensor x = random_floats({tokens, cols}, bf16);
+    EXPECT_EQ(spread_slots(stream, x, Tensor::from(row_ids, {33}), topk, 33).to_bytes(),
+              gather_rows(stream, x, Tensor::from(slots, {33}), topk).to_bytes());
+  }
+}
+
 TEST_P(RowsOn, StridedInput) {
   Tensor wide = random_floats({10, 64}, f32), x = wide.slice(1, 5, 38), index = random_ints({17}, i32, 0, 9);
   EXPECT_EQ(gather_rows(stream, x, index).to_bytes(), gather_rows(stream, x.contiguous(), index).to_bytes());
@@ -74,18 +89,6 @@ TEST_P(RowsOn, StridedInput) {
   EXPECT_EQ(weighted_swiglu(stream, rows, Tensor::from_values(std::vector<double>(5, 1.0), {5, 1}, f32)).to_bytes(),
             weighted_swiglu(stream, rows.contiguous(), Tensor::from_values(std::vector<double>(5, 1.0), {5, 1}, f32))
                 .to_bytes());
-}
-
-TEST_P(RowsOn, UnpermuteWithAndWithoutMap) {
-  const int64_t tokens = 50, experts = 7, cols = 24;
-  Tensor map = random_ints({tokens, experts}, boolean, 0, 1), x = random_floats({tokens, cols}, bf16);
-  Permuted p = permute(stream, x, map);
-  std::vector<double> ones(static_cast<size_t>(tokens * experts), 1.0);
-  Tensor by_map =
-      unpermute(stream, p.tokens, p.map.sorted_indices, tokens, Tensor::from_values(ones, {tokens, experts}, f32), map);
-  Tensor by_search = unpermute(stream, p.tokens, p.map.sorted_indices, tokens);
-  EXPECT_EQ(by_map.to_bytes(), by_search.to_bytes());
-  EXPECT_EQ(permute_backward_tokens(stream, p.tokens, p.map.row_of).to_bytes(), by_map.to_bytes());
 }
 
 TEST_P(RowsOn, NoTokens) {
@@ -96,7 +99,6 @@ TEST_P(RowsOn, NoTokens) {
   ExpertsOutput o = experts_forward(stream, x, Tensor::zeros({0, 2}, i64), Tensor::zeros({0, 2}, f32),
                                     Tensor::zeros({3, 16, 12}, f32), Tensor::zeros({3, 6, 16}, f32));
   EXPECT_EQ(o.y.shape(), (Dims{0, 16}));
-  EXPECT_EQ(permute(stream, x, Tensor::zeros({0, 3}, boolean)).tokens.shape(), (Dims{0, 16}));
 }
 
 // What only the device can see: an index or offset out of range stops the launch, checked or not.
@@ -118,12 +120,10 @@ TEST_P(RowsOn, IndicesOutOfRange) {
   stops([&] { gather_rows(stream, x, ids({0, int64_t{1} << 40})); });
   stops([&] { gather_rows(stream, x, ids({0, 12}), 3); });
   stops([&] { scatter_rows(stream, x, ids({0, 1, 2, 4})); });
+  stops([&] { scatter_rows(stream, x, ids({0, 1, 2, 1})); });
+  stops([&] { spread_slots(stream, x, ids({0, 1, 2, 4}), 1, 4); });
   stops([&] { combine_rows(stream, x, ids({0, 1, 2, 99}), 2); });
   stops([&] { unpermute_backward(stream, x, x, ids({0, 1, 2, 4})); });
-  Tensor map = Tensor::from_values(std::vector<double>(15, 1.0), {5, 3}, boolean), p = random_floats({5, 3}, f32);
-  stops([&] { unpermute(stream, x, ids({0, 1, 2, 3}), 5, p, map); }); // 15 pairs, 4 rows
-  stops([&] { permute_backward_tokens(stream, x, route_map(stream, map).row_of); });
-  stops([&] { permute_backward_probs(stream, random_floats({4}, f32), route_map(stream, map).row_of); });
 }
 
 // The masked tokens' rows and what lies past the last offset must not reach the result, whatever the memory held.
@@ -140,26 +140,6 @@ TEST_P(RowsOn, ExpertsSkipDroppedSlots) {
                                                                    [&](double e) { return e >= 0 && e < experts; });
     bool zero = std::all_of(y.begin() + t * hidden, y.begin() + (t + 1) * hidden, [](double v) { return v == 0; });
     EXPECT_EQ(zero, !routed) << t;
-  }
-}
-
-// Sums, roundings and their order are the op's: no approximate function and no tensor core, no difference.
-TEST(Bits, InterpreterAndSimulatorAgree) {
-  set_sim_checked(true);
-  Stream interp(Device::interp()), sim(Device::sim());
-  const int64_t tokens = 40, experts = 6, cols = 1500;
-  for (DType t : {f32, bf16, f16, f64}) {
-    SCOPED_TRACE(name(t));
-    Tensor map = random_ints({tokens, experts}, boolean, 0, 1), probs = random_floats({tokens, experts}, f32),
-           x = random_floats({tokens, cols}, t);
-    Permuted p = permute(interp, x, map, probs), q = permute(sim, x, map, probs);
-    EXPECT_EQ(p.tokens.to_bytes(), q.tokens.to_bytes());
-    EXPECT_EQ(unpermute(interp, p.tokens, p.map.sorted_indices, tokens, probs, map).to_bytes(),
-              unpermute(sim, p.tokens, p.map.sorted_indices, tokens, probs, map).to_bytes());
-    auto a = unpermute_backward(interp, x, p.tokens, p.map.sorted_indices, probs, map),
-         b = unpermute_backward(sim, x, p.tokens, p.map.sorted_indices, probs, map);
-    EXPECT_EQ(a.permuted.to_bytes(), b.permuted.to_bytes());
-    EXPECT_EQ(a.probs.to_bytes(), b.probs.to_bytes());
   }
 }
 

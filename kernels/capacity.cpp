@@ -1,0 +1,165 @@
+// Capacity of experts: which pairs of a routing map stay when an expert has more tokens than it may take.
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "kernels/moe.h"
+#include "kernels/registration.h"
+#include "kernels/routing_map.h"
+
+namespace moec {
+
+namespace kernel {
+namespace {
+
+struct CapacitySpec {
+  int experts = 128;
+  bool by_probs = true; ///< the most probable tokens stay, else the first ones
+  bool weighted = true; ///< there are probabilities
+  static void fields(auto &s, auto &&f) {
+    f("experts", s.experts), f("by_probs", s.by_probs), f("weighted", s.weighted);
+  }
+};
+
+constexpr int kTokens = 512, kExperts = 8; // at a time: one sector of f32 per token
+
+/// Integers in the order of the floats, NaN above all.
+Tile ordered(Tile p) {
+  if (p.dtype() != f64) p = cast(p, f32);
+  DType t = p.dtype() == f64 ? i64 : i32;
+  Tile bits = bitcast(p, t), most = full({}, t == i64 ? INT64_MAX : INT32_MAX, t);
+  return where(p != p, most, where(bits < 0, bits ^ most, bits));
+}
+
+/// A program has some experts and all tokens. The least key that stays is found bit by bit; of equal keys the lower
+/// tokens stay.
+void map_limit(const CapacitySpec &s, View map, View probs, Int capacity, View out, View out_probs, View routed) {
+  arg_names({"routing_map", "probs", "capacity", "out", "out_probs", "routed"});
+  Int T = map.size(0);
+  for (const View &v : {map, out}) v.expect({T, s.experts});
+  if (s.weighted)
+    for (const View &v : {probs, out_probs}) v.expect({T, s.experts});
+  routed.expect({s.experts});
+  grid(cdiv(s.experts, kExperts));
+  Tile e = program_id(0) * kExperts + arange(kExperts);
+  const DType type = s.by_probs && probs.dtype() == f64 ? i64 : i32;
+  const int bits = 8 * size_bytes(type);
+  auto token = [&](Int i) { return expand_dims(i + arange(kTokens), 1); };
+  auto pairs = [&](Tile t) { return map.dtype() == boolean ? load(map(t, e)) : load(map(t, e)) != 0; };
+  auto keys = [&](Tile t) { return s.by_probs ? ordered(load(probs(t, e))) : broadcast(T - t, {kTokens, kExperts}); };
+
+  Tile least = full({kExperts}, type == i64 ? INT64_MIN : INT32_MIN, type), above = zeros({kExperts}, i32);
+  for (Int bit : range(0, bits)) {
+    Tile more = least + (full({kExperts}, 1, type) << cast(bits - 1 - bit, type)), count = zeros({kExperts}, i32);
+    for (Int i : range(0, T, kTokens)) count += sum(cast(pairs(token(i)) & (keys(token(i)) >= more), i32), 0);
+    least = where(count >= capacity, more, least);
+  }
+  Tile total = zeros({kExperts}, i32);
+  for (Int i : range(0, T, kTokens)) {
+    Tile is = pairs(token(i));
+    total += sum(cast(is, i32), 0);
+    above += sum(cast(is & (keys(token(i)) > least), i32), 0);
+  }
+  store(routed(e), total);
+  Tile equal = zeros({kExperts}, i32);
+  for (Int i : range(0, T, kTokens)) {
+    Tile t = token(i), key = keys(t), is = pairs(t), tie = cast(is & (key == least), i32);
+    Tile before = expand_dims(equal, 0) + cumsum(tie, 0) - tie;
+    Tile stays = is & ((key > least) | ((key == least) & (before < capacity - above)));
+    equal += sum(tie, 0);
+    store(out(t, e), where(stays, load(map(t, e)), zeros({kTokens, kExperts}, map.dtype())));
+    if (s.weighted)
+      store(out_probs(t, e), where(stays | !is, load(probs(t, e)), zeros({kTokens, kExperts}, probs.dtype())));
+  }
+}
+
+} // namespace
+} // namespace kernel
+
+static constexpr Schedule kSchedule{.num_warps = 4};
+
+int64_t expert_capacity(int64_t tokens, int topk, int experts, double factor, int64_t minimum) {
+  check_that(tokens >= 0 && topk >= 1 && experts >= 1, "expert_capacity", "tokens, topk or experts are out of range");
+  check_that(factor > 0 && std::isfinite(factor), "expert_capacity: factor", "it must be positive");
+  const double mean = static_cast<double>(tokens) * topk / experts, wanted = std::ceil(mean * factor);
+  return std::min(tokens, std::max(minimum, static_cast<int64_t>(std::min(wanted, 0x1p62))));
+}
+
+void check_capacity(const Stream &stream, const char *what, const Tensor &routed, int64_t capacity) {
+  stream.synchronize();
+  std::vector<int32_t> counts = routed.to_vector<int32_t>();
+  if (std::ranges::all_of(counts, [&](int32_t n) { return n <= capacity; })) return;
+  throw UserError(
+      what, fmt::format("an expert has more than {} tokens; tokens per expert: {}", capacity, fmt::join(counts, ", ")),
+      "raise the capacity, or let tokens be dropped");
+}
+
+LimitedMap limit_capacity(const Stream &stream, const Tensor &routing_map, const Tensor &probs, int64_t capacity,
+                          const CapacityOptions &options) {
+  check_map("limit_capacity: routing_map", routing_map);
+  check_that(capacity >= 0 && capacity < int64_t{1} << 31, "limit_capacity: capacity", "it must be 0 to 2^31 - 1");
+  check_that(probs.defined() || !options.by_probs, "limit_capacity", "by_probs needs probabilities", "pass probs");
+  if (probs.defined())
+    check_shape("limit_capacity: probs", probs, {routing_map.size(0), routing_map.size(1)}),
+        check_dtype("limit_capacity: probs", probs, {f32, bf16, f16, f64});
+  static const auto run = jit(kernel::map_limit, kSchedule);
+  LimitedMap r{Tensor::empty(routing_map.shape(), routing_map.dtype(), stream),
+               {},
+               Tensor::empty({routing_map.size(1)}, i32, stream)};
+  if (probs.defined()) r.probs = Tensor::empty(probs.shape(), probs.dtype(), stream);
+  Tensor none = Tensor::empty({0, 0}, f32, stream);
+  run(stream, kernel::CapacitySpec{static_cast<int>(routing_map.size(1)), options.by_probs, probs.defined()},
+      routing_map, probs.defined() ? probs : none, static_cast<int32_t>(capacity), r.routing_map,
+      probs.defined() ? r.probs : none, r.routed);
+  if (!options.may_drop) check_capacity(stream, "limit_capacity with may_drop=false", r.routed, capacity);
+  return r;
+}
+
+// -------------------------------------------------------------------------------------------------------------
+// registration
+
+static void run_limit(OpCall &c) {
+  LimitedMap m =
+      limit_capacity(c.stream(), c.in("routing_map"), c.has("probs") ? c.in("probs") : Tensor(), c.integer("capacity"),
+                     {.by_probs = c.text("drop_policy") == "probs", .may_drop = c.flag("may_drop")});
+  c.out("routing_map", m.routing_map);
+  c.out("routed", m.routed);
+  if (m.probs.defined()) c.out("probs", m.probs);
+}
+
+void register_capacity(Library &l) {
+  using Type = OpParameter::Type;
+  add_kernel(l, kernel::map_limit, "map_limit", "pairs of a map that stay within a capacity", kSchedule,
+             {{"routing_map", "[T, experts]", "map"},
+              {"probs", "[T, experts]", "dtype"},
+              {"capacity", "scalar", "i32"},
+              {"out", "[T, experts]", "map"},
+              {"out_probs", "[T, experts]", "dtype"},
+              {"routed", "[experts]", "i32"}},
+             {{"T", "4096", "tokens"}, {"map", "bool", "dtype of the map"}, {"dtype", "f32", "of the probabilities"}});
+  l.add_specializations({
+      {"map_limit", "experts=128", "Qwen3-30B-A3B"},
+      {"map_limit", "experts=6,dtype=f64,T=33", "odd sizes, f64"},
+      {"map_limit", "experts=8,by_probs=false,weighted=false,map=i32", "Mixtral 8x7B, first tokens"},
+  });
+  l.ops.push_back(
+      {"limit_capacity",
+       "pairs of a routing map that stay within a capacity",
+       "of each expert's routed tokens the capacity most probable (probs; equal ones: the lower token) or first "
+       "(position) stay; the others become 0 in routing_map and probs",
+       "megatron.core.transformer.moe.moe_utils.topk_softmax_with_capacity",
+       "integers and copies: the same bits everywhere",
+       {{"capacity", Type::integer, "", "tokens per expert", {}, true},
+        {"drop_policy", Type::text, "probs", "which tokens stay", {"probs", "position"}},
+        {"may_drop", Type::boolean, "true", "false: an expert with more tokens is an error with all counts"}},
+       {{"routing_map", "[T, E]", "bool i8 u8 i32 i64 f16 bf16 f32 f64", "not 0: routed"},
+        {"probs", "[T, E]", "f32 bf16 f16 f64", "probabilities", false, true},
+        {"routing_map", "[T, E]", "routing_map", "what stays", true},
+        {"probs", "[T, E]", "probs", "0 where a pair was dropped", true, true},
+        {"routed", "[E]", "i32", "tokens of each expert before", true}},
+       {"map_limit"},
+       run_limit});
+}
+
+} // namespace moec

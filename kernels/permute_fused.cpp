@@ -1,0 +1,96 @@
+// The fused forms of permute and unpermute (TransformerEngine's row_id_map), and permute with padded experts.
+#include <fmt/format.h>
+
+#include "kernels/moe.h"
+#include "kernels/permute.h"
+#include "kernels/registration.h"
+
+namespace moec {
+
+Permuted permute_fused(const Stream &stream, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs,
+                       int64_t num_out_tokens) {
+  check_rank("permute_fused: tokens", tokens, 2);
+  check_shape("permute_fused: routing_map", routing_map, {tokens.size(0), -1});
+  if (tokens.numel() == 0) num_out_tokens = 0;
+  check_that(num_out_tokens > 0 || tokens.numel() == 0, "permute_fused: num_out_tokens",
+             fmt::format("it is {}", num_out_tokens), "give the number of routed pairs, or a bound of it");
+  RoutingMap map = route_map(stream, routing_map, probs, {.rows = num_out_tokens, .row_id_map = true});
+  return {spread_rows(stream, "permute_fused", tokens, map, num_out_tokens, {.zero_where_0 = probs}), map};
+}
+
+Permuted permute_padded(const Stream &stream, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs,
+                        int topk, int multiple) {
+  check_rank("permute_padded: tokens", tokens, 2);
+  check_shape("permute_padded: routing_map", routing_map, {tokens.size(0), -1});
+  check_map("permute_padded: routing_map", routing_map);
+  const int64_t experts = routing_map.size(1);
+  check_that(topk >= 1 && topk <= experts, "permute_padded: topk", "it must be 1 to the number of experts");
+  check_that(multiple >= 1 && multiple <= 1 << 16, "permute_padded: multiple", "it must be 1 to 65536");
+  const int64_t rows = cdiv(tokens.size(0) * topk + experts * (multiple - 1), int64_t{multiple}) * multiple;
+  check_that(rows < int64_t{1} << 31, "permute_padded", "there are 2^31 rows or more", "do it in parts");
+  RoutingMap map = route_map(stream, routing_map, probs, {.rows = rows, .pad_multiple = multiple, .row_id_map = true});
+  return {spread_rows(stream, "permute_padded", tokens, map, rows, {.zero_where_0 = probs}), map};
+}
+
+int64_t count_rows(const Stream &stream, const RoutingMap &map) {
+  stream.synchronize();
+  return map.offs.slice(0, map.offs.size(0) - 1, map.offs.size(0)).to_vector<int32_t>()[0];
+}
+
+Tensor unpermute_fused(const Stream &stream, const Tensor &permuted, const Tensor &row_id_map,
+                       const Tensor &merging_probs) {
+  return sum_token_rows(stream, "unpermute_fused", permuted, row_id_map, merging_probs, true);
+}
+
+// -------------------------------------------------------------------------------------------------------------
+// registration
+
+static void run_fused(OpCall &c) {
+  Tensor probs = c.has("probs") ? c.in("probs") : Tensor();
+  const int multiple = static_cast<int>(c.integer("pad_multiple"));
+  Permuted p = multiple > 1
+                   ? permute_padded(c.stream(), c.in("tokens"), c.in("routing_map"), probs,
+                                    static_cast<int>(c.integer("topk")), multiple)
+                   : permute_fused(c.stream(), c.in("tokens"), c.in("routing_map"), probs, c.integer("num_out_tokens"));
+  put_permuted(c, p);
+  c.out("row_id_map", p.map.row_id_map);
+  c.out("tokens_per_expert", p.map.counts);
+  if (c.wants({"unpermuted_noprobs"}))
+    c.out("unpermuted_noprobs", unpermute_fused(c.stream(), p.tokens, p.map.row_id_map));
+  if (probs.defined() && c.wants({"unpermuted_merging_probs"}))
+    c.out("unpermuted_merging_probs", unpermute_fused(c.stream(), p.tokens, p.map.row_id_map, probs));
+  if (!c.has("grad_output") || !c.wants({"grad_rows", "grad_merging_probs"})) return;
+  UnpermuteGrads g = unpermute_backward(c.stream(), c.in("grad_output"), p.tokens, p.map, probs);
+  c.out("grad_rows", g.permuted);
+  if (g.probs.defined()) c.out("grad_merging_probs", g.probs);
+}
+
+void register_permute_fused(Library &l) {
+  using Type = OpParameter::Type;
+  l.ops.push_back(
+      {"permute_fused_te",
+       "permute and unpermute by row_id_map",
+       "rows as of permute; with probs a row whose probability is 0 is zero; row_id_map[t]: n rows descending, their "
+       "experts from column E on, n in column 2E, else -1; unpermuted[t] = sum of the token's rows (* probs[t,e])",
+       "transformer_engine moe_permute, moe_permute_with_probs, moe_unpermute (mask map)",
+       "copies; sums add experts in ascending order in f32 (f64 for f64), one rounding",
+       {{"num_out_tokens", Type::integer, "0", "rows of the result, at least the routed pairs"},
+        {"topk", Type::integer, "0", "with pad_multiple: at most so many experts per token"},
+        {"pad_multiple", Type::integer, "1", "each expert's rows are padded with zero rows to a multiple of it"}},
+       permute_tensors({
+           {"grad_output", "[T, D]", "tokens",
+            "gradient of unpermuted_merging_probs, or of unpermuted_noprobs without "
+            "probs",
+            false, true},
+           {"row_id_map", "[T, 2*E+1]", "i32", "rows of each token", true},
+           {"tokens_per_expert", "[E]", "i64", "rows of each expert, padding included", true},
+           {"unpermuted_noprobs", "[T, D]", "tokens", "sums of rows", true, true, 1e-6, 8e-3},
+           {"unpermuted_merging_probs", "[T, D]", "tokens", "sums of weighted rows", true, true, 1e-6, 8e-3},
+           {"grad_rows", "[N, D]", "tokens", "gradient of the rows", true, true, 1e-6, 8e-3},
+           {"grad_merging_probs", "[T, E]", "probs", "gradient of the weights", true, true, 1e-6, 2e-2},
+       }),
+       {"map_count", "map_scan", "map_place", "spread_rows", "sum_token_rows", "map_gather"},
+       run_fused});
+}
+
+} // namespace moec

@@ -1,0 +1,50 @@
+// What kernels and host functions over routing maps [T, E] share. Internal to kernels/.
+#pragma once
+
+#include "kernels/host.h"
+#include "kernels/routing.h"
+
+namespace moec {
+namespace kernel {
+
+struct MapSpec {
+  int experts = 128;
+  int block = 32;        ///< tokens per program
+  bool weighted = true;  ///< there are probabilities
+  bool capacity = false; ///< every expert gets exactly `unit` rows, else its count rounded up to a multiple of `unit`
+  bool check = false;    ///< sorted_indices is given and must be the map's, else it is written
+  bool compact = false;  ///< row_id_map is written as well
+  static void fields(auto &s, auto &&f) {
+    f("experts", s.experts), f("block", s.block), f("weighted", s.weighted), f("capacity", s.capacity),
+        f("check", s.check), f("compact", s.compact);
+  }
+};
+
+/// Where a program's tokens stand in each expert's column. All [block, next_pow2(experts)] or broadcast to it.
+struct MapBlock {
+  Tile token, expert; ///< [block, 1], [experts]
+  Tile routed;        ///< bool, false outside of the map
+  Tile rank;          ///< i32: routed tokens of the expert before this one
+  Tile count;         ///< i32 [experts]: routed tokens of the expert in all
+};
+/// Block `b` of a map; counts[b] holds the routed tokens per expert before the block, totals those in all.
+MapBlock map_block(const MapSpec &s, View map, View counts, View totals, Int b);
+
+} // namespace kernel
+
+/// Throws UserError unless the map is [T, E] with 1 to 4096 experts, fewer than 2^31 cells and a dtype with zero.
+void check_map(const char *what, const Tensor &map);
+kernel::MapSpec map_spec(int64_t experts, bool weighted = false);
+
+struct MapCounts {
+  Tensor before; ///< i32 [blocks, E]: routed tokens of the expert before each block of tokens
+  Tensor totals; ///< i32 [E]: in all
+};
+/// Counts a map's columns in blocks of map_spec(E).block tokens: two kernels.
+MapCounts count_map(const Stream &stream, const Tensor &map);
+/// Replaces counts [blocks, bins] i32 by the sums of the rows before; totals [bins]: of all rows.
+void scan_counts(const Stream &stream, const Tensor &counts, const Tensor &totals);
+/// Waits for the stream. Throws UserError with all counts if one of `routed` i32 [E] is more than the capacity.
+void check_capacity(const Stream &stream, const char *what, const Tensor &routed, int64_t capacity);
+
+} // namespace moec

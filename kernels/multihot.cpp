@@ -22,15 +22,24 @@ Tile token_column(int rows) { return expand_dims(program_id(0) * rows + arange(r
 /// Ids as numbers that every expert fits in.
 Tile wide_ids(const Tile &id) { return id.dtype() == i64 ? id : cast(id, i32); }
 
-/// For each cell [rows, experts] the slot whose id is the expert, the highest if there are several, or -1. `id(k)`: ids
-/// of slot k, [rows, 1].
-template <class F> Tile slots_by_expert(const MultihotSpec &s, F id) {
-  Tile e = expand_dims(arange(next_pow2(s.experts)), 0), slot = full({s.rows, next_pow2(s.experts)}, -1, i32);
+/// For each cell [rows, experts]: the slot whose id is the expert, the highest if there are several, or -1; and its
+/// probability, or 0.
+struct Cells {
+  Tile slot, prob;
+};
+
+/// `id(k)`: ids of slot k, [rows, 1]. The probabilities come along in the same loop: a gather by slot afterwards would be
+/// a guarded load for each cell.
+template <class F> Cells cells_by_expert(const MultihotSpec &s, const View &probs, const Tile &t, F id) {
+  const int experts = next_pow2(s.experts);
+  Tile e = expand_dims(arange(experts), 0);
+  Cells cells{full({s.rows, experts}, -1, i32), zeros({s.rows, experts}, probs.dtype())};
   for (Int k : range(0, s.topk)) {
-    Tile named = id(k);
-    slot = where(named == cast(e, named.dtype()), k, slot);
+    Tile named = id(k), prob = load(probs(t, k)), here = named == cast(e, named.dtype());
+    cells.slot = where(here, k, cells.slot);
+    cells.prob = where(here, prob, cells.prob);
   }
-  return slot;
+  return cells;
 }
 
 void indices_to_multihot(const MultihotSpec &s, View indices, View probs, View multihot, View dense, View position) {
@@ -40,10 +49,10 @@ void indices_to_multihot(const MultihotSpec &s, View indices, View probs, View m
   for (const View &v : {multihot, dense, position}) v.expect({T, s.experts});
   grid(cdiv(T, s.rows));
   Tile t = token_column(s.rows), e = arange(next_pow2(s.experts));
-  Tile slot = slots_by_expert(s, [&](Int k) { return wide_ids(load(indices(t, k))); }), real = (slot >= 0) & (t < T);
-  store(multihot(t, e), slot >= 0);
-  store(dense(t, e), load(probs(t, slot), real));
-  store(position(t, e), slot);
+  Cells cells = cells_by_expert(s, probs, t, [&](Int k) { return wide_ids(load(indices(t, k))); });
+  store(multihot(t, e), cells.slot >= 0);
+  store(dense(t, e), cells.prob);
+  store(position(t, e), cells.slot);
 }
 
 /// As Python indexes: -1 is masked, other negative ids count from the end; anything else is an error.
@@ -62,9 +71,9 @@ void indices_to_multihot_unfused(const MultihotSpec &s, View indices, View probs
   for (const View &v : {multihot, dense}) v.expect({T, s.experts});
   grid(cdiv(T, s.rows));
   Tile t = token_column(s.rows), e = arange(next_pow2(s.experts));
-  Tile slot = slots_by_expert(s, [&](Int k) { return wrapped(load(indices(t, k)), s.experts); });
-  store(multihot(t, e), slot >= 0);
-  store(dense(t, e), load(probs(t, slot), (slot >= 0) & (t < T)));
+  Cells cells = cells_by_expert(s, probs, t, [&](Int k) { return wrapped(load(indices(t, k)), s.experts); });
+  store(multihot(t, e), cells.slot >= 0);
+  store(dense(t, e), cells.prob);
 }
 
 void multihot_to_indices(const MultihotSpec &s, View dense, View position, View out) {

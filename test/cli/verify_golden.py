@@ -6,7 +6,8 @@ import sys
 from moec_cli import Moec, Report
 
 OPS = ["indices_to_multihot", "indices_to_multihot_unfused", "multihot_to_indices", "permute", "unpermute", "weighted_swiglu", "grouped_mm",
-       "permute_tokens_for_grouped_mm", "unsloth_calculate_topk", "unsloth_routing_permute", "unsloth_grouped_gemm", "unsloth_torch_grouped_gemm"]
+       "permute_tokens_for_grouped_mm", "unsloth_calculate_topk", "unsloth_routing_permute", "unsloth_grouped_gemm", "unsloth_torch_grouped_gemm",
+       "apply_bias", "deterministic_bias_grad", "gate_route", "moe_aux_loss_auto_scaler"]
 LAYERS = ["t37_d64_i96_e8_k2_swiglu", "t24_d32_i48_e8_k2_swiglu_empty", "t20_d32_i32_e8_k2_swiglu_torchmm", "t16_d32_i32_e8_k2_swiglu_bf16",
           "t6_d16_i8_e4_k2_swiglu_small"]
 

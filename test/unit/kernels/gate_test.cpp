@@ -108,40 +108,54 @@ const GateCase kCases[] = {
     {"sqrtsoftplus", {.topk = 3, .score = sqrtsoftplus, .norm_topk_prob = true, .route_scale = 1.5}, true},
 };
 
-TEST_P(GateOn, AgainstHost) {
-  const int64_t tokens = 21, hidden = 19, experts = 12;
-  for (const GateCase &c : kCases)
-    for (DType t : {f32, bf16, f64}) {
-      SCOPED_TRACE(std::string(c.name) + " " + std::string(name(t)));
-      Tensor x = random_floats({tokens, hidden}, t, 2);
-      GateParameters p{random_floats({experts, hidden}, t), c.biased ? random_floats({experts}, t) : Tensor(),
-                       c.corrected ? random_floats({experts}, f32) : Tensor()};
-      GateOutput out = gate_forward(stream, x, p, c.options);
-      EXPECT_EQ(out.weights.dtype(), t);
-      EXPECT_EQ(out.logits.dtype(), t);
-      auto logits = out.logits.to_values(), xs = x.to_values(), ws = p.weight.to_values(),
-           weights = out.weights.to_values(), ids = out.indices.to_values();
-      Row bias = c.biased ? p.bias.to_values() : Row(experts, 0), correction;
-      if (c.corrected) correction = p.correction_bias.to_values();
-      const double ulp = t == f64 ? 1e-14 : t == f32 ? 2e-6 : 8e-3;
-      for (int64_t i = 0; i < tokens; ++i) {
-        for (int64_t e = 0; e < experts; ++e) {
-          double sum = bias[static_cast<size_t>(e)];
-          for (int64_t d = 0; d < hidden; ++d)
-            sum += xs[static_cast<size_t>(i * hidden + d)] * ws[static_cast<size_t>(e * hidden + d)];
-          ASSERT_NEAR(logits[static_cast<size_t>(i * experts + e)], sum, ulp * (4 + std::abs(sum)));
-        }
-        // From the logits on as they are: then the choice is exact.
-        Expected want =
-            expected(Row(logits.begin() + i * experts, logits.begin() + (i + 1) * experts), correction, c.options, t);
-        for (int k = 0; k < c.options.topk; ++k) {
-          auto at = static_cast<size_t>(i * c.options.topk + k);
-          ASSERT_EQ(ids[at], want.indices[static_cast<size_t>(k)]) << i << " " << k;
-          ASSERT_NEAR(weights[at], want.weights[static_cast<size_t>(k)],
-                      ulp * (0.01 + want.weights[static_cast<size_t>(k)]));
-        }
-      }
+/// Compares logits, choice and weights of random tokens with the host's.
+void check_gate(const Stream &stream, const GateCase &c, DType t, int64_t tokens, int64_t hidden, int64_t experts) {
+  SCOPED_TRACE(std::string(c.name) + " " + std::string(name(t)));
+  Tensor x = random_floats({tokens, hidden}, t, 2);
+  GateParameters p{random_floats({experts, hidden}, t), c.biased ? random_floats({experts}, t) : Tensor(),
+                   c.corrected ? random_floats({experts}, f32) : Tensor()};
+  GateOutput out = gate_forward(stream, x, p, c.options);
+  EXPECT_EQ(out.weights.dtype(), t);
+  EXPECT_EQ(out.logits.dtype(), t);
+  auto logits = out.logits.to_values(), xs = x.to_values(), ws = p.weight.to_values(),
+       weights = out.weights.to_values(), ids = out.indices.to_values();
+  Row bias = c.biased ? p.bias.to_values() : Row(static_cast<size_t>(experts), 0), correction;
+  if (c.corrected) correction = p.correction_bias.to_values();
+  const double ulp = t == f64 ? 1e-14 : t == f32 ? 2e-6 : 8e-3;
+  for (int64_t i = 0; i < tokens; ++i) {
+    for (int64_t e = 0; e < experts; ++e) {
+      double sum = bias[static_cast<size_t>(e)];
+      for (int64_t d = 0; d < hidden; ++d)
+        sum += xs[static_cast<size_t>(i * hidden + d)] * ws[static_cast<size_t>(e * hidden + d)];
+      ASSERT_NEAR(logits[static_cast<size_t>(i * experts + e)], sum, ulp * (4 + std::abs(sum)));
     }
+    // From the logits on as they are: then the choice is exact.
+    Expected want =
+        expected(Row(logits.begin() + i * experts, logits.begin() + (i + 1) * experts), correction, c.options, t);
+    for (int k = 0; k < c.options.topk; ++k) {
+      auto at = static_cast<size_t>(i * c.options.topk + k);
+      ASSERT_EQ(ids[at], want.indices[static_cast<size_t>(k)]) << i << " " << k;
+      ASSERT_NEAR(weights[at], want.weights[static_cast<size_t>(k)],
+                  ulp * (0.01 + want.weights[static_cast<size_t>(k)]));
+    }
+  }
+}
+
+TEST_P(GateOn, AgainstHost) {
+  for (const GateCase &c : kCases)
+    for (DType t : {f32, bf16, f64}) check_gate(stream, c, t, 21, 19, 12);
+}
+
+TEST_P(GateOn, ModelsAgainstHost) {
+  const GateOptions v3{
+      .topk = 8, .score = sigmoid, .groups = 8, .limited_groups = 4, .norm_topk_prob = true, .route_scale = 2.5},
+      qwen{.topk = 8, .softmax_before_topk = true, .norm_topk_prob = true};
+  check_gate(stream, {"DeepSeek-V3", v3, true}, f32, 9, 40, 256);
+  check_gate(stream, {"Qwen3-30B-A3B", qwen}, f32, 9, 40, 128);
+  check_gate(stream, {"gpt-oss-120b", {.topk = 4}, false, true}, f32, 9, 40, 128);
+  check_gate(stream, {"Llama-4 Maverick", {.topk = 1, .score = sigmoid}}, f32, 9, 40, 128);
+  check_gate(stream, {"one expert", {.topk = 1, .softmax_before_topk = true}}, f32, 5, 7, 1);
+  check_gate(stream, {"all experts", {.topk = 60, .score = sqrtsoftplus}}, f32, 5, 7, 60);
 }
 
 TEST_P(GateOn, TiesGoToTheLowerExpert) {

@@ -70,8 +70,12 @@ struct Call {
   std::string named(const char *tensor) const { return fmt::format("{}: {}", what, tensor); }
   kernel::ActivationSpec spec() const {
     kernel::ActivationSpec s;
+    // Where rows begin inside of 32-byte sectors, programs share those at their ends: whole rows then, and more of
+    // them.
+    const bool cut = width * size_bytes(x.dtype()) % 32 != 0;
     s.block = block_for(width, 1024);
-    s.rows = std::max(1, 1024 / s.block);
+    s.rows = std::max(1, (cut ? 2048 : 1024) / s.block);
+    s.steps = static_cast<int>(std::min(cdiv(width, int64_t{s.block}), cut ? width : 2)); // the weight serves all
     s.formula = activation;
     s.weighted = weights.defined();
     s.bias = kind;
@@ -122,7 +126,6 @@ Tensor forward(const Stream &stream, const Call &call, const Tensor &saved = {})
   static const auto general = jit(kernel::activation, kSchedule);
   Tensor y = Tensor::empty({call.rows, call.width}, call.x.dtype(), stream);
   kernel::ActivationSpec spec = call.spec();
-  spec.steps = call.width > spec.block ? 2 : 1; // the weight and the row's addresses serve both
   if (call.weights.defined() && !call.bias.defined() && !saved.defined()) {
     weighted(stream, spec, call.x, call.weights, y);
   } else {

@@ -61,7 +61,6 @@ void forward(const ActivationSpec &s, const View &x, const View &w, const View &
   auto [T, H] = y.sizes<2>();
   expect_inputs(s, x, w, bias, T, input_width(s, H));
   if (s.saves) saved.expect({T, input_width(s, H)});
-  grid(cdiv(T, s.rows), cdiv(H, s.block * s.steps));
   Tile t = expand_dims(program_id(0) * s.rows + arange(s.rows), 1), weight;
   if (s.weighted) weight = cast(load(w(t, 0)), wide);
   for (Int step : range(0, s.steps)) {
@@ -93,11 +92,13 @@ Gradients gradients(const ActivationSpec &s, const View &grad, const View &x, co
 
 void weighted_activation(const ActivationSpec &s, View x, View w, View y) {
   arg_names({"x", "w", "y"});
+  grid(cdiv(y.size(0), s.rows), cdiv(y.size(1), s.block * s.steps));
   forward(s, x, w, {}, y, {}, widest({x, w}));
 }
 
 void activation(const ActivationSpec &s, View x, View w, View bias, View y, View saved) {
   arg_names({"x", "w", "bias", "y", "saved"});
+  grid(cdiv(y.size(0), s.rows), cdiv(y.size(1), s.block * s.steps));
   forward(s, x, w, bias, y, saved, widest({x, w, bias}));
 }
 

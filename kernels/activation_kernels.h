@@ -11,7 +11,7 @@ enum class Bias : uint8_t { none, one_row, rows };
 
 struct ActivationSpec {
   int block = 1024; ///< columns of y per step
-  int steps = 1;    ///< steps per program (backward: as many as a row needs)
+  int steps = 1;    ///< steps per program (backward: a row's)
   int rows = 1;     ///< rows per program
   ActivationFields formula;
   bool weighted = true; ///< times w[t]

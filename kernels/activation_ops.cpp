@@ -21,7 +21,8 @@ struct Row {
 
 Op described(const Row &row) {
   Op op{row.name, row.summary, row.formula, row.source, "f32 (f64 for f64), one rounding", row.parameters, {}, {}, {}};
-  if (!row.weights.empty()) op.determinism += "; gradient of the weights: columns in blocks, then a balanced tree";
+  if (!row.weights.empty())
+    op.determinism += "; gradient of the weights: columns 1024 apart ascending, then a balanced tree";
   op.tensors.push_back({"x", row.gated ? "[..., 2*H]" : "[..., H]", kFloats, row.gated ? "gate and up" : "input"});
   if (!row.weights.empty()) op.tensors.push_back({row.weights, "[M, 1]", kFloats, "routing weights of x's M rows"});
   op.tensors.push_back({"grad_output", "[..., H]", kFloats, "gradient of y", false, true});
@@ -59,21 +60,28 @@ std::vector<Row> rows() {
   auto swiglu = [](const OpCall &) { return Activation::swiglu(); };
   auto geglu = [](const OpCall &) { return Activation::geglu(); };
   auto quick_geglu = [](const OpCall &c) { return Activation::quick_geglu(c.floating("linear_offset")); };
-  const char *of_silu = "x = [a | b]; y = silu(a) b",
-             *of_gelu = "x = [a | b]; y = gelu(a) b, gelu(a) = a/2 (1 + tanh(sqrt(2/pi) (a + 0.044715 a^3)))",
-             *of_quick = "x = [a | b]; y = a sigmoid(1.702 a) (b + linear_offset)";
+  const std::string halves = "x = [a | b]; ", clamped = "a = min(gate, limit), b = clip(up, -limit, limit)",
+                    inside = " where gate and up lie strictly inside of the bounds, 0 elsewhere",
+                    silu = "y = silu(a) b; grad_x = [g s (1 + a (1 - s)) b | g a s] with s = sigmoid(a)",
+                    gelu = "y = gelu(a) b with gelu(a) = a/2 (1 + tanh k), k = sqrt(2/pi) (a + 0.044715 a^3); grad_x = "
+                           "[g gelu'(a) b | g gelu(a)]",
+                    quick =
+                        "y = a s (b + linear_offset) with s = sigmoid(1.702 a); grad_x = [g s (1 + 1.702 a (1 - s)) "
+                        "(b + linear_offset) | g a s]",
+                    scaled = "; y and grad_x times the row's w; grad_w = sum over h of y/w g",
+                    scaled_by_probs = "; y and grad_x times the row's prob; grad_probs = sum over h of y/prob g";
   return {
-      {"swiglu", "SwiGLU", of_silu, utils + "swiglu, swiglu_back", {}, swiglu},
-      {"geglu", "GeGLU with the tanh form of gelu", of_gelu, utils + "geglu, geglu_back", {}, geglu},
+      {"swiglu", "SwiGLU", halves + silu, utils + "swiglu, swiglu_back", {}, swiglu},
+      {"geglu", "GeGLU with the tanh form of gelu", halves + gelu, utils + "geglu, geglu_back", {}, geglu},
       {"quick_geglu",
        "GeGLU with the sigmoid form of gelu",
-       of_quick,
+       halves + quick,
        utils + "quick_geglu, quick_geglu_back",
        {kOffset},
        quick_geglu},
       {"quick_gelu",
        "gelu in its sigmoid form",
-       "y = x sigmoid(alpha x)",
+       "y = x s with s = sigmoid(alpha x); grad_x = g s (1 + alpha x (1 - s))",
        utils + "quick_gelu",
        {kAlpha},
        [](const OpCall &c) { return Activation::quick_gelu(c.floating("alpha")); },
@@ -81,43 +89,48 @@ std::vector<Row> rows() {
        false},
       {"weighted_swiglu",
        "SwiGLU times the routing weight",
-       "x = [a | b]; y = silu(a) b w; grad_x = [g w s (1 + a (1-s)) b | g w a s] with s = sigmoid(a); grad_w[m] = sum "
-       "over h of silu(a) b g",
+       halves + silu + scaled,
        utils + "weighted_swiglu, weighted_swiglu_back",
        {},
        swiglu,
        "weights"},
       {"weighted_geglu",
        "GeGLU times the routing weight",
-       std::string(of_gelu) + ", times w",
+       halves + gelu + scaled,
        utils + "weighted_geglu, weighted_geglu_back",
        {},
        geglu,
        "weights"},
       {"weighted_quick_geglu",
        "quick GeGLU times the routing weight",
-       std::string(of_quick) + " w",
+       halves + quick + scaled,
        utils + "weighted_quick_geglu, weighted_quick_geglu_back",
        {kOffset},
        quick_geglu,
        "weights"},
       {"swiglu_clamped_deepep",
        "SwiGLU of clamped inputs (DeepSeek-V4)",
-       "x = [a | b]; y = silu(min(a, limit)) clip(b, -limit, limit) probs; gradients strictly inside of the bounds",
+       "x = [gate | up], " + clamped + "; " + silu + inside + scaled_by_probs,
        experts + "swiglu_clamped_deepep",
        {kLimit},
        [](const OpCall &c) { return Activation::swiglu_clamped(c.floating("limit")); },
        "probs"},
       {"swiglu_oai_deepep",
        "SwiGLU of gpt-oss, gate and up side by side",
-       "x = [a | b], clamped as swiglu_clamped_deepep if limit > 0; y = a sigmoid(alpha a) (b + 1) probs",
+       "x = [gate | up], " + clamped +
+           " if limit > 0; y = a s (b + 1) with s = sigmoid(alpha a); grad_x = [g s (1 + alpha a (1 - s)) (b + 1) | g "
+           "a s]" +
+           inside + scaled_by_probs,
        experts + "swiglu_oai_deepep",
        {kAlpha, kLimit},
        [](const OpCall &c) { return Activation::swiglu_oai(c.floating("alpha"), c.floating("limit")); },
        "probs"},
       {"quick_geglu_deepep",
        "SwiGLU of gpt-oss, gate and up in turns",
-       "a = x[0::2], b = x[1::2], clamped as swiglu_clamped_deepep; y = a sigmoid(alpha a) (b + linear_offset) probs",
+       "gate = x[0::2], up = x[1::2], " + clamped +
+           "; y = a s (b + linear_offset) with s = sigmoid(alpha a); the gradients of gate and up, in turns: g s (1 + "
+           "alpha a (1 - s)) (b + linear_offset), g a s" +
+           inside + scaled_by_probs,
        experts + "quick_geglu_deepep",
        {kAlpha, kLimit, {"linear_offset", Type::floating, "1", "added to up"}},
        [](const OpCall &c) {
@@ -127,7 +140,7 @@ std::vector<Row> rows() {
        "probs"},
       {"relu2_deepep",
        "squared ReLU",
-       "y = max(x, 0)^2 probs",
+       "y = max(x, 0)^2; grad_x = 2 g max(x, 0)" + scaled_by_probs,
        experts + "relu2_deepep",
        {},
        [](const OpCall &) { return Activation::relu2(); },
@@ -143,12 +156,14 @@ Op biased() {
   Op op = described(
       {name,
        "quick GeGLU of x + bias, times the routing weight",
-       "x + bias = [a | b]; y = a sigmoid(1.702 a) (b + linear_offset) w",
+       "x + bias = [a | b]; y = a s (b + linear_offset) w with s = sigmoid(1.702 a); grad_x = grad_bias_unreduced = [g "
+       "w "
+       "s (1 + 1.702 a (1 - s)) (b + linear_offset) | g w a s]; grad_w = sum over h of y/w g",
        "nemo_automodel components.moe.megatron.moe_utils.weighted_bias_quick_geglu, weighted_bias_quick_geglu_back",
        {kOffset},
        quick_geglu,
        "weights"});
-  op.kernels[0] = "activation";
+  op.kernels = {"activation", "activation_backward_bias", "sum_rows"};
   op.tensors.push_back({"bias", "[2*H]", kFloats, "added to x; [2*H] or [M, 2*H]"});
   op.tensors.push_back(
       {"grad_bias_unreduced", "[M, 2*H]", "x", "gradient of x + bias: that of x", true, true, 2e-5, 8e-3});
@@ -244,30 +259,35 @@ void register_activation(Library &l) {
   for (const Row &row : rows()) l.ops.push_back(plain_or_weighted(row));
   l.ops.push_back(biased());
   l.ops.push_back(entry_point("weighted_bias_swiglu_impl", "weighted SwiGLU as autograd calls it (there is no bias)",
-                              "y = weighted_swiglu(x, weights)", {}, false, run_swiglu));
+                              "y and gradients of weighted_swiglu(x, weights)", {}, false, run_swiglu));
   l.ops.push_back(entry_point("weighted_bias_geglu_impl", "weighted GeGLU as autograd calls it (there is no bias)",
-                              "y = weighted_geglu(x, weights)", {}, false, run_geglu));
-  l.ops.push_back(
-      entry_point("weighted_bias_quick_geglu_impl", "weighted quick GeGLU as autograd calls it",
-                  "[a | b] = x clamped to clamp_value, plus bias; y = a sigmoid(1.702 a) (b + linear_offset) w",
-                  {kOffset,
-                   {"clamp_value", Type::floating, "", "bound of the clamp; none: no clamp"},
-                   {"alpha", Type::floating, "1.702", "ignored, as in the source"}},
-                  true, run_quick_geglu));
+                              "y and gradients of weighted_geglu(x, weights)", {}, false, run_geglu));
+  l.ops.push_back(entry_point(
+      "weighted_bias_quick_geglu_impl", "weighted quick GeGLU as autograd calls it",
+      "[a | b] = x clamped to clamp_value, plus bias; y as weighted_quick_geglu; grad_x as there, where x lies "
+      "strictly inside of the bounds, 0 elsewhere; grad_bias = the same without regard to the bounds, summed "
+      "over the rows if bias is one",
+      {kOffset,
+       {"clamp_value", Type::floating, "", "bound of the clamp; none: no clamp"},
+       {"alpha", Type::floating, "1.702", "ignored, as in the source"}},
+      true, run_quick_geglu));
   add_kernels(l);
   l.add_specializations({
       {"weighted_swiglu", "block=1024,steps=2,H=2048", "benchmark"},
       {"weighted_swiglu", "block=1024,H=768", "Qwen3-30B-A3B"},
       {"weighted_swiglu", "block=1024,steps=2,H=2880,dtype=f16", "gpt-oss-120b"},
-      {"weighted_swiglu", "block=1024,steps=2,H=2880,gate=0,alpha=1.702,interleaved=true,clamped=true,limit=7,linear_offset=1",
+      {"weighted_swiglu",
+       "block=1024,steps=2,H=2880,gate=0,alpha=1.702,interleaved=true,clamped=true,limit=7,linear_offset=1",
        "gpt-oss-120b"},
       {"weighted_swiglu", "block=32,rows=32,H=24,dtype=f32,T=21", "recorded case"},
       {"weighted_swiglu", "block=512,rows=2,H=512,dtype=f64,weight=f64", "gradient checks"},
+      {"weighted_swiglu", "block=1024,rows=2,steps=3,H=2881", "odd width"},
       {"activation", "gate=1,weighted=false,bias=1,H=1408,U=2816", "geglu"},
       {"activation", "saves=true,clamped=true,limit=7,H=2880,U=5760", "gpt-oss-120b"},
       {"activation", "gate=2,gated=false,H=4864,U=4864,dtype=f64,weight=f64", "gradient checks"},
       {"activation_backward", "block=1024,H=768,U=1536", "Qwen3-30B-A3B"},
       {"activation_backward", "block=1024,H=2048,dtype=f32", "f32"},
+      {"activation_backward", "block=1024,rows=2,H=2881,U=5762", "odd width"},
       {"activation_backward",
        "block=1024,H=2880,U=5760,alpha=1.702,interleaved=true,clamped=true,limit=7,linear_offset=1", "gpt-oss-120b"},
       {"activation_backward", "block=1024,H=2048,gate=1,dtype=f64,weight=f64", "gradient checks"},

@@ -12,7 +12,8 @@ static std::string tolerance(const OpTensor &t) {
 }
 
 static std::string section(const Op &op) {
-  std::string text = fmt::format("## {}\n\n{}.\n\n`{}`\n\n{}.\n\n", op.name, op.summary, signature(op), op.formula);
+  std::string text =
+      fmt::format("## {}\n\n{}.\n\n`{}`\n\n**Formula:** {}.\n\n", op.name, op.summary, signature(op), op.formula);
   text += "| tensor | shape | dtype | | tolerance | meaning |\n|---|---|---|---|---|---|\n";
   for (const OpTensor &t : op.tensors) {
     bool like = op.input(t.dtypes) != nullptr;
@@ -24,16 +25,20 @@ static std::string section(const Op &op) {
   for (const OpParameter &p : op.parameters)
     text += fmt::format("| `{}` | {} | {} | {} |\n", p.name, p.required ? "required" : p.default_value,
                         fmt::join(p.allowed, ", "), p.doc);
-  return text + fmt::format("\nOrder and rounding: {}. Kernels: {}. Source: {}.\n\n", op.determinism,
-                            fmt::join(op.kernels, ", "), op.source);
+  return text + fmt::format("\n**Determinism, order and rounding:** {}.\n\n**Kernels:** {}.\n\n**Source:** {}.\n\n",
+                            op.determinism, fmt::join(op.kernels, ", "), op.source);
 }
 
 std::string op_reference() {
-  std::string text = "# Op reference\n\nMade from the registry (kernels/registry.h); a test holds it fresh. Equal "
-                     "letters are equal sizes. Tolerances are those of "
-                     "`moec verify`: of f32 cases, then of bf16 and f16 cases, in the metric max |got - ref| / (|ref| "
-                     "+ 0.05 max |ref|). Public functions: "
-                     "kernels/moe.h.\n\n";
+  std::string text =
+      "# Op reference\n\nMade from the registry (kernels/registry.h); a test holds it fresh. Equal "
+      "letters are equal sizes. Tolerances are those of "
+      "`moec verify`: of f32 cases, then of bf16 and f16 cases, in the metric max |got - ref| / (|ref| "
+      "+ 0.05 max |ref|). No op's bits depend on the number of warps, the order of programs, the alignment of its "
+      "tensors or the rows around a row; what follows says in which order it adds, and what it rounds. "
+      "Public functions: kernels/moe.h.\n\n";
+  for (const Op &op : ops()) text += fmt::format("- [{0}](#{0}): {1}\n", op.name, op.summary);
+  text += "\n";
   for (const Op &op : ops()) text += section(op);
   text.pop_back();
   return text;

@@ -7,6 +7,7 @@
 
 #include "kernels/moe.h"
 #include "random_data.h"
+#include "replays.h"
 #include "runtime/convert.h"
 #include "runtime/error.h"
 #include "runtime/jit.h"
@@ -153,6 +154,19 @@ TEST_P(ActivationOn, Bias) {
         for (size_t i = 0; i < want.bias.size(); ++i) sums[i % sums.size()] += want.bias[i];
         expect_close(g.bias, sums, "grad_bias");
       }
+}
+
+// Rows of several blocks, that begin at sectors and inside of them.
+TEST_P(ActivationOn, WideRows) {
+  for (int64_t H : {2051, 2064, 3088}) {
+    SCOPED_TRACE(H);
+    Problem p(Activation::geglu(), 3, H, bf16, f32, true, {});
+    Reference want = reference(p);
+    expect_close(activate(stream, p.x, p.activation, p.weights), want.y, "y");
+    ActivationGrads g = activate_backward(stream, p.grad, p.x, p.activation, p.weights);
+    expect_close(g.x, want.x, "grad_x");
+    expect_close(g.weights, want.weights, "grad_weights");
+  }
 }
 
 double through_e4m3(double v) { return from_e4m3(to_e4m3(v)); }
@@ -303,6 +317,20 @@ TEST_P(ActivationOn, RanksOfTheEntryPoints) {
   // Without weights any rank goes through.
   EXPECT_EQ(activate(stream, x, Activation::swiglu()).shape(), (Dims{2, 3, 5, 12}));
   EXPECT_EQ(activate(stream, row.reshape({24}), Activation::quick_gelu()).shape(), (Dims{24}));
+}
+
+TEST(Activations, InAGraph) {
+  expect_replays(
+      [](const Stream &s, const Tensors &in) -> Tensors {
+        auto f = weighted_bias_quick_geglu_impl(s, in[0], in[1], in[2], true, 0.5, 1.5);
+        ActivationGrads g = weighted_bias_backward(s, in[3], f),
+                        plain = activate_backward(s, in[3], in[0], Activation::geglu());
+        return {f.y, g.x, g.weights, g.bias, plain.x, activate(s, in[0], Activation::relu2())};
+      },
+      [] {
+        return Tensors{random_floats({21, 66}, bf16), random_floats({66}, bf16), random_floats({21, 1}, f32),
+                       random_floats({21, 33}, bf16)};
+      });
 }
 
 TEST(Activations, Names) {

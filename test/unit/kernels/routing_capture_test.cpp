@@ -2,33 +2,12 @@
 // replay with other values gives what a plain call gives.
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "kernels/moe.h"
 #include "random_data.h"
-#include "runtime/graph.h"
+#include "replays.h"
 
 namespace moec {
 namespace {
-
-using Tensors = std::vector<Tensor>;
-using Work = std::function<Tensors(const Stream &, const Tensors &)>;
-
-/// Captures `work` on inputs, replaces these by others of the same shapes, replays, and compares bits with a plain
-/// call.
-void expect_replays(const Work &work, const std::function<Tensors()> &inputs) {
-  Stream stream(Device::sim());
-  Tensors in, other = inputs(), out;
-  for (const Tensor &t : inputs()) in.push_back(t.to(Device::sim()));
-  Graph graph = Graph::capture(stream, [&] { out = work(stream, in); });
-  for (size_t i = 0; i < in.size(); ++i) in[i].copy_from(other[i].to(Device::sim()));
-  graph.launch(stream);
-  stream.synchronize();
-  Tensors expected = work(stream, in);
-  stream.synchronize();
-  ASSERT_EQ(out.size(), expected.size());
-  for (size_t i = 0; i < out.size(); ++i) EXPECT_EQ(out[i].to_bytes(), expected[i].to_bytes()) << "output " << i;
-}
 
 TEST(RoutingCapture, Slots) {
   expect_replays(

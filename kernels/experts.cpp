@@ -37,13 +37,13 @@ static void run_experts(OpCall &c) {
   c.out("offs", o.routing.offs);
   if (!c.wants({"gate_up_out", "activated", "expert_out", "sorted_token_ids", "sorted_slot_ids", "sorted_weights"}))
     return;
-  int64_t rows = count_rows(c.stream(), o.routing);
-  c.out("sorted_slot_ids", o.routing.slot_ids.slice(0, 0, rows));
-  c.out("sorted_token_ids", as_i64(o.routing.token_ids.slice(0, 0, rows)));
-  c.out("sorted_weights", o.routing.weights.slice(0, 0, rows));
-  c.out("gate_up_out", o.gate_up.slice(0, 0, rows));
-  c.out("activated", o.activated.slice(0, 0, rows));
-  c.out("expert_out", o.rows.slice(0, 0, rows));
+  const Tensor &offs = o.routing.offs;
+  c.out_rows("sorted_slot_ids", o.routing.slot_ids, offs);
+  c.out_rows("sorted_token_ids", o.routing.token_ids, offs);
+  c.out_rows("sorted_weights", o.routing.weights, offs);
+  c.out_rows("gate_up_out", o.gate_up, offs);
+  c.out_rows("activated", o.activated, offs);
+  c.out_rows("expert_out", o.rows, offs);
 }
 
 void register_experts(Library &l) {

@@ -47,10 +47,4 @@ void check_that(bool condition, const char *asked, const std::string &wrong, con
   if (!condition) throw UserError(asked, wrong, todo);
 }
 
-Tensor as_i64(const Tensor &t) {
-  std::vector<int32_t> narrow = t.to_vector<int32_t>();
-  std::vector<int64_t> wide(narrow.begin(), narrow.end());
-  return Tensor::from(wide, t.shape(), t.device());
-}
-
 } // namespace moec

@@ -25,9 +25,6 @@ void check_apart(const char *what, const Tensor &written, std::initializer_list<
 /// Throws UserError with these three parts unless `condition` holds.
 void check_that(bool condition, const char *asked, const std::string &wrong, const char *todo = "");
 
-/// A copy of an i32 tensor as i64 (waits for the device): ids that are i32 inside the library and i64 at its edge.
-Tensor as_i64(const Tensor &t);
-
 /// Columns per program for rows of `size` elements: a power of two, at most `most`.
 constexpr int block_for(int64_t size, int most) {
   int b = 16;

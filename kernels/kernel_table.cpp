@@ -7,6 +7,7 @@
 
 #include "kernels/names.h"
 #include "kernels/registration.h"
+#include "kernels/shape_text.h"
 
 namespace moec {
 
@@ -46,69 +47,14 @@ std::string setting(const KernelInfo &kernel, const Settings &settings, std::str
   throw InternalError(kernel.name, fmt::format("'{}' is no setting of the kernel", name), "correct its registration");
 }
 
-/// Sums and products of numbers and settings: expression := term {('+'|'-') term}, term := factor {('*'|'/') factor}.
-class SizeExpression {
-public:
-  SizeExpression(const KernelInfo &kernel, const Settings &settings, std::string_view text)
-      : kernel_(kernel), settings_(settings), text_(text) {}
-  int64_t value() {
-    int64_t v = sum();
-    if (!text_.empty())
-      throw InternalError(kernel_.name, fmt::format("shape text near '{}'", text_), "correct its registration");
-    return v;
-  }
-
-private:
-  bool take(char c) {
-    while (!text_.empty() && text_[0] == ' ') text_.remove_prefix(1);
-    if (text_.empty() || text_[0] != c) return false;
-    text_.remove_prefix(1);
-    return true;
-  }
-  int64_t sum() {
-    int64_t v = product();
-    for (;;) {
-      if (take('+'))
-        v += product();
-      else if (take('-'))
-        v -= product();
-      else
-        return v;
-    }
-  }
-  int64_t product() {
-    int64_t v = factor();
-    for (;;) {
-      if (take('*'))
-        v *= factor();
-      else if (take('/'))
-        v /= std::max<int64_t>(1, factor());
-      else
-        return v;
-    }
-  }
-  int64_t factor() {
-    if (take('(')) {
-      int64_t v = sum();
-      take(')');
-      return v;
-    }
-    size_t n = 0;
-    while (n < text_.size() && (isalnum(static_cast<unsigned char>(text_[n])) || text_[n] == '_')) ++n;
-    std::string word(text_.substr(0, n));
-    text_.remove_prefix(n);
-    std::string number =
-        !word.empty() && isdigit(static_cast<unsigned char>(word[0])) ? word : setting(kernel_, settings_, word);
-    int64_t v = 0;
-    auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), v);
-    if (error != std::errc() || end != number.data() + number.size() || v < 0)
-      detail::bad_setting(kernel_, word, number, true);
-    return v;
-  }
-  const KernelInfo &kernel_;
-  const Settings &settings_;
-  std::string_view text_;
-};
+/// A setting that is a size.
+int64_t size_setting(const KernelInfo &kernel, const Settings &settings, std::string_view name) {
+  std::string text = setting(kernel, settings, name);
+  int64_t v = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
+  if (error != std::errc() || end != text.data() + text.size() || v < 0) detail::bad_setting(kernel, name, text, true);
+  return v;
+}
 
 } // namespace
 
@@ -120,15 +66,8 @@ std::vector<ExampleArgument> example_arguments(const KernelInfo &kernel, const S
     auto dtype = dtype_from_name(type);
     if (!dtype) detail::bad_setting(kernel, a.dtype, type, true);
     e.dtype = *dtype;
-    std::string_view text = a.shape;
-    if (!e.scalar && text.size() >= 2) {
-      text = text.substr(1, text.size() - 2);
-      while (!text.empty()) {
-        size_t comma = std::min(text.find(','), text.size());
-        e.shape.push_back(SizeExpression(kernel, settings, text.substr(0, comma)).value());
-        text.remove_prefix(std::min(comma + 1, text.size()));
-      }
-    }
+    if (!e.scalar)
+      e.shape = shape_from_text(a.shape, [&](std::string_view name) { return size_setting(kernel, settings, name); });
     arguments.push_back(std::move(e));
   }
   return arguments;

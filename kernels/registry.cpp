@@ -138,6 +138,30 @@ void OpCall::out(std::string name, Tensor tensor) {
   outputs_.insert_or_assign(std::move(name), std::move(tensor));
 }
 
+void OpCall::out_rows(std::string name, Tensor tensor, const Tensor &count) {
+  row_counts_.insert_or_assign(name, count);
+  out(std::move(name), std::move(tensor));
+}
+const NamedTensors &OpCall::outputs() {
+  std::map<const void *, int64_t> known; // many outputs share a count
+  for (const auto &[name, count] : row_counts_) {
+    auto [it, fresh] = known.try_emplace(count.data(), 0);
+    if (fresh && count.numel() > 0) {
+      stream_.synchronize();
+      it->second = static_cast<int64_t>(count.to_values().back());
+    }
+    Tensor &t = outputs_.at(name);
+    t = t.slice(0, 0, it->second);
+  }
+  row_counts_.clear();
+  for (auto &[name, t] : outputs_)
+    if (auto declared = dtype_from_name(op_.output(name)->dtypes); declared && *declared != t.dtype()) {
+      stream_.synchronize();
+      t = Tensor::from_values(t.to_values(), t.shape(), *declared, stream_.device());
+    }
+  return outputs_;
+}
+
 const std::string &OpCall::text(std::string_view parameter) const {
   auto it = parameters_.find(parameter);
   if (it == parameters_.end())

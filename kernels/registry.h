@@ -84,7 +84,12 @@ public:
   /// True if one of these outputs is wanted.
   bool wants(std::initializer_list<std::string_view> outputs) const;
   void out(std::string name, Tensor tensor);
-  const NamedTensors &outputs() const { return outputs_; }
+  /// An output of which only the first rows count: as many as the last element of `count` (i32 or i64) says, on the
+  /// device. run() does not wait for that: outputs() does.
+  void out_rows(std::string name, Tensor tensor, const Tensor &count);
+  /// The outputs, cut to their rows and in the dtypes that the op declares (ids that are i32 inside of the library may be
+  /// i64 here). Waits for the stream if something has to be cut or converted.
+  const NamedTensors &outputs();
 
   const std::string &text(std::string_view parameter) const;
   int64_t integer(std::string_view parameter) const;
@@ -97,7 +102,7 @@ public:
 private:
   const Op &op_;
   Stream stream_;
-  NamedTensors inputs_, outputs_;
+  NamedTensors inputs_, outputs_, row_counts_;
   Settings parameters_;
   std::vector<std::string> wanted_;
 };

@@ -184,12 +184,9 @@ namespace {
 void run_grouped(OpCall &c) {
   Routing r = route_slots(c.stream(), c.in("indices"), static_cast<int>(c.integer("n_local_experts")),
                           static_cast<int>(c.integer("experts_start_idx")), c.in("token_mask"), c.in("weights"));
-  int64_t rows = count_rows(c.stream(), r);
-  c.out("sorted_token_ids", as_i64(r.token_ids.slice(0, 0, rows)));
-  c.out("sorted_slot_ids", r.slot_ids.slice(0, 0, rows));
-  Tensor weights = r.weights.slice(0, 0, rows);
-  if (weights.dtype() == f64) weights = Tensor::from_values(weights.to_values(), {rows}, f32); // as upstream
-  c.out("sorted_weights", weights);
+  c.out_rows("sorted_token_ids", r.token_ids, r.offs);
+  c.out_rows("sorted_slot_ids", r.slot_ids, r.offs);
+  c.out_rows("sorted_weights", r.weights, r.offs);
   c.out("tokens_per_expert", r.counts);
   c.out("offs", r.offs);
   if (c.has("grad_sorted_weights") && c.wants({"grad_weights"}))

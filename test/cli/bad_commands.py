@@ -20,6 +20,10 @@ def rows(golden, folder):
     return [
         # the command line
         Row("no command", [], 2, "A subcommand is required"),
+        Row("bench of an unknown op", ["bench", "permut"], 2, "did you mean permute?"),
+        Row("bench with an unknown model", ["bench", "permute", "--model", "gpt-5", "--list"], 1, "it may be mixtral-8x7b"),
+        Row("bench with integers", ["bench", "permute", "--dtype", "i32", "--list"], 1, "it may be bf16, f16, f32 or f64"),
+        Row("bench without tokens", ["bench", "permute", "--tokens", "-1", "--list"], 1, "there must be tokens"),
         Row("an unknown command", ["compil"], 2, "there is no command 'compil'; moec --help lists them"),
         Row("an unknown option", ["list", "--everything"], 2, "--everything"),
         Row("compile nothing", compile(), 2, "kernel is required"),

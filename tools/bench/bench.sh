@@ -20,5 +20,6 @@ case $what in
     PYTHONPATH=$here "$python" "$here/compile_bench.py" "$build/bin/moec_compile_bench" "$@"
     echo
     "$build/bin/moec_compile_bench" --start "$build/bin/moec_compile_bench" ;;
-  *) echo "usage: ./dev bench compile [--pairs N]" >&2; exit 2 ;;
+  ops) exec "$build/bin/moec" bench "$@" ;;
+  *) echo "usage: ./dev bench compile [--pairs N] | ./dev bench ops [OP...] [moec bench's options]" >&2; exit 2 ;;
 esac

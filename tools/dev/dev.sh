@@ -36,7 +36,7 @@ usage: ./dev COMMAND [args]
   run [args]      install what is missing, build, and run the main job: a MoE layer, every kernel JIT-compiled from C++
   test [args]     build, then run all tests (args go to ctest, e.g. -R sim)
   build [target]  install what is missing and build (into build/; MOEC_PRESET=release|asan for the other presets)
-  bench WHAT      benchmarks: compile
+  bench WHAT      benchmarks: compile (beside Triton), ops (moec bench)
   dist            pack a bundle that runs on an x86-64 machine with nothing but a driver
   format          clang-format over our sources
   clean           remove build trees

@@ -25,6 +25,7 @@ void add_compile(CLI::App &app, Action &action);
 void add_opt(CLI::App &app, Action &action);
 void add_run(CLI::App &app, Action &action);
 void add_verify(CLI::App &app, Action &action);
+void add_bench(CLI::App &app, Action &action);
 void add_cache(CLI::App &app, Action &action);
 void add_doctor(CLI::App &app, Action &action);
 

@@ -48,6 +48,7 @@ int main(int argc, char **argv) {
   add_opt(app, action);
   add_run(app, action);
   add_verify(app, action);
+  add_bench(app, action);
   add_cache(app, action);
   add_doctor(app, action);
   // CLI11 would ask for a subcommand, without a word about this one.

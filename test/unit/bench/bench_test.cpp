@@ -1,0 +1,96 @@
+// `moec bench`'s cases run, for every op of the registry; and what they queue can be captured in a graph.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "kernels/verify.h"
+#include "runtime/error.h"
+#include "runtime/graph.h"
+#include "tools/moec/bench/cases.h"
+#include "tools/moec/bench/measure.h"
+
+namespace moec::bench {
+namespace {
+
+constexpr Model kTiny{"tiny", 64, 32, 8, 2};
+
+std::vector<std::string> names_of(const std::vector<CaseTensor> &tensors) {
+  std::vector<std::string> names;
+  for (const CaseTensor &t : tensors) names.push_back(t.name);
+  return names;
+}
+
+std::vector<Case> tiny_cases() {
+  std::vector<Case> all;
+  for (const Op &op : ops())
+    for (Case &c : cases(op, kTiny, 6, bf16)) all.push_back(std::move(c));
+  return all;
+}
+
+class EveryCase : public testing::TestWithParam<Case> {};
+std::string name_of(const testing::TestParamInfo<Case> &info) {
+  return info.param.op->name + (info.param.pass == Pass::forward ? "_forward" : "_backward");
+}
+
+/// Outputs that the op left out although the case wants them: those that need a parameter's other value may stay away.
+TEST_P(EveryCase, RunsAndMovesWhatItCounts) {
+  const Case &c = GetParam();
+  OpCall call(*c.op, Device::sim(), make_inputs(c, Device::host()), c.parameters, names_of(c.outputs));
+  ASSERT_NO_THROW(call.run());
+  int made = 0;
+  for (const CaseTensor &t : c.outputs) {
+    auto it = call.outputs().find(t.name);
+    if (it == call.outputs().end()) continue;
+    ++made;
+    EXPECT_EQ(it->second.shape(), Dims(t.shape)) << t.name;
+    EXPECT_EQ(name(it->second.dtype()), name(t.dtype)) << t.name;
+  }
+  EXPECT_GT(made, 0);
+  EXPECT_GT(c.bytes(), 0);
+}
+
+/// Ops of the registry that ask for an exact count in the middle; their public functions have forms that do not.
+bool waits_for_counts(const Case &c) { return c.op->name == "permute" || c.op->name == "unsloth_torch_grouped_gemm"; }
+
+/// Capturing runs nothing, and refuses whatever waits: so the host decided nothing by values, and the replay made all.
+TEST_P(EveryCase, CanBeCapturedAndReplayed) {
+  const Case &c = GetParam();
+  if (waits_for_counts(c)) GTEST_SKIP() << "the op is declared with its exact number of rows";
+  const Stream stream{Device::sim()};
+  NamedTensors inputs = make_inputs(c, Device::host());
+  OpCall plain(*c.op, stream, inputs, c.parameters, names_of(c.outputs));
+  plain.run();
+  OpCall captured(*c.op, stream, inputs, c.parameters, names_of(c.outputs));
+  Graph graph = Graph::capture(stream, [&] { captured.run(); });
+  graph.launch(stream);
+  for (const auto &[name, expected] : plain.outputs())
+    EXPECT_EQ(captured.outputs().at(name).to_bytes(), expected.to_bytes()) << name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, EveryCase, testing::ValuesIn(tiny_cases()), name_of);
+
+TEST(Bench, ModelsAreFoundByName) {
+  EXPECT_EQ(models().size(), 5u);
+  EXPECT_EQ(model_at("deepseek-v3").experts, 256);
+  EXPECT_THROW(model_at("deepseek"), UserError);
+}
+
+TEST(Bench, CountsEachTensorOnce) {
+  for (const Case &c : cases(op_at("weighted_swiglu"), kTiny, 6, bf16)) {
+    const int64_t rows = 6 * 2, x = rows * 64 * 2, y = rows * 32 * 2, w = rows * 4;
+    EXPECT_EQ(c.bytes(), c.pass == Pass::forward ? x + w + y : x + w + y + x + w);
+  }
+  for (const Case &c : cases(op_at("grouped_mm"), kTiny, 6, bf16))
+    EXPECT_EQ(c.flops, 2.0 * 12 * 64 * 64 * (c.pass == Pass::forward ? 1 : 2));
+}
+
+TEST(Bench, MeasuresWhatRuns) {
+  int runs = 0;
+  Timing t = measure(Device::sim(), [&] { ++runs; }, {.least_runs = 4, .most_runs = 4});
+  EXPECT_EQ(t.runs, 4);
+  EXPECT_EQ(runs, 5); // one to warm up
+  EXPECT_GT(copy_bandwidth(Device::sim()), 0);
+}
+
+} // namespace
+} // namespace moec::bench

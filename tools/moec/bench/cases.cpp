@@ -1,0 +1,270 @@
+#include "tools/moec/bench/cases.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <numeric>
+#include <random>
+
+#include "kernels/shape_text.h"
+#include "kernels/verify.h"
+#include "runtime/error.h"
+
+namespace moec::bench {
+
+namespace {
+
+constexpr std::array<Model, 5> kModels{{{"mixtral-8x7b", 4096, 14336, 8, 2},
+                                        {"qwen3-30b-a3b", 2048, 768, 128, 8},
+                                        {"deepseek-v3", 7168, 2048, 256, 8},
+                                        {"gpt-oss-120b", 2880, 2880, 128, 4},
+                                        {"llama-4-scout", 5120, 8192, 16, 1}}};
+
+/// Where an op's letters differ from the usual ones below, what its passes read only in part, and its products.
+struct Special {
+  std::string_view op;
+  std::string_view letters = {};         ///< "N=2*I;M=T*K"
+  std::string_view forward_partial = {}; ///< inputs that the forward pass does not read whole
+  std::string_view backward_partial = {};
+  std::string_view flops = {}; ///< of the forward pass; the backward pass has twice as many
+};
+constexpr Special kSpecials[] = {
+    {"grouped_mm", "M=T*topk;K=D;N=2*I", "", "", "2*M*K*N"},
+    {"unsloth_torch_grouped_gemm", "M=T*topk;K=D;N=2*I", "", "", "2*M*K*N"},
+    {"unsloth_grouped_gemm", "M=T*topk;X=M;K=D;N=2*I", "", "", "2*M*K*N"},
+    {"moe_experts_e2e", "", "", "", "6*T*topk*D*I"},
+    {"unsloth_qwen3_moe_block", "", "", "", "6*T*topk*D*I"},
+    {"unsloth_llama4_moe_block", "", "", "", "6*T*topk*D*I"},
+    {"gate_route", "", "", "", "2*T*D*E"},
+    {"permute", "", "", "tokens", ""},
+    {"permute_drop_and_pad", "N=E*C", "tokens", "tokens", ""},
+    {"unpermute_drop_and_pad", "N=E*C", "", "", ""},
+    {"sort_chunks_by_idxs", "C=E", "", "", ""},
+};
+const Special &special(std::string_view op) {
+  static constexpr Special usual{};
+  auto it = std::ranges::find(kSpecials, op, &Special::op);
+  return it == std::end(kSpecials) ? usual : *it;
+}
+
+/// Letters of the registry's shapes. C: an expert's capacity without slack; S, B: tokens as one sequence.
+constexpr std::string_view kLetters = "K=topk;N=T*topk;M=T*topk;X=T;B=1;S=T;H=I;U=2*I;F=D;C=(T*topk+E-1)/E";
+
+class Letters {
+public:
+  Letters(const Op &op, const Model &m, int64_t tokens)
+      : sizes_{{"T", tokens}, {"D", m.hidden}, {"I", m.inter}, {"E", m.experts}, {"topk", m.topk}}, op_(op.name) {
+    bind(special(op.name).letters);
+    bind(kLetters);
+  }
+  int64_t operator()(std::string_view name) const {
+    if (auto it = sizes_.find(name); it != sizes_.end()) return it->second;
+    throw InternalError(fmt::format("bench {}", op_), fmt::format("the registry's size {} stands for nothing", name),
+                        "add it to tools/moec/bench/cases.cpp");
+  }
+
+private:
+  void bind(std::string_view text) {
+    while (!text.empty()) {
+      std::string_view item = text.substr(0, text.find(';'));
+      text.remove_prefix(std::min(item.size() + 1, text.size()));
+      size_t equals = item.find('=');
+      if (sizes_.contains(item.substr(0, equals))) continue;
+      int64_t size = size_from_text(item.substr(equals + 1), [this](std::string_view n) { return (*this)(n); });
+      sizes_.emplace(item.substr(0, equals), size);
+    }
+  }
+  std::map<std::string, int64_t, std::less<>> sizes_;
+  std::string op_;
+};
+
+bool names(std::string_view list, std::string_view name) {
+  while (!list.empty()) {
+    std::string_view item = list.substr(0, list.find(' '));
+    if (item == name) return true;
+    list.remove_prefix(std::min(item.size() + 1, list.size()));
+  }
+  return false;
+}
+
+/// Routing weights stay f32, whatever the model's dtype.
+bool is_weight(std::string_view tensor) {
+  return names("weights probs permuted_probs grad_permuted_probs topk_weights sorted_weights grad_sorted_weights "
+               "grad_probs_in_multihot probs_in_multihot e_score_correction_bias aux_loss grad_weights",
+               tensor);
+}
+
+DType dtype_for(const Op &op, const OpTensor &t, DType wanted) {
+  if (const OpTensor *like = op.input(t.dtypes)) return dtype_for(op, *like, wanted);
+  std::string_view list = t.dtypes;
+  DType choice = is_weight(t.name) ? f32 : wanted;
+  if (names(list, name(choice))) return choice;
+  std::string_view first = list.substr(0, list.find(' '));
+  if (auto dtype = dtype_from_name(first)) return *dtype;
+  throw InternalError(fmt::format("bench {}", op.name), fmt::format("dtypes '{}' of {}", list, t.name),
+                      "correct the registration");
+}
+
+/// Values of the parameters that must be given, by what they are called everywhere.
+Settings parameters_for(const Op &op, const Model &m, int64_t tokens, const Letters &letters) {
+  const std::map<std::string_view, int64_t> known{{"num_local_experts", m.experts},
+                                                  {"num_experts", m.experts},
+                                                  {"n_local_experts", m.experts},
+                                                  {"experts", m.experts},
+                                                  {"topk", m.topk},
+                                                  {"tokens", tokens},
+                                                  {"num_out_tokens", tokens * m.topk},
+                                                  {"pad_multiple", 16},
+                                                  {"capacity", letters("C")},
+                                                  {"experts_start_idx", 0},
+                                                  {"n_activated_experts", m.topk},
+                                                  {"n_routed_experts", m.experts}};
+  Settings settings;
+  for (const OpParameter &p : op.parameters) {
+    auto it = known.find(p.name);
+    if (it != known.end() && p.type == OpParameter::Type::integer)
+      settings[p.name] = fmt::format("{}", it->second);
+    else if (p.required)
+      throw InternalError(fmt::format("bench {}", op.name), fmt::format("no value for parameter {}", p.name),
+                          "add it to tools/moec/bench/cases.cpp");
+  }
+  return settings;
+}
+
+CaseTensor tensor_of(const Op &op, const OpTensor &t, const Letters &letters, DType dtype) {
+  std::string text = t.shape == "[...]" ? "[T, D]" : t.shape;
+  if (size_t dots = text.find("..."); dots != std::string::npos) text.replace(dots, 3, "M"); // leading sizes: rows
+  std::vector<int64_t> shape = shape_from_text(text, letters);
+  return {t.name, shape, dtype_for(op, t, dtype)};
+}
+
+// ------------------------------------------------------------------------------------------------ inputs
+
+/// A routing on the host, from which every index tensor is made.
+struct Routed {
+  int64_t tokens, topk, experts;
+  std::vector<int64_t> ids;                 ///< [T, K]
+  std::vector<int64_t> counts, offs, slots; ///< [E], inclusive sums, slot of each row in expert order
+
+  explicit Routed(const Case &c) : tokens(c.tokens), topk(c.model.topk), experts(c.model.experts) {
+    std::mt19937_64 random(20251121);
+    std::vector<int64_t> all(static_cast<size_t>(experts));
+    std::iota(all.begin(), all.end(), 0);
+    counts.assign(all.size(), 0);
+    for (int64_t t = 0; t < tokens; ++t)
+      for (int64_t k = 0; k < topk; ++k) { // the first steps of a shuffle
+        auto other = k + static_cast<int64_t>(random() % static_cast<uint64_t>(experts - k));
+        std::swap(all[static_cast<size_t>(k)], all[static_cast<size_t>(other)]);
+        ids.push_back(all[static_cast<size_t>(k)]);
+        ++counts[static_cast<size_t>(ids.back())];
+      }
+    offs.resize(counts.size());
+    std::inclusive_scan(counts.begin(), counts.end(), offs.begin());
+    slots.resize(ids.size());
+    std::iota(slots.begin(), slots.end(), 0);
+    std::ranges::sort(slots, {}, [&](int64_t s) { return std::pair(ids[static_cast<size_t>(s)], s); });
+  }
+  std::vector<int64_t> cells(bool slot_numbers) const { ///< [T, E]: routed or not; its slot or -1
+    std::vector<int64_t> cells(static_cast<size_t>(tokens * experts), slot_numbers ? -1 : 0);
+    for (size_t s = 0; s < ids.size(); ++s) {
+      auto slot = static_cast<int64_t>(s);
+      cells[static_cast<size_t>(slot / topk * experts + ids[s])] = slot_numbers ? slot % topk : 1;
+    }
+    return cells;
+  }
+};
+
+/// The values of an input whose meaning is an index, a count or a map; nothing for numbers.
+std::vector<int64_t> routing_values(const Routed &r, const CaseTensor &t) {
+  if (names("indices selected_experts topk_ids", t.name)) return r.ids;
+  if (names("routing_map", t.name)) return r.cells(false);
+  if (names("position_map", t.name)) return r.cells(true);
+  if (names("tokens_per_expert m_sizes split_sizes token_counts_by_expert", t.name)) return r.counts;
+  if (t.name == "offs") return r.offs;
+  if (t.name == "gather_indices") return r.slots;
+  if (t.name == "token_mask") return std::vector<int64_t>(static_cast<size_t>(r.tokens), 1);
+  if (!names("sorted_idxs sorted_indices", t.name)) return {};
+  std::vector<int64_t> values(static_cast<size_t>(t.shape.at(0)));
+  std::iota(values.rbegin(), values.rend(), 0); // chunks backwards
+  if (t.name == "sorted_indices")
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = i < r.slots.size() ? r.slots[i] / r.topk : values[i] % r.tokens;
+  return values;
+}
+
+constexpr int64_t kSmall = 1 << 22; ///< elements that are worth making one by one
+
+Tensor numbers(const CaseTensor &t, Device device) {
+  Dims shape(t.shape);
+  int64_t elements = t.bytes() / size_bytes(t.dtype);
+  if (elements <= kSmall) return hash_uniform(std::hash<std::string>()(t.name), 1, shape, t.dtype, device);
+  Tensor tensor = Tensor::empty(shape, t.dtype, device);
+  if (device.is_cuda()) Stream(device).fill(tensor.data(), 0x3c, static_cast<size_t>(t.bytes())); // 0.01 in bf16, f32
+  return tensor;
+}
+
+} // namespace
+
+std::span<const Model> models() { return kModels; }
+const Model &model_at(std::string_view name) {
+  auto it = std::ranges::find(kModels, name, &Model::name);
+  if (it != kModels.end()) return *it;
+  std::vector<std::string_view> all;
+  for (const Model &m : kModels) all.push_back(m.name);
+  throw UserError(fmt::format("model {}", name), "there is no such model",
+                  fmt::format("it may be {}", fmt::join(all, ", ")));
+}
+
+int64_t CaseTensor::bytes() const {
+  return std::accumulate(shape.begin(), shape.end(), int64_t{size_bytes(dtype)}, std::multiplies<>());
+}
+int64_t Case::bytes() const {
+  int64_t sum = 0;
+  for (auto *list : {&inputs, &outputs})
+    for (const CaseTensor &t : *list)
+      if (t.counted) sum += t.bytes();
+  return sum;
+}
+std::string Case::shape_text() const {
+  return fmt::format("T={} D={} I={} E={} K={}", tokens, model.hidden, model.inter, model.experts, model.topk);
+}
+
+std::vector<Case> cases(const Op &op, const Model &model, int64_t tokens, DType dtype) {
+  const Letters letters(op, model, tokens);
+  const Special &s = special(op.name);
+  std::vector<Case> cases;
+  for (Pass pass : {Pass::forward, Pass::backward}) {
+    const bool forward = pass == Pass::forward;
+    Case c{&op, model, pass, tokens, dtype, parameters_for(op, model, tokens, letters), {}, {}, 0};
+    for (const OpTensor &t : op.tensors) {
+      const bool gradient = t.name.starts_with("grad_");
+      if (!t.output && gradient && forward) continue;
+      if (t.output && gradient == forward) continue;
+      CaseTensor tensor = tensor_of(op, t, letters, dtype);
+      tensor.counted = !names(forward ? s.forward_partial : s.backward_partial, t.name);
+      (t.output ? c.outputs : c.inputs).push_back(std::move(tensor));
+    }
+    if (c.outputs.empty()) continue;
+    if (!s.flops.empty()) c.flops = static_cast<double>(size_from_text(s.flops, letters)) * (forward ? 1 : 2);
+    cases.push_back(std::move(c));
+  }
+  return cases;
+}
+
+NamedTensors make_inputs(const Case &c, Device device) {
+  const Routed routed(c);
+  NamedTensors inputs;
+  for (const CaseTensor &t : c.inputs) {
+    std::vector<int64_t> integers = routing_values(routed, t);
+    if (integers.empty()) {
+      inputs[t.name] = numbers(t, device);
+      continue;
+    }
+    inputs[t.name] =
+        Tensor::from_values(std::vector<double>(integers.begin(), integers.end()), Dims(t.shape), t.dtype, device);
+  }
+  return inputs;
+}
+
+} // namespace moec::bench

@@ -2,6 +2,7 @@
 #include "kernels/activation.h"
 
 #include <algorithm>
+#include <climits>
 #include <fmt/format.h>
 
 #include "kernels/activation_kernels.h"
@@ -75,7 +76,7 @@ struct Call {
     const bool cut = width * size_bytes(x.dtype()) % 32 != 0;
     s.block = block_for(width, 1024);
     s.rows = std::max(1, (cut ? 2048 : 1024) / s.block);
-    s.steps = static_cast<int>(std::min(cdiv(width, int64_t{s.block}), cut ? width : 2)); // the weight serves all
+    s.steps = static_cast<int>(std::clamp<int64_t>(cdiv(width, int64_t{s.block}), 1, cut ? INT_MAX : 2));
     s.formula = activation;
     s.weighted = weights.defined();
     s.bias = kind;
@@ -106,7 +107,7 @@ private:
     else
       check_shape(named("bias").c_str(), bias, {inputs});
     kind = matrix ? kernel::Bias::rows : kernel::Bias::one_row;
-    bias = bias.reshape({-1, inputs});
+    bias = bias.reshape({matrix ? rows : 1, inputs});
   }
   void check_numbers() {
     auto number = [&](const char *of, double v) {
@@ -159,7 +160,7 @@ void backward_summing_bias(const Stream &stream, const Call &call, const Tensor 
                            ActivationGrads &out) {
   static const auto run = jit(kernel::activation_backward_bias, kSchedule);
   spec.block = block_for(call.width, 128);
-  spec.rows = 16;
+  spec.rows = 8;
   bool any_f64 = false;
   for (const Tensor &t : {grad, call.x, call.weights, call.bias}) any_f64 = any_f64 || t.dtype() == f64;
   const DType wide = any_f64 ? f64 : f32;

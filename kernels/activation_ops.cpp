@@ -191,7 +191,7 @@ Op entry_point(const std::string &name, const std::string &summary, const std::s
     op.tensors.push_back({"bias", "[2*H]", kFloats, "added to x after the clamp; [2*H] or [M, 2*H]", false, true});
     op.tensors.push_back({"grad_bias", "[2*H]", "bias", "gradient of bias", true, true, 2e-5, 8e-3});
     op.determinism +=
-        "; of a bias of one row: 512 rows at a time in 16 running sums, a balanced tree of these, then the "
+        "; of a bias of one row: 512 rows at a time in 8 running sums, a balanced tree of these, then the "
         "sums of all blocks likewise in 32; the weights' then 128 columns at a time, their sums likewise";
     op.kernels.insert(op.kernels.end(), {"activation_backward_bias", "sum_rows"});
   }
@@ -291,7 +291,9 @@ void register_activation(Library &l) {
       {"activation_backward",
        "block=1024,H=2880,U=5760,alpha=1.702,interleaved=true,clamped=true,limit=7,linear_offset=1", "gpt-oss-120b"},
       {"activation_backward", "block=1024,H=2048,gate=1,dtype=f64,weight=f64", "gradient checks"},
-      {"activation_backward_bias", "block=128,rows=16,bias=1,H=2880,U=5760,P=23", "gpt-oss-120b"},
+      {"activation_backward_bias", "block=128,rows=8,bias=1,H=2880,U=5760,P=23", "gpt-oss-120b"},
+      {"activation_backward_bias", "block=128,rows=8,gate=1,bias=1,H=2880,U=5760,P=23,dtype=f64,weight=f64",
+       "gradient checks"},
       {"sum_rows", "U=5760,dtype=f32", "gpt-oss-120b"},
   });
 }

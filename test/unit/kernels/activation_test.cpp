@@ -289,6 +289,12 @@ TEST_P(ActivationOn, NoRows) {
   EXPECT_EQ(g.x.shape(), (Dims{0, 16}));
   EXPECT_EQ(g.weights.shape(), (Dims{0, 1}));
   EXPECT_EQ(g.bias.to_values(), Values(16, 0.0));
+  // Nor columns.
+  Tensor flat = Tensor::zeros({3, 0}, f32), three = random_floats({3, 1}, f32);
+  EXPECT_EQ(activate(stream, flat, Activation::swiglu(), three, Tensor::zeros({0}, f32)).shape(), (Dims{3, 0}));
+  g = activate_backward(stream, flat, flat, Activation::swiglu(), three, Tensor::zeros({0}, f32));
+  EXPECT_EQ(g.weights.to_values(), Values(3, 0.0));
+  EXPECT_EQ(g.bias.shape(), (Dims{0}));
   // The dummy call of an expert without tokens: one row, broadcast over none.
   auto f = weighted_bias_swiglu_impl(stream, random_floats({16}, f32), w, true);
   EXPECT_EQ(f.y.shape(), (Dims{0, 8}));

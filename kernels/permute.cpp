@@ -138,9 +138,11 @@ Permuted permute_drop_and_pad(const Stream &stream, const Tensor &tokens, const 
 // -------------------------------------------------------------------------------------------------------------
 // registration
 
-void put_permuted(OpCall &c, const Permuted &p) {
-  c.out("permuted_tokens", p.tokens);
-  if (p.map.probs.defined()) c.out("permuted_probs", p.map.probs);
+void put_permuted(OpCall &c, const Permuted &p, bool cut) {
+  auto put = [&](const char *name, const Tensor &t) { cut ? c.out_rows(name, t, p.map.offs) : c.out(name, t); };
+  put("permuted_tokens", p.tokens);
+  if (p.map.probs.defined()) put("permuted_probs", p.map.probs);
+  if (c.op().output("sorted_indices")) put("sorted_indices", p.map.sorted_indices);
   if (c.has("grad_permuted_tokens") && c.wants({"grad_tokens"}))
     c.out("grad_tokens", permute_backward_tokens(c.stream(), c.in("grad_permuted_tokens"), p.map.row_of));
   if (c.has("grad_permuted_probs") && c.wants({"grad_probs"}))
@@ -163,11 +165,11 @@ std::vector<OpTensor> permute_tensors(std::initializer_list<OpTensor> more) {
 
 static void run_permute(OpCall &c) {
   const Tensor &tokens = c.in("tokens"), &map = c.in("routing_map"), probs = c.has("probs") ? c.in("probs") : Tensor();
-  const int64_t rows = c.integer("num_out_tokens");
-  Permuted p = c.flag("drop_and_pad") && rows >= 0 ? permute_drop_and_pad(c.stream(), tokens, map, probs, rows)
-                                                   : permute(c.stream(), tokens, map, probs);
-  put_permuted(c, p);
-  c.out("sorted_indices", p.map.sorted_indices);
+  const int64_t rows = c.integer("num_out_tokens"), bound = c.integer("max_rows");
+  Permuted p = c.flag("drop_and_pad") && rows >= 0
+                   ? permute_drop_and_pad(c.stream(), tokens, map, probs, rows)
+                   : permute(c.stream(), tokens, map, probs, bound >= 0 ? std::optional(bound) : std::nullopt);
+  put_permuted(c, p, bound >= 0);
   c.out("tokens_per_expert", p.map.counts);
 }
 
@@ -176,7 +178,6 @@ static void run_drop_and_pad(OpCall &c) {
   Permuted p = permute_drop_and_pad(c.stream(), c.in("tokens"), c.in("routing_map"),
                                     c.has("probs") ? c.in("probs") : Tensor(), rows, c.flag("may_drop"));
   put_permuted(c, p);
-  c.out("sorted_indices", p.map.sorted_indices);
 }
 
 void register_permute(Library &l) {
@@ -212,7 +213,8 @@ void register_permute(Library &l) {
        "nemo_automodel components.moe.megatron.moe_utils.permute(fused=False)",
        order,
        {{"drop_and_pad", Type::boolean, "false", "with num_out_tokens: permute_drop_and_pad"},
-        {"num_out_tokens", Type::integer, "-1", "of drop_and_pad, else it changes nothing"}},
+        {"num_out_tokens", Type::integer, "-1", "of drop_and_pad, else it changes nothing"},
+        {"max_rows", Type::integer, "-1", "a bound of the rows; without it the op waits for their number"}},
        permute_tensors({{"sorted_indices", "[N]", "i64", "their tokens", true},
                         {"tokens_per_expert", "[E]", "i64", "rows of each expert", true}}),
        {"map_count", "map_scan", "map_place", "spread_rows", "sum_token_rows", "map_gather"},

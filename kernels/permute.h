@@ -23,8 +23,8 @@ Tensor spread_rows(const Stream &stream, const char *what, const Tensor &x, cons
 Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, const Tensor &map, const Tensor &weights = {},
                 bool compact = false);
 
-/// Outputs and inputs that the permute ops have in common.
-void put_permuted(OpCall &call, const Permuted &permuted);
+/// Outputs and inputs that the permute ops have in common. `cut`: rows past the last expert's are left out.
+void put_permuted(OpCall &call, const Permuted &permuted, bool cut = false);
 std::vector<OpTensor> permute_tensors(std::initializer_list<OpTensor> more);
 
 } // namespace moec

@@ -38,8 +38,9 @@ constexpr Special kSpecials[] = {
     {"unsloth_llama4_moe_block", "", "", "", "6*T*topk*D*I"},
     {"gate_route", "", "", "", "2*T*D*E"},
     {"permute", "", "", "tokens", ""},
-    {"permute_drop_and_pad", "N=E*C", "tokens", "tokens", ""},
-    {"unpermute_drop_and_pad", "N=E*C", "", "", ""},
+    {"permute_drop_and_pad", "N=T*topk/E*E", "tokens", "tokens", ""},
+    {"unpermute_drop_and_pad", "N=T*topk/E*E", "", "", ""},
+    {"permute_fused_te", "N=(T*topk+15*E+15)/16*16", "", "tokens", ""}, // pad_multiple is 16
     {"sort_chunks_by_idxs", "C=E", "", "", ""},
 };
 const Special &special(std::string_view op) {
@@ -98,7 +99,7 @@ bool is_weight(std::string_view tensor) {
 DType dtype_for(const Op &op, const OpTensor &t, DType wanted) {
   if (const OpTensor *like = op.input(t.dtypes)) return dtype_for(op, *like, wanted);
   std::string_view list = t.dtypes;
-  DType choice = is_weight(t.name) ? f32 : wanted;
+  DType choice = is_weight(t.name) ? f32 : t.name == "routing_map" ? boolean : wanted;
   if (names(list, name(choice))) return choice;
   std::string_view first = list.substr(0, list.find(' '));
   if (auto dtype = dtype_from_name(first)) return *dtype;
@@ -115,6 +116,7 @@ Settings parameters_for(const Op &op, const Model &m, int64_t tokens, const Lett
                                                   {"topk", m.topk},
                                                   {"tokens", tokens},
                                                   {"num_out_tokens", tokens * m.topk},
+                                                  {"max_rows", tokens * m.topk},
                                                   {"pad_multiple", 16},
                                                   {"capacity", letters("C")},
                                                   {"experts_start_idx", 0},
@@ -176,7 +178,7 @@ struct Routed {
 };
 
 /// The values of an input whose meaning is an index, a count or a map; nothing for numbers.
-std::vector<int64_t> routing_values(const Routed &r, const CaseTensor &t) {
+std::vector<int64_t> routing_values(const Case &c, const Routed &r, const CaseTensor &t) {
   if (names("indices selected_experts topk_ids", t.name)) return r.ids;
   if (names("routing_map", t.name)) return r.cells(false);
   if (names("position_map", t.name)) return r.cells(true);
@@ -187,6 +189,10 @@ std::vector<int64_t> routing_values(const Routed &r, const CaseTensor &t) {
   if (!names("sorted_idxs sorted_indices", t.name)) return {};
   std::vector<int64_t> values(static_cast<size_t>(t.shape.at(0)));
   std::iota(values.rbegin(), values.rend(), 0); // chunks backwards
+  if (c.op->name == "unpermute_drop_and_pad") { // an expert's tokens differ
+    for (int64_t &v : values) v %= r.tokens;
+    return values;
+  }
   if (t.name == "sorted_indices")
     for (size_t i = 0; i < values.size(); ++i)
       values[i] = i < r.slots.size() ? r.slots[i] / r.topk : values[i] % r.tokens;
@@ -256,7 +262,7 @@ NamedTensors make_inputs(const Case &c, Device device) {
   const Routed routed(c);
   NamedTensors inputs;
   for (const CaseTensor &t : c.inputs) {
-    std::vector<int64_t> integers = routing_values(routed, t);
+    std::vector<int64_t> integers = routing_values(c, routed, t);
     if (integers.empty()) {
       inputs[t.name] = numbers(t, device);
       continue;

@@ -36,7 +36,7 @@ Tensor sum_of_rows(const Stream &stream, Tensor x, DType dtype) {
   const kernel::SumRowsSpec spec;
   if (x.size(0) == 0) return Tensor::zeros({x.size(1)}, dtype, stream);
   for (;;) {
-    const int64_t parts = cdiv(x.size(0), int64_t{spec.rows});
+    const int64_t parts = cdiv(x.size(0), int64_t{kernel::kSummedRows});
     Tensor y = Tensor::empty({parts, x.size(1)}, parts == 1 ? dtype : wide_dtype(x.dtype()), stream);
     run(stream, spec, x, y);
     if (parts == 1) return y.reshape({-1});

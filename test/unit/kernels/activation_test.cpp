@@ -158,12 +158,12 @@ TEST_P(ActivationOn, Bias) {
 
 // Rows of several blocks, that begin at sectors and inside of them.
 TEST_P(ActivationOn, WideRows) {
-  for (int64_t H : {2051, 2064, 3088}) {
+  for (int64_t H : {2051, 2064, 4613}) { // 4613: with a bias, 37 parts of a weight's gradient
     SCOPED_TRACE(H);
-    Problem p(Activation::geglu(), 3, H, bf16, f32, true, {});
+    Problem p(Activation::geglu(), 3, H, bf16, f32, true, H == 4613 ? random_floats({2 * H}, bf16) : Tensor());
     Reference want = reference(p);
-    expect_close(activate(stream, p.x, p.activation, p.weights), want.y, "y");
-    ActivationGrads g = activate_backward(stream, p.grad, p.x, p.activation, p.weights);
+    expect_close(activate(stream, p.x, p.activation, p.weights, p.bias), want.y, "y");
+    ActivationGrads g = activate_backward(stream, p.grad, p.x, p.activation, p.weights, p.bias);
     expect_close(g.x, want.x, "grad_x");
     expect_close(g.weights, want.weights, "grad_weights");
   }
@@ -320,6 +320,13 @@ TEST_P(ActivationOn, RanksOfTheEntryPoints) {
   Values sum(24), each = activate_backward(stream, grad, row.expand({30, 24}), Activation::geglu(), w).x.to_values();
   for (size_t i = 0; i < each.size(); ++i) sum[i % 24] += each[i];
   expect_close(weighted_bias_backward(stream, grad, one).x, sum, "grad_x");
+  // A sum of sums: more rows than one step of it takes.
+  Tensor many = random_floats({1100, 1}, f32), ones = random_floats({1100, 12}, f32);
+  one = weighted_bias_swiglu_impl(stream, row.reshape({24}), many);
+  Values total(24);
+  each = activate_backward(stream, ones, row.expand({1100, 24}), Activation::swiglu(), many).x.to_values();
+  for (size_t i = 0; i < each.size(); ++i) total[i % 24] += each[i];
+  expect_close(weighted_bias_backward(stream, ones, one).x, total, "grad_x of many");
   // Without weights any rank goes through.
   EXPECT_EQ(activate(stream, x, Activation::swiglu()).shape(), (Dims{2, 3, 5, 12}));
   EXPECT_EQ(activate(stream, row.reshape({24}), Activation::quick_gelu()).shape(), (Dims{24}));

@@ -329,8 +329,18 @@ std::vector<std::string> find_cases(const std::vector<std::string> &paths) {
   return files;
 }
 
-std::string VerifySummary::text() const {
+void CaseCounts::add(CheckStatus status) {
+  ++(status == CheckStatus::pass ? passed : status == CheckStatus::fail ? failed : unsupported);
+}
+std::string CaseCounts::text() const {
   return fmt::format("{} passed, {} failed, {} unsupported", passed, failed, unsupported);
+}
+std::string VerifySummary::ops_text() const {
+  std::string text;
+  for (const auto &[op, counts] : ops)
+    text += fmt::format("{:36} {}; largest error {:.2f} of its tolerance\n", op.empty() ? "(no op)" : op, counts.text(),
+                        counts.worst);
+  return text;
 }
 
 VerifySummary verify(const std::vector<std::string> &files, const VerifyOptions &options,
@@ -349,9 +359,11 @@ VerifySummary verify(const std::vector<std::string> &files, const VerifyOptions 
       r.status = CheckStatus::unsupported;
       r.message = fmt::format("{} tensors are not produced", r.unsupported_tensors());
     }
-    (r.status == CheckStatus::pass   ? summary.passed
-     : r.status == CheckStatus::fail ? summary.failed
-                                     : summary.unsupported)++;
+    VerifySummary::PerOp &op = summary.ops[r.op];
+    summary.add(r.status);
+    op.add(r.status);
+    for (const TensorReport &t : r.tensors)
+      if (t.tolerance > 0) op.worst = std::max(op.worst, t.max_error / t.tolerance);
     summary.unsupported_tensors += r.unsupported_tensors();
     if (each) each(r);
   }

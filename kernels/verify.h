@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,12 +59,23 @@ struct VerifyOptions {
   bool strict = false;             ///< unsupported tensors make their case unsupported
   std::vector<std::string> except; ///< ops to leave out
 };
-struct VerifySummary {
-  int passed = 0, failed = 0, unsupported = 0, unsupported_tensors = 0;
-  /// 1 on any mismatch, else 2 on any unsupported case, else 0.
-  int exit_code() const { return failed ? 1 : unsupported ? 2 : 0; }
+/// Cases, counted.
+struct CaseCounts {
+  int passed = 0, failed = 0, unsupported = 0;
+  void add(CheckStatus status);
   /// "12 passed, 0 failed, 1 unsupported".
   std::string text() const;
+};
+struct VerifySummary : CaseCounts {
+  struct PerOp : CaseCounts {
+    double worst = 0; ///< of tensors with a tolerance: the largest error in units of its tolerance
+  };
+  int unsupported_tensors = 0;
+  std::map<std::string, PerOp> ops;
+  /// 1 on any mismatch, else 2 on any unsupported case, else 0.
+  int exit_code() const { return failed ? 1 : unsupported ? 2 : 0; }
+  /// A line for each op.
+  std::string ops_text() const;
 };
 
 /// All *.safetensors below the paths (files or directories), in order. Throws UserError for a path that does not exist.

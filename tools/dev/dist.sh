@@ -5,7 +5,7 @@ root=$PWD
 build=$root/build-release
 version=$(sed -n 's/^project(moec VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 bundle=$root/dist/moec-$version
-programs=(moec moec_layer_demo runtime_test launch_test kernels_test ops_test)
+programs=(moec moec-opt moec_layer_demo own_kernel runtime_test launch_test kernels_test bench_test ops_test)
 libraries=(libmoec_compiler.so libfake_cuda.so libfake_compiler.so) # the stand-ins: tests open them
 limit=$((64 * 1024 * 1024))
 
@@ -22,8 +22,20 @@ cp -r test/golden "$bundle/test/golden"
 cp tools/dev/run_tests.sh "$bundle/run_tests.sh"
 chmod +x "$bundle/run_tests.sh"
 
+# For programs of one's own: the public headers with all that they include, and one archive with what moec links.
+for header in $(g++ -std=c++20 -MM -I. -Iinclude include/moec/*.h | tr -d '\\' | tr ' ' '\n' | grep '\.h$' | sort -u); do
+  install -D -m 644 "$header" "$bundle/include/${header#include/}"
+done
+archives=("$build"/lib/libmoec_{dsl,sim,runtime,kernels,fmt}.a)
+for name in XXHASH B2; do archives+=("$(sed -n "s/^MOEC_$name:FILEPATH=//p" "$build/CMakeCache.txt")"); done
+{ echo "CREATE $bundle/lib/libmoec.a"; printf 'ADDLIB %s\n' "${archives[@]}"; echo SAVE; echo END; } | ar -M
+strip --strip-debug "$bundle/lib/libmoec.a"
+install -D -m 644 examples/own_kernel.cpp "$bundle/examples/own_kernel.cpp"
+(cd "$bundle" && g++ -std=c++20 -Iinclude examples/own_kernel.cpp lib/libmoec.a -ldl -pthread -o bin/own_kernel.check &&
+  MOEC_DEVICE=sim MOEC_CACHE_DIR=$(mktemp -d) bin/own_kernel.check && rm bin/own_kernel.check)
+
 # Nothing but glibc, and no path of this machine.
-for f in "$bundle"/bin/* "$bundle"/lib/*; do
+for f in "$bundle"/bin/* "$bundle"/lib/*.so; do
   strange=$(readelf -d "$f" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vE '^(libc|libm|libdl|libpthread|librt|ld-linux-x86-64)\.so\.[0-9]+$' || true)
   [ -z "$strange" ] || { echo "./dev dist: $f needs $strange" >&2; exit 1; }
   if readelf -d "$f" | grep -qE 'R(UN)?PATH'; then echo "./dev dist: $f has a path of this machine" >&2; exit 1; fi

@@ -95,6 +95,7 @@ int verify_files(const std::vector<std::string> &paths, const std::string &devic
     if (!quiet || report.status != CheckStatus::pass) fmt::print("{}", report_text(report, !quiet));
     std::fflush(stdout);
   });
+  fmt::print("{}", summary.ops_text());
   if (summary.unsupported_tensors) fmt::print("{} output tensors are not produced yet\n", summary.unsupported_tensors);
   fmt::print("{}\n", summary.text());
   return summary.exit_code();

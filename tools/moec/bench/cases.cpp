@@ -38,9 +38,8 @@ constexpr Special kSpecials[] = {
     {"unsloth_llama4_moe_block", "", "", "", "6*T*topk*D*I"},
     {"gate_route", "", "", "", "2*T*D*E"},
     {"permute", "", "", "tokens", ""},
-    {"permute_drop_and_pad", "N=T*topk/E*E", "tokens", "tokens", ""},
-    {"unpermute_drop_and_pad", "N=T*topk/E*E", "", "", ""},
-    {"permute_fused_te", "N=(T*topk+15*E+15)/16*16", "", "tokens", ""}, // pad_multiple is 16
+    {"permute_drop_and_pad", "N=E*C", "tokens", "tokens", ""},
+    {"unpermute_drop_and_pad", "N=E*C", "", "", ""},
     {"sort_chunks_by_idxs", "C=E", "", "", ""},
 };
 const Special &special(std::string_view op) {
@@ -55,26 +54,24 @@ constexpr std::string_view kLetters = "K=topk;N=T*topk;M=T*topk;X=T;B=1;S=T;H=I;
 class Letters {
 public:
   Letters(const Op &op, const Model &m, int64_t tokens)
-      : sizes_{{"T", tokens}, {"D", m.hidden}, {"I", m.inter}, {"E", m.experts}, {"topk", m.topk}}, op_(op.name) {
-    bind(special(op.name).letters);
-    bind(kLetters);
-  }
+      : sizes_{{"T", tokens}, {"D", m.hidden}, {"I", m.inter}, {"E", m.experts}, {"topk", m.topk}}, op_(op.name) {}
   int64_t operator()(std::string_view name) const {
     if (auto it = sizes_.find(name); it != sizes_.end()) return it->second;
+    for (std::string_view list : {special(op_).letters, kLetters})
+      if (std::string_view text = definition(list, name); !text.empty()) return size_from_text(text, *this);
     throw InternalError(fmt::format("bench {}", op_), fmt::format("the registry's size {} stands for nothing", name),
                         "add it to tools/moec/bench/cases.cpp");
   }
 
 private:
-  void bind(std::string_view text) {
-    while (!text.empty()) {
-      std::string_view item = text.substr(0, text.find(';'));
-      text.remove_prefix(std::min(item.size() + 1, text.size()));
-      size_t equals = item.find('=');
-      if (sizes_.contains(item.substr(0, equals))) continue;
-      int64_t size = size_from_text(item.substr(equals + 1), [this](std::string_view n) { return (*this)(n); });
-      sizes_.emplace(item.substr(0, equals), size);
+  /// What "a=x;b=y" says of a name, or "".
+  static std::string_view definition(std::string_view list, std::string_view name) {
+    while (!list.empty()) {
+      std::string_view item = list.substr(0, list.find(';'));
+      list.remove_prefix(std::min(item.size() + 1, list.size()));
+      if (size_t equals = item.find('='); item.substr(0, equals) == name) return item.substr(equals + 1);
     }
+    return "";
   }
   std::map<std::string, int64_t, std::less<>> sizes_;
   std::string op_;
@@ -97,7 +94,8 @@ bool is_weight(std::string_view tensor) {
 }
 
 DType dtype_for(const Op &op, const OpTensor &t, DType wanted) {
-  if (const OpTensor *like = op.input(t.dtypes)) return dtype_for(op, *like, wanted);
+  for (const OpTensor *like : {op.input(t.dtypes), op.output(t.dtypes)})
+    if (like && like != &t) return dtype_for(op, *like, wanted);
   std::string_view list = t.dtypes;
   DType choice = is_weight(t.name) ? f32 : t.name == "routing_map" ? boolean : wanted;
   if (names(list, name(choice))) return choice;
@@ -108,28 +106,20 @@ DType dtype_for(const Op &op, const OpTensor &t, DType wanted) {
 }
 
 /// Values of the parameters that must be given, by what they are called everywhere.
-Settings parameters_for(const Op &op, const Model &m, int64_t tokens, const Letters &letters) {
-  const std::map<std::string_view, int64_t> known{{"num_local_experts", m.experts},
-                                                  {"num_experts", m.experts},
-                                                  {"n_local_experts", m.experts},
-                                                  {"experts", m.experts},
-                                                  {"topk", m.topk},
-                                                  {"tokens", tokens},
-                                                  {"num_out_tokens", tokens * m.topk},
-                                                  {"max_rows", tokens * m.topk},
-                                                  {"pad_multiple", 16},
-                                                  {"capacity", letters("C")},
-                                                  {"experts_start_idx", 0},
-                                                  {"n_activated_experts", m.topk},
-                                                  {"n_routed_experts", m.experts}};
+Settings parameters_for(const Op &op, const Model &m, const Letters &letters) {
+  const std::map<std::string_view, int64_t> known{
+      {"num_local_experts", m.experts}, {"num_experts", m.experts},      {"n_local_experts", m.experts},
+      {"n_routed_experts", m.experts},  {"n_activated_experts", m.topk}, {"topk", m.topk},
+      {"num_out_tokens", letters("N")}, {"max_rows", letters("N")},      {"pad_multiple", 16},
+      {"capacity", letters("C")}};
   Settings settings;
   for (const OpParameter &p : op.parameters) {
+    if (!p.required && !names("num_out_tokens max_rows topk", p.name)) continue;
     auto it = known.find(p.name);
-    if (it != known.end() && p.type == OpParameter::Type::integer)
-      settings[p.name] = fmt::format("{}", it->second);
-    else if (p.required)
+    if (it == known.end())
       throw InternalError(fmt::format("bench {}", op.name), fmt::format("no value for parameter {}", p.name),
                           "add it to tools/moec/bench/cases.cpp");
+    settings[p.name] = fmt::format("{}", it->second);
   }
   return settings;
 }
@@ -189,13 +179,10 @@ std::vector<int64_t> routing_values(const Case &c, const Routed &r, const CaseTe
   if (!names("sorted_idxs sorted_indices", t.name)) return {};
   std::vector<int64_t> values(static_cast<size_t>(t.shape.at(0)));
   std::iota(values.rbegin(), values.rend(), 0); // chunks backwards
-  if (c.op->name == "unpermute_drop_and_pad") { // an expert's tokens differ
-    for (int64_t &v : values) v %= r.tokens;
-    return values;
-  }
   if (t.name == "sorted_indices")
-    for (size_t i = 0; i < values.size(); ++i)
-      values[i] = i < r.slots.size() ? r.slots[i] / r.topk : values[i] % r.tokens;
+    for (size_t i = 0; i < values.size(); ++i) // with capacities an expert's tokens only have to differ
+      values[i] =
+          i < r.slots.size() && c.op->name != "unpermute_drop_and_pad" ? r.slots[i] / r.topk : values[i] % r.tokens;
   return values;
 }
 
@@ -242,7 +229,7 @@ std::vector<Case> cases(const Op &op, const Model &model, int64_t tokens, DType 
   std::vector<Case> cases;
   for (Pass pass : {Pass::forward, Pass::backward}) {
     const bool forward = pass == Pass::forward;
-    Case c{&op, model, pass, tokens, dtype, parameters_for(op, model, tokens, letters), {}, {}, 0};
+    Case c{&op, model, pass, tokens, dtype, parameters_for(op, model, letters), {}, {}, 0};
     for (const OpTensor &t : op.tensors) {
       const bool gradient = t.name.starts_with("grad_");
       if (!t.output && gradient && forward) continue;

@@ -18,15 +18,16 @@ struct BiasSpec {
   int experts = 128;
   RowsOfExperts::Kind kind = RowsOfExperts::Kind::counts;
   bool weighted = false;      ///< there are probs
-  int rows = 2, block = 1024; ///< tile of rows and columns
-  int split = 4;              ///< programs that share the rows of an expert
+  int rows = 1, block = 2048; ///< tile of rows and columns
   static void fields(auto &s, auto &&f) {
-    f("experts", s.experts), f("kind", s.kind), f("weighted", s.weighted), f("rows", s.rows), f("block", s.block),
-        f("split", s.split);
+    f("experts", s.experts), f("kind", s.kind), f("weighted", s.weighted), f("rows", s.rows), f("block", s.block);
   }
 };
 
 DType widest(std::initializer_list<DType> dtypes) { return std::ranges::find(dtypes, f64) == dtypes.end() ? f32 : f64; }
+
+/// Programs that share an expert's rows: about one for each 64, so that few of them read the same piece of a bias.
+Int sharing(const Int &rows, int experts) { return cdiv(rows, experts * 64); }
 
 /// out[n] = value[n] + bias[e(n)] (* probs[n]). A program holds its columns of one expert's bias.
 void apply_bias(const BiasSpec &s, View value, View bias, View groups, View probs, View out) {
@@ -34,7 +35,7 @@ void apply_bias(const BiasSpec &s, View value, View bias, View groups, View prob
   auto [N, F] = value.sizes<2>();
   out.expect({N, F}), bias.expect({s.experts, F});
   if (s.weighted) probs.expect({N, 1});
-  grid(cdiv(F, s.block), s.experts, s.split);
+  grid(cdiv(F, s.block), s.experts, sharing(N, s.experts));
   Int col = program_id(0) * s.block, e = program_id(1);
   RowRange own = rows_of_expert(groups, s.kind, e, s.experts, N);
   DType wide = widest({value.dtype(), bias.dtype(), probs.dtype()});
@@ -42,7 +43,7 @@ void apply_bias(const BiasSpec &s, View value, View bias, View groups, View prob
        weights = s.weighted ? probs.rows_before(own.end) : probs;
   Int first = own.begin + program_id(2) * s.rows;
   Tile b = expand_dims(cast(load(bias(e, col + arange(s.block)), first < own.end), wide), 0);
-  for (Int r : range(first, own.end, s.split * s.rows)) {
+  for (Int r : range(first, own.end, num_programs(2) * s.rows)) {
     Tile v = cast(load(from.tile({r, col}, {s.rows, s.block})), wide);
     Tile added = b;
     if (s.weighted)
@@ -56,12 +57,12 @@ void bias_grad_probs(const BiasSpec &s, View grad, View bias, View groups, View 
   arg_names({"grad", "bias", "groups", "grad_probs"});
   auto [N, F] = grad.sizes<2>();
   out.expect({N, 1}), bias.expect({s.experts, F});
-  grid(s.experts, s.split);
+  grid(s.experts, sharing(N, s.experts));
   Int e = program_id(0);
   RowRange own = rows_of_expert(groups, s.kind, e, s.experts, N);
   DType wide = widest({grad.dtype(), bias.dtype(), out.dtype()});
   View from = grad.rows_before(own.end), to = out.rows_before(own.end);
-  for (Int r : range(own.begin + program_id(1) * s.rows, own.end, s.split * s.rows)) {
+  for (Int r : range(own.begin + program_id(1) * s.rows, own.end, num_programs(1) * s.rows)) {
     Tile acc = zeros({s.rows, s.block}, wide);
     for (Int c : range(0, F, s.block)) {
       Tile g = cast(load(from.tile({r, c}, {s.rows, s.block})), wide);
@@ -170,10 +171,8 @@ BiasCall bias_call(const Stream &stream, const char *what, const Tensor &rows, c
   }
   const int e = static_cast<int>(experts);
   call.spec = {e, groups.kind, probs.defined()};
-  call.spec.block = block_for(features, 1024);
+  call.spec.block = block_for(features, kElements);
   call.spec.rows = kElements / call.spec.block;
-  call.spec.split =
-      static_cast<int>(std::clamp(1024 / (e * cdiv(features, int64_t{call.spec.block})), int64_t{1}, int64_t{64}));
   return call;
 }
 
@@ -301,12 +300,12 @@ void register_bias(Library &l) {
   add_kernel(l, kernel::bias_grad, "bias_grad", "rows summed by expert, compensated", kSchedule,
              {grad, groups, probs, {"grad_bias", "[experts, F]", "bias"}}, sizes);
   l.add_specializations({
-      {"apply_bias", "experts=128,split=1,F=5760,weighted=true", "gpt-oss-120b, gate and up"},
-      {"apply_bias", "experts=32,split=10,F=2880,kind=1,group=i32,weighted=true,prob=bf16", "gpt-oss-20b, down"},
-      {"apply_bias", "experts=6,split=64,rows=64,block=32,F=23,N=15,dtype=f32,bias=f32", "sizes that divide nothing"},
-      {"apply_bias", "experts=4,split=64,rows=64,block=32,F=24,dtype=f64,bias=f64,prob=f64,weighted=true", "f64"},
-      {"bias_grad_probs", "experts=128,split=2,rows=64,block=32,F=2880", "gpt-oss-120b, down"},
-      {"bias_grad_probs", "experts=6,split=64,rows=64,block=32,F=23,N=15,dtype=f64,bias=f64,prob=f64", "f64"},
+      {"apply_bias", "experts=128,F=5760,weighted=true", "gpt-oss-120b, gate and up"},
+      {"apply_bias", "experts=32,F=2880,kind=1,group=i32,weighted=true,prob=bf16", "gpt-oss-20b, down"},
+      {"apply_bias", "experts=6,rows=64,block=32,F=23,N=15,dtype=f32,bias=f32", "sizes that divide nothing"},
+      {"apply_bias", "experts=4,rows=64,block=32,F=24,dtype=f64,bias=f64,prob=f64,weighted=true", "f64"},
+      {"bias_grad_probs", "experts=128,rows=64,block=32,F=2880", "gpt-oss-120b, down"},
+      {"bias_grad_probs", "experts=6,rows=64,block=32,F=23,N=15,dtype=f64,bias=f64,prob=f64", "f64"},
       {"bias_grad", "experts=128,F=5760", "gpt-oss-120b, gate and up"},
       {"bias_grad", "experts=128,F=2880,weighted=true", "gpt-oss-120b, down"},
       {"bias_grad", "experts=6,F=23,N=15,block=32,dtype=f32,bias=f32,weighted=true", "sizes that divide nothing"},

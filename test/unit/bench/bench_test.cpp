@@ -1,4 +1,8 @@
 // `moec bench`'s cases run, for every op of the registry; and what they queue can be captured in a graph.
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,6 +12,7 @@
 #include "runtime/graph.h"
 #include "tools/moec/bench/cases.h"
 #include "tools/moec/bench/measure.h"
+#include "tools/moec/bench/peers.h"
 
 namespace moec::bench {
 namespace {
@@ -78,6 +83,39 @@ TEST(Bench, CountsEachTensorOnce) {
   }
   for (const Case &c : cases(op_at("grouped_mm"), kTiny, 6, bf16))
     EXPECT_EQ(c.flops, 2.0 * 12 * 64 * 64 * (c.pass == Pass::forward ? 1 : 2));
+}
+
+/// A stand-in for the Python interpreter: a shell script, which gets the peers' script and the cases as arguments.
+std::string interpreter(const std::string &name, const std::string &lines) {
+  std::string path = testing::TempDir() + "moec_bench_" + name;
+  std::ofstream(path) << "#!/bin/sh\n" << lines;
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  return path;
+}
+
+TEST(Bench, ReadsWhatPythonMeasured) {
+  std::vector<Case> two = cases(op_at("weighted_swiglu"), kTiny, 6, bf16);
+  std::string reason;
+  std::string python = interpreter("good", "grep -q '\"op\": *\"weighted_swiglu\"' \"$2\" || exit 3\n"
+                                           "test -s \"$(dirname \"$1\")/triton_kernels.py\" || exit 4\n"
+                                           "echo a library says hello\n"
+                                           "echo '{\"case\": 1, \"peer\": \"torch\", \"seconds\": 0.5}'\n"
+                                           "echo '{\"case\": 7, \"peer\": \"torch\", \"seconds\": 1}'\n");
+  std::vector<PeerSeconds> seconds = python_seconds(two, python, reason);
+  EXPECT_EQ(reason, "");
+  ASSERT_EQ(seconds.size(), 2u);
+  EXPECT_TRUE(seconds[0].empty());
+  EXPECT_EQ(seconds[1], (PeerSeconds{{"torch", 0.5}}));
+}
+
+TEST(Bench, SaysWhyThereAreNoPeers) {
+  std::vector<Case> two = cases(op_at("weighted_swiglu"), kTiny, 6, bf16);
+  std::string reason;
+  python_seconds(two, interpreter("none", "echo '{\"reason\": \"no module named torch\"}'\n"), reason);
+  EXPECT_EQ(reason, "no module named torch");
+  reason.clear();
+  python_seconds(two, "/no/such/python", reason);
+  EXPECT_THAT(reason, testing::HasSubstr("/no/such/python"));
 }
 
 TEST(Bench, MeasuresWhatRuns) {

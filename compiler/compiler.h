@@ -50,6 +50,7 @@ struct MoecInterpretRequest {
   /// Ranges of memory that the kernel may touch, [begin, end) pairs; with num_ranges == 0 accesses are not checked.
   const uint64_t *ranges;
   size_t num_ranges;
+  uint64_t while_limit; ///< iterations after which a while loop is a finding; 0: none
 };
 
 /// Compiles. Thread-safe; several threads compile in parallel. Returns result->status.

@@ -15,7 +15,6 @@ using rec::Value;
 namespace {
 
 enum class AtomicKind { add, max, min, exchange };
-constexpr const char *kAtomicNames[] = {"atomic_add", "atomic_max", "atomic_min", "atomic_exchange"};
 
 /// A reference resolved: index tiles of one rank, and the shape that they broadcast to.
 struct Access {
@@ -27,6 +26,7 @@ struct Access {
   size_t count = 0;
   Shape shape;
   DType dtype() const { return base->type->dtype; }
+  bool of_view() const { return base->type->kind == Type::Kind::view; }
   std::span<Value *const> index_span() const { return {indices.data(), count}; }
 };
 
@@ -50,15 +50,9 @@ void align_indices(Access &a) {
 
 Access access(const ElementRef &ref, const char *what) {
   Recorder &r = Recorder::current(ref.where);
-  r.check_visible(ref.view, ref.recording, ref.where, what);
-  Access a{r, what, ref.where, ref.view, ref.indices, static_cast<size_t>(ref.rank), {}};
+  r.check_visible(ref.base, ref.recording, ref.where, what);
+  Access a{r, what, ref.where, ref.base, ref.indices, static_cast<size_t>(ref.rank), {}};
   align_indices(a);
-  return a;
-}
-Access access(const PointerRef &ref, const char *what) {
-  Recorder &r = Recorder::current(ref.where);
-  r.check_visible(ref.pointer, ref.recording, ref.where, what);
-  Access a{r, what, ref.where, ref.pointer, {ref.offset}, 1, ref.offset->type->shape()};
   return a;
 }
 
@@ -114,20 +108,20 @@ Value *stored(Access &a, const Operand &value) {
   return rec::broadcast_to(a.r, v, a.shape, value.where(), a.what);
 }
 
-Tile load_elements(Access a, bool view, const Operand &mask, const Operand &other) {
+Tile load_elements(Access a, const Operand &mask, const Operand &other) {
   Value *m = mask_value(a, mask), *o = other_value(a, other);
   m = fit_mask(a, m);
   rec::TypeRef type = a.r.type(a.dtype(), a.shape, a.where, a.what);
-  if (view) return a.r.tile(a.r.make(OpId::tile_view_load, {a.base, a.index_span(), m, o}, {0}, a.where, type));
+  if (a.of_view()) return a.r.tile(a.r.make(OpId::tile_view_load, {a.base, a.index_span(), m, o}, {0}, a.where, type));
   fit_offset(a);
   return a.r.tile(a.r.make(OpId::tile_load, {a.base, a.indices[0], m, o}, {}, a.where, type));
 }
 
-void store_elements(Access a, bool view, const Operand &value, const Operand &mask) {
+void store_elements(Access a, const Operand &value, const Operand &mask) {
   Value *m = mask_value(a, mask);
   Value *v = stored(a, value);
   m = fit_mask(a, m);
-  if (view) {
+  if (a.of_view()) {
     a.r.create(OpId::tile_view_store, {a.base, a.index_span(), v, m}, {}, {0}, a.where);
     return;
   }
@@ -135,7 +129,7 @@ void store_elements(Access a, bool view, const Operand &value, const Operand &ma
   a.r.create(OpId::tile_store, {a.base, a.indices[0], v, m}, {}, {}, a.where);
 }
 
-Tile atomic(Access a, bool view, AtomicKind kind, const Operand &value, const Operand &mask) {
+Tile rmw(Access a, AtomicKind kind, const Operand &value, const Operand &mask) {
   DType t = a.dtype();
   const bool wide = t == DType::i32 || t == DType::i64 || t == DType::f32 || t == DType::f64;
   if (!wide && !(kind == AtomicKind::add && (t == DType::f16 || t == DType::bf16)))
@@ -146,20 +140,20 @@ Tile atomic(Access a, bool view, AtomicKind kind, const Operand &value, const Op
   Value *v = stored(a, value);
   m = fit_mask(a, m);
   const int64_t k = static_cast<int64_t>(kind);
-  if (view)
+  if (a.of_view())
     return a.r.tile(a.r.make(OpId::tile_view_atomic_rmw, {a.base, a.index_span(), v, m}, {k, 0}, a.where, v->type));
   fit_offset(a);
   return a.r.tile(a.r.make(OpId::tile_atomic_rmw, {a.base, a.indices[0], v, m}, {k}, a.where, v->type));
 }
 
-Tile cas(Access a, bool view, const Operand &compare, const Operand &value) {
+Tile cas(Access a, const Operand &compare, const Operand &value) {
   DType t = a.dtype();
   if (t != DType::i32 && t != DType::i64)
     fail(a.where, fmt::format("atomic_cas on {}", rec::spell(*a.base->type)),
          fmt::format("it compares i32 or i64, not {}", name(t)),
          "bitcast the memory on the host, or use atomic_exchange");
   Value *c = stored(a, compare), *v = stored(a, value);
-  if (view) return a.r.tile(a.r.make(OpId::tile_view_atomic_cas, {a.base, a.index_span(), c, v}, {}, a.where));
+  if (a.of_view()) return a.r.tile(a.r.make(OpId::tile_view_atomic_cas, {a.base, a.index_span(), c, v}, {}, a.where));
   fit_offset(a);
   return a.r.tile(a.r.make(OpId::tile_atomic_cas, {a.base, a.indices[0], c, v}, {}, a.where));
 }
@@ -167,16 +161,10 @@ Tile cas(Access a, bool view, const Operand &compare, const Operand &value) {
 } // namespace
 
 Tile load(const ElementRef &ref, const Operand &mask, const Operand &other) {
-  return load_elements(access(ref, "load"), true, mask, other);
-}
-Tile load(const PointerRef &ref, const Operand &mask, const Operand &other) {
-  return load_elements(access(ref, "load"), false, mask, other);
+  return load_elements(access(ref, "load"), mask, other);
 }
 void store(const ElementRef &ref, const Operand &value, const Operand &mask) {
-  store_elements(access(ref, "store"), true, value, mask);
-}
-void store(const PointerRef &ref, const Operand &value, const Operand &mask) {
-  store_elements(access(ref, "store"), false, value, mask);
+  store_elements(access(ref, "store"), value, mask);
 }
 
 Tile load(const BlockRef &ref, const Operand &other) {
@@ -198,38 +186,20 @@ void store(const BlockRef &ref, const Operand &value) {
   r.create(OpId::tile_block_store, {ref.view, origins, v}, {}, {}, ref.where);
 }
 
-template <class Ref> static Tile rmw(const Ref &ref, AtomicKind kind, const Operand &value, const Operand &mask) {
-  return atomic(access(ref, kAtomicNames[static_cast<int>(kind)]), std::is_same_v<Ref, ElementRef>, kind, value, mask);
-}
 Tile atomic_add(const ElementRef &ref, const Operand &value, const Operand &mask) {
-  return rmw(ref, AtomicKind::add, value, mask);
+  return rmw(access(ref, "atomic_add"), AtomicKind::add, value, mask);
 }
 Tile atomic_max(const ElementRef &ref, const Operand &value, const Operand &mask) {
-  return rmw(ref, AtomicKind::max, value, mask);
+  return rmw(access(ref, "atomic_max"), AtomicKind::max, value, mask);
 }
 Tile atomic_min(const ElementRef &ref, const Operand &value, const Operand &mask) {
-  return rmw(ref, AtomicKind::min, value, mask);
+  return rmw(access(ref, "atomic_min"), AtomicKind::min, value, mask);
 }
 Tile atomic_exchange(const ElementRef &ref, const Operand &value, const Operand &mask) {
-  return rmw(ref, AtomicKind::exchange, value, mask);
-}
-Tile atomic_add(const PointerRef &ref, const Operand &value, const Operand &mask) {
-  return rmw(ref, AtomicKind::add, value, mask);
-}
-Tile atomic_max(const PointerRef &ref, const Operand &value, const Operand &mask) {
-  return rmw(ref, AtomicKind::max, value, mask);
-}
-Tile atomic_min(const PointerRef &ref, const Operand &value, const Operand &mask) {
-  return rmw(ref, AtomicKind::min, value, mask);
-}
-Tile atomic_exchange(const PointerRef &ref, const Operand &value, const Operand &mask) {
-  return rmw(ref, AtomicKind::exchange, value, mask);
+  return rmw(access(ref, "atomic_exchange"), AtomicKind::exchange, value, mask);
 }
 Tile atomic_cas(const ElementRef &ref, const Operand &compare, const Operand &value) {
-  return cas(access(ref, "atomic_cas"), true, compare, value);
-}
-Tile atomic_cas(const PointerRef &ref, const Operand &compare, const Operand &value) {
-  return cas(access(ref, "atomic_cas"), false, compare, value);
+  return cas(access(ref, "atomic_cas"), compare, value);
 }
 
 void barrier(Where where) {
@@ -237,13 +207,24 @@ void barrier(Where where) {
   r.create(OpId::tile_barrier, {}, {}, {}, where);
 }
 
-void device_assert(const Operand &condition, std::string_view message) {
+void device_assert(const Operand &condition, std::string_view message, std::initializer_list<Operand> values) {
   Recorder &r = Recorder::current(condition.where());
   Value *c = r.value(condition, "device_assert");
   if (c->type->dtype != DType::boolean)
     fail(condition.where(), fmt::format("device_assert({})", rec::spell(r, condition)), "the condition is bool",
          "compare: x != 0");
-  r.create(OpId::tile_assert, {c}, {}, {r.arena.copy(message)}, condition.where());
+  if (values.size() > 2)
+    fail(condition.where(), "device_assert", fmt::format("{} values to print", values.size()), "give two at most");
+  Value *printed[2];
+  size_t count = 0;
+  for (const Operand &v : values) {
+    Value *p = printed[count++] = r.index(v, "device_assert", /*tiles_too=*/true);
+    if (p->type->kind == Type::Kind::tile && !(p->type->shape() == c->type->shape()))
+      fail(v.where(), fmt::format("device_assert({})", rec::spell(r, condition)),
+           fmt::format("{} is printed for each element of the condition", rec::spell(*p->type)),
+           "give a scalar, or a tile of the condition's shape");
+  }
+  r.create(OpId::tile_assert, {c, std::span<Value *const>(printed, count)}, {}, {r.arena.copy(message)}, condition.where());
 }
 
 } // namespace moec

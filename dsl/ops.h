@@ -52,12 +52,10 @@ Tile trans(const Operand &x, std::initializer_list<int> order);
 /// Elements at `ref`; where `mask` is false, or the view's extents clip, `other` (default 0). An index that depends on
 /// a load is not clipped: it must be in range or masked. Loads keep their place among stores.
 Tile load(const ElementRef &ref, const Operand &mask = Operand::none(), const Operand &other = Operand::none());
-Tile load(const PointerRef &ref, const Operand &mask = Operand::none(), const Operand &other = Operand::none());
 /// A block; what lies outside of the view is `other`.
 Tile load(const BlockRef &ref, const Operand &other = Operand::none());
 /// `value` must have the memory's dtype: cast(value, y.dtype()) writes the rounding down.
 void store(const ElementRef &ref, const Operand &value, const Operand &mask = Operand::none());
-void store(const PointerRef &ref, const Operand &value, const Operand &mask = Operand::none());
 void store(const BlockRef &ref, const Operand &value);
 
 /// Relaxed read-modify-write per element; gives the old values (0 where masked off). add: i32, i64, f16, bf16, f32,
@@ -66,14 +64,9 @@ Tile atomic_add(const ElementRef &ref, const Operand &value, const Operand &mask
 Tile atomic_max(const ElementRef &ref, const Operand &value, const Operand &mask = Operand::none());
 Tile atomic_min(const ElementRef &ref, const Operand &value, const Operand &mask = Operand::none());
 Tile atomic_exchange(const ElementRef &ref, const Operand &value, const Operand &mask = Operand::none());
-Tile atomic_add(const PointerRef &ref, const Operand &value, const Operand &mask = Operand::none());
-Tile atomic_max(const PointerRef &ref, const Operand &value, const Operand &mask = Operand::none());
-Tile atomic_min(const PointerRef &ref, const Operand &value, const Operand &mask = Operand::none());
-Tile atomic_exchange(const PointerRef &ref, const Operand &value, const Operand &mask = Operand::none());
 /// Compare and swap (i32, i64): stores `value` where memory equals `compare`; gives the old values. Indices must be in
 /// range.
 Tile atomic_cas(const ElementRef &ref, const Operand &compare, const Operand &value);
-Tile atomic_cas(const PointerRef &ref, const Operand &compare, const Operand &value);
 
 // ----------------------------------------------------------------------------------------------------------
 // elementwise
@@ -86,6 +79,7 @@ Tile cast(const Operand &x, DType dtype);
 /// The same bits as a dtype of the same width.
 Tile bitcast(const Operand &x, DType dtype);
 
+// Error bounds of what follows, per dtype: the table in docs/dialects/tile.md.
 Tile exp(const Operand &x);
 Tile exp2(const Operand &x);
 Tile log(const Operand &x);
@@ -215,7 +209,8 @@ Tile dot(const Operand &a, const Operand &b, const Operand &acc = Operand::none(
 
 /// All threads of the program wait; what was written to global memory before is visible after.
 void barrier(Where where = Where::current());
-/// Stops the launch with `message` where an element of `condition` is false.
-void device_assert(const Operand &condition, std::string_view message);
+/// Stops the launch with `message` where an element of `condition` is false. Up to two integers (i32 or i64, scalars or tiles of the
+/// condition's shape) are printed for "{0}" and "{1}" in it. On a GPU the launch stops without the text.
+void device_assert(const Operand &condition, std::string_view message, std::initializer_list<Operand> values = {});
 
 } // namespace moec

@@ -426,21 +426,15 @@ Tile Recorder::tile(Value *v) {
   return t;
 }
 
-View Recorder::view(Value *v) {
-  View w;
-  w.value_ = v;
-  w.recording_ = id;
-  w.made_in_ = block;
-  return w;
+template <class Handle> Handle Recorder::scoped(Value *v) {
+  Handle h;
+  h.value_ = v;
+  h.recording_ = id;
+  h.made_in_ = block;
+  return h;
 }
-
-Pointer Recorder::pointer(Value *v) {
-  Pointer p;
-  p.value_ = v;
-  p.recording_ = id;
-  p.made_in_ = block;
-  return p;
-}
+View Recorder::view(Value *v) { return scoped<View>(v); }
+Pointer Recorder::pointer(Value *v) { return scoped<Pointer>(v); }
 
 Block *Recorder::new_block(Block *parent) {
   Block &b = blocks_.emplace_back();

@@ -252,6 +252,8 @@ public:
   static constexpr uint32_t kMaxOps = 100000;
 
 private:
+  /// A handle that belongs to the block being recorded.
+  template <class Handle> Handle scoped(Value *v);
   friend class Scheduler;
   friend class Printer;
   int64_t host_steps(Value *v, HostExpr &e, Where where, std::string_view asked, int depth);

@@ -86,7 +86,7 @@ ElementRef View::element(std::initializer_list<Operand> indices, Where where) co
     fail(where, fmt::format("view({} indices)", indices.size()), fmt::format("the {}", rec::spell(*v->type)),
          fmt::format("give {} indices, one per dimension", v->type->rank));
   ElementRef ref;
-  ref.view = v;
+  ref.base = v;
   ref.rank = v->type->rank;
   ref.recording = r.id;
   ref.where = where;
@@ -163,11 +163,12 @@ View View::at(const Operand &index) const {
 
 DType Pointer::dtype(Where where) const { return Recorder::current(where).value(*this, where, "dtype()")->type->dtype; }
 
-PointerRef Pointer::operator[](const Operand &offset) const {
+ElementRef Pointer::operator[](const Operand &offset) const {
   Recorder &r = Recorder::current(offset.where());
-  PointerRef ref;
-  ref.pointer = r.value(*this, offset.where(), "pointer[...]");
-  ref.offset = r.index(offset, "pointer[...]", true);
+  ElementRef ref;
+  ref.base = r.value(*this, offset.where(), "pointer[...]");
+  ref.indices[0] = r.index(offset, "pointer[...]", true);
+  ref.rank = 1;
   ref.recording = r.id;
   ref.where = offset.where();
   return ref;

@@ -8,9 +8,9 @@
 
 namespace moec {
 
-/// Elements of a view by index, made by `view(i, j)`: what load(), store() and the atomics take.
+/// Elements by index, made by `view(i, j)` or `pointer[offset]`: what load(), store() and the atomics take.
 struct ElementRef {
-  rec::Value *view = nullptr;
+  rec::Value *base = nullptr; ///< the view or pointer
   std::array<rec::Value *, Shape::kMaxRank> indices{};
   int rank = 0;
   uint32_t recording = 0;
@@ -22,14 +22,6 @@ struct BlockRef {
   rec::Value *view = nullptr;
   std::array<rec::Value *, Shape::kMaxRank> origins{};
   Shape shape;
-  uint32_t recording = 0;
-  Where where;
-};
-
-/// Elements behind a pointer, made by `pointer[offset]`.
-struct PointerRef {
-  rec::Value *pointer = nullptr;
-  rec::Value *offset = nullptr;
   uint32_t recording = 0;
   Where where;
 };
@@ -111,8 +103,8 @@ public:
   Pointer &operator=(const Pointer &other);
   DType dtype(Where where = Where::current()) const;
   /// Elements at `offset` (in elements; a scalar or a tile).
-  PointerRef operator[](const Operand &offset) const;
-  PointerRef operator()(const Operand &offset) const { return (*this)[offset]; }
+  ElementRef operator[](const Operand &offset) const;
+  ElementRef operator()(const Operand &offset) const { return (*this)[offset]; }
   /// The pointer moved by a scalar number of elements.
   friend Pointer operator+(const Pointer &p, const Operand &offset);
 

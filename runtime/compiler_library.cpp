@@ -166,6 +166,7 @@ void interpret(const CompileInput &input, const uint32_t (&grid)[3], std::span<v
   request.num_params = params.size();
   request.ranges = ranges.data();
   request.num_ranges = ranges.size() / 2;
+  request.while_limit = environment().interp_iterations;
   const Library &l = library();
   Result result;
   MoecStatus status = l.interpret(&request, &result);

@@ -44,35 +44,25 @@ template <int E, int M> constexpr double finite_value(uint32_t bits) {
   }
   return std::bit_cast<double>(sign | static_cast<uint64_t>(exponent - bias + 1023) << 52 | mantissa << (52 - M));
 }
-constexpr bool negative(double x) { return std::bit_cast<uint64_t>(x) >> 63; }
-constexpr bool not_a_number(double x) { return x != x; }
+/// |x| of a format with `M` mantissa bits, exponent bias `bias` and the greatest number (or infinity) `most`, below x's sign bit; NaN has all
+/// bits set but the sign.
+template <class Bits, int M, int bias, Bits most> constexpr Bits encode(double x) {
+  constexpr int sign_bit = 8 * sizeof(Bits) - 1;
+  if (x != x) return static_cast<Bits>((1u << sign_bit) - 1);
+  uint64_t magnitude = round_magnitude<M, bias>(x);
+  return static_cast<Bits>((magnitude > most ? most : magnitude) | std::bit_cast<uint64_t>(x) >> 63 << sign_bit);
+}
 
 } // namespace detail
 
 /// f64 (and with it f32) to f16: too large becomes infinity, NaN becomes 0x7fff.
-constexpr uint16_t to_f16(double x) {
-  if (detail::not_a_number(x)) return 0x7fff;
-  uint64_t m = detail::round_magnitude<10, 15>(x);
-  return static_cast<uint16_t>((m > 0x7c00 ? 0x7c00 : m) | (detail::negative(x) ? 0x8000 : 0));
-}
+constexpr uint16_t to_f16(double x) { return detail::encode<uint16_t, 10, 15, 0x7c00>(x); }
 /// f64 (and with it f32) to bf16: too large becomes infinity, NaN becomes 0x7fff.
-constexpr uint16_t to_bf16(double x) {
-  if (detail::not_a_number(x)) return 0x7fff;
-  uint64_t m = detail::round_magnitude<7, 127>(x);
-  return static_cast<uint16_t>((m > 0x7f80 ? 0x7f80 : m) | (detail::negative(x) ? 0x8000 : 0));
-}
+constexpr uint16_t to_bf16(double x) { return detail::encode<uint16_t, 7, 127, 0x7f80>(x); }
 /// f64 (and with it f32) to e4m3, saturating to +-448 (infinity too); NaN becomes 0x7f. As cuda_fp8.h's __NV_SATFINITE.
-constexpr uint8_t to_e4m3(double x) {
-  if (detail::not_a_number(x)) return 0x7f;
-  uint64_t m = detail::round_magnitude<3, 7>(x);
-  return static_cast<uint8_t>((m > 0x7e ? 0x7e : m) | (detail::negative(x) ? 0x80 : 0));
-}
+constexpr uint8_t to_e4m3(double x) { return detail::encode<uint8_t, 3, 7, 0x7e>(x); }
 /// f64 (and with it f32) to e5m2, saturating to +-57344 (infinity too); NaN becomes 0x7f. As cuda_fp8.h's __NV_SATFINITE.
-constexpr uint8_t to_e5m2(double x) {
-  if (detail::not_a_number(x)) return 0x7f;
-  uint64_t m = detail::round_magnitude<2, 15>(x);
-  return static_cast<uint8_t>((m > 0x7b ? 0x7b : m) | (detail::negative(x) ? 0x80 : 0));
-}
+constexpr uint8_t to_e5m2(double x) { return detail::encode<uint8_t, 2, 15, 0x7b>(x); }
 
 /// f16 to f32, exact.
 constexpr float from_f16(uint16_t h) {

@@ -15,7 +15,7 @@ namespace moec {
 
 namespace {
 
-template <typename T> bool whole_number(std::string_view text, T &value) {
+template <typename T> bool number(std::string_view text, T &value) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() && end == text.data() + text.size();
 }
@@ -35,16 +35,16 @@ const char *parse_bytes(std::string_view text, uint64_t &value) {
     default: break;
     }
   if (unit != 1) text.remove_suffix(1);
-  uint64_t number = 0;
-  if (!whole_number(text, number) || number > std::numeric_limits<int64_t>::max() / unit)
+  uint64_t count = 0;
+  if (!number(text, count) || count > std::numeric_limits<int64_t>::max() / unit)
     return "it is not a number of bytes; say for example 1073741824, 512M or 2G";
-  value = number * unit;
+  value = count * unit;
   return nullptr;
 }
 
 const char *parse_device(std::string_view text, std::string &value) {
   int index = 0;
-  bool numbered = text.starts_with("cuda:") && whole_number(text.substr(5), index) && index >= 0 && index < 1024;
+  bool numbered = text.starts_with("cuda:") && number(text.substr(5), index) && index >= 0 && index < 1024;
   if (text != "best" && text != "sim" && text != "interp" && text != "cuda" && !numbered)
     return "there is no such device; say best, sim, interp, cuda or cuda:<index>";
   value = text;
@@ -79,7 +79,7 @@ const char *parse_log(std::string_view text, Environment &e) {
 }
 
 const char *parse_workers(std::string_view text, Environment &e) {
-  return whole_number(text, e.sim_workers) && e.sim_workers >= 0 && e.sim_workers <= 1024
+  return number(text, e.sim_workers) && e.sim_workers >= 0 && e.sim_workers <= 1024
              ? nullptr
              : "it is not a number of threads; say 0 (all cores) to 1024";
 }
@@ -110,10 +110,19 @@ const EnvironmentVariable table[] = {
      }},
     {"MOEC_SIM_SEED", "number", "0", "simulated GPU: seed of the order in which warps run; 0 is round robin",
      [](std::string_view t, Environment &e) {
-       return whole_number(t, e.sim_seed) ? nullptr : "it is not a whole number; say for example 1";
+       return number(t, e.sim_seed) ? nullptr : "it is not a whole number; say for example 1";
      }},
     {"MOEC_SIM_WORKERS", "number", "0 (all cores)", "simulated GPU: how many host threads run CTAs", parse_workers},
     {"MOEC_SIM_LEVEL", "auto|v2|v3|v4", "auto", "simulated GPU: x86-64 level that its code is compiled for", parse_level},
+    {"MOEC_SIM_SECONDS", "number", "120",
+     "simulated GPU: processor time after which a thread block (CTA) that has not ended is reported and given up; 0: never",
+     [](std::string_view t, Environment &e) {
+       return number(t, e.sim_seconds) && e.sim_seconds >= 0 ? nullptr : "it is not a number of seconds; say for example 600, or 0 for no limit";
+     }},
+    {"MOEC_INTERP_ITERATIONS", "number", "4194304", "reference interpreter: iterations after which a while loop is reported and given up; 0: never",
+     [](std::string_view t, Environment &e) {
+       return number(t, e.interp_iterations) ? nullptr : "it is not a whole number; say for example 1000000, or 0 for no limit";
+     }},
     {"MOEC_LINEINFO", "0|1", "0", "put source lines into the PTX, for profilers; then they are part of the cache key",
      [](std::string_view t, Environment &e) { return parse_bool(t, e.lineinfo); }},
     {"MOEC_DUMP", "path", "", "directory into which a compile writes the IR after each pass; kernels are then compiled even if they are cached",

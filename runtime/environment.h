@@ -28,6 +28,8 @@ struct Environment {
   uint64_t sim_seed = 0;
   int sim_workers = 0;
   std::string sim_level = "auto";
+  double sim_seconds = 120;
+  uint64_t interp_iterations = 1 << 22;
   bool lineinfo = false;
   std::string dump;
   std::string cuda_root;

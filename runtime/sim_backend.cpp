@@ -58,6 +58,7 @@ public:
     options.seed = env.sim_seed;
     options.workers = static_cast<unsigned>(env.sim_workers);
     options.allowed = allowed;
+    options.cta_seconds = env.sim_seconds;
     std::vector<sim::SimFinding> findings;
     try {
       findings = sim::launch(e.image, launch, options);

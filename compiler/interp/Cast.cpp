@@ -14,6 +14,7 @@ Bits castElement(Type from, Type to, Bits bits, Signs signs, bool saturate) {
   bool fromFloat = isa<FloatType>(from), toFloat = isa<FloatType>(to);
   if (to.isInteger(1)) return fromFloat ? decode(from, bits) != 0 : bits != 0; // NaN is not 0
   if (from.isInteger(1)) signs.signedInput = false;
+  if (from.isBF16() && to.isF32()) return bits << 16; // even of a NaN
   if (fromFloat && toFloat) return saturate ? encodeSaturating(to, decode(from, bits)) : encode(to, decode(from, bits));
   if (fromFloat) return toInteger(decode(from, bits), widthOf(to), signs.signedResult);
   if (toFloat) return encodeInteger(to, llvm::APInt(widthOf(from), bits), signs.signedInput, saturate);
@@ -38,7 +39,7 @@ void registerCast(Table &table) {
   });
   auto signExtend = [](Type from, Type to, Bits a) { return truncate(to, signedOf(from, a)); };
   auto zeroExtend = [](Type, Type to, Bits a) { return truncate(to, a); };
-  auto floatToFloat = [](Type from, Type to, Bits a) { return encode(to, decode(from, a)); };
+  auto floatToFloat = [](Type from, Type to, Bits a) { return castElement(from, to, a, {}, /*saturate=*/false); };
   conversion<arith::ExtSIOp>(table, signExtend);
   conversion<arith::IndexCastOp>(table, signExtend);
   conversion<arith::ExtUIOp>(table, zeroExtend);

@@ -29,8 +29,12 @@ void runAssert(Machine &m, tile::AssertOp op) {
   Value condition = m.get(op.getCondition());
   for (size_t i = 0; i < condition.size(); ++i) {
     if (condition.at(i)) continue;
-    std::string where = position(condition.shape(), i);
-    m.finding(op, "assertion failed: " + op.getMessage() + (where.empty() ? "" : ", at element " + where));
+    std::string where = position(condition.shape(), i), message = op.getMessage().str();
+    for (auto [n, value] : llvm::enumerate(op.getValues())) {
+      std::string mark = "{" + std::to_string(n) + "}";
+      if (size_t at = message.find(mark); at != std::string::npos) message.replace(at, mark.size(), std::to_string(m.get(value).signedAt(i)));
+    }
+    m.finding(op, "assertion failed: " + message + (where.empty() ? "" : ", at element " + where));
     return m.stop();
   }
 }
@@ -72,7 +76,12 @@ void runIf(Machine &m, scf::IfOp op) {
 
 void runWhile(Machine &m, scf::WhileOp op) {
   SmallVector<Value> carried = valuesOf(m, op.getInits());
-  for (;;) {
+  for (uint64_t iterations = 0;; ++iterations) {
+    if (m.options.whileLimit && iterations == m.options.whileLimit) {
+      m.finding(op, "the loop has not ended after " + Twine(iterations) +
+                        " iterations (programs run one after the other here, so none may wait for a later one; MOEC_INTERP_ITERATIONS sets the limit, 0 is none)");
+      return m.stop();
+    }
     // scf.condition: whether to go on, then what both the after region and the results are given.
     SmallVector<Value> passed(m.call(*op.getBeforeBody(), carried, /*firstOperand=*/1));
     if (m.stopped()) return;

@@ -29,6 +29,7 @@ InterpretOptions launchOf(const MoecInterpretRequest &request) {
   InterpretOptions options;
   for (int axis = 0; axis < 3; ++axis) options.grid[axis] = request.grid[axis];
   options.params = {request.params, request.num_params};
+  options.whileLimit = request.while_limit;
   return options;
 }
 

@@ -13,7 +13,10 @@ template <typename Op> void binary(Table &table, uint64_t (*f)(Type, Bits, Bits)
   });
 }
 
-/// Divisions: by 0 they are a finding, and then give 0.
+/// What GPUs give for a division by zero, quotient and remainder alike: all bits set, of an i64 only the low half where the dividend has no other bits.
+Bits dividedByZero(Type element, Bits dividend) { return widthOf(element) == 64 && dividend >> 32 == 0 ? 0xffffffff : truncate(element, ~Bits(0)); }
+
+/// Divisions: by 0 they are a finding.
 template <typename Op> void division(Table &table, uint64_t (*f)(Type, Bits, Bits)) {
   table.set(Op::getOperationName(), [f](Machine &m, Operation *op) {
     Type element = getElementTypeOrSelf(op->getResult(0).getType());
@@ -24,6 +27,7 @@ template <typename Op> void division(Table &table, uint64_t (*f)(Type, Bits, Bit
         out[i] = truncate(element, f(element, a.at(i), b.at(i)));
         continue;
       }
+      out[i] = dividedByZero(element, a.at(i));
       std::string where = position(a.shape(), i);
       m.finding(op, "integer division of " + Twine(a.signedAt(i)) + " by zero" + (where.empty() ? "" : ", at element " + where));
     }

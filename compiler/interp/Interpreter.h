@@ -3,7 +3,6 @@
 //
 // Where docs and ODS leave a choice, it is made here:
 // - Programs of a grid run one after the other, in order of their ids (x fastest), so barriers do nothing.
-// - Every NaN that an op makes has one pattern per dtype (sign 0, all other bits 1; f64: only the quiet bit).
 // - arith on f8 types overflows as the type does (to NaN or infinity); only tile.cast saturates.
 // - Shifts by the width or more give 0, or the sign for shrsi. minimum divided by -1 wraps.
 // - An async copy reads when it is issued and arrives when it is waited for; shared memory that nothing wrote must not be read.
@@ -25,6 +24,8 @@ struct InterpretOptions {
   llvm::ArrayRef<void *> params;
   /// Memory that the kernel may touch, [begin, end) each; where there are none, accesses are not checked.
   llvm::ArrayRef<std::pair<uint64_t, uint64_t>> ranges;
+  /// Iterations after which a while loop is a finding; 0: it may run for ever.
+  uint64_t whileLimit = 0;
 };
 
 /// What went wrong at one op. Execution goes on after most: a bad load gives 0, a bad store writes nothing.

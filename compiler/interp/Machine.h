@@ -133,9 +133,6 @@ void registerSort(Table &);        // Sort.cpp: sort, topk, histogram
 void registerDot(Table &);         // Dot.cpp
 void registerGpu(Table &);         // Gpu.cpp: tilegpu
 
-/// What an atomic leaves in memory: shared by pointers and views.
-Bits atomicResult(tile::AtomicKind kind, mlir::Type element, Bits old, Bits value);
-
 // ---- elementwise: f of each element's bits (operands broadcast from scalars)
 template <typename F> void mapUnary(Machine &m, mlir::Operation *op, F f) {
   Value a = m.get(op->getOperand(0));

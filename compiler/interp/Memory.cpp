@@ -1,5 +1,5 @@
 // Pointers: loads, stores and atomics of ptr[offset].
-#include "compiler/interp/Machine.h"
+#include "compiler/interp/Accesses.h"
 
 using namespace mlir;
 
@@ -49,55 +49,14 @@ void runAddPtr(Machine &m, tile::AddPtrOp op) {
   m.setResult(op, {m.get(op.getPtr()).scalar() + m.get(op.getOffset()).signedScalar() * bytes});
 }
 
-void runLoad(Machine &m, tile::LoadOp op) {
-  Access access(m, op.getPtr(), op.getOffset(), op.getMask());
-  Type element = getElementTypeOrSelf(op.getType());
-  std::vector<Bits> out(countOf(op.getType()), op.getOther() ? m.get(op.getOther()).scalar() : 0);
-  for (size_t i = 0; i < out.size(); ++i)
-    if (auto address = access(i)) out[i] = m.read(op, *address, element);
-  m.setResult(op, std::move(out));
-}
-
-void runStore(Machine &m, tile::StoreOp op) {
-  Access access(m, op.getPtr(), op.getOffset(), op.getMask());
-  Value value = m.get(op.getValue());
-  for (size_t i = 0; i < value.size(); ++i)
-    if (auto address = access(i)) m.write(op, *address, value.element(), value.at(i));
-}
-
-void runAtomicRmw(Machine &m, tile::AtomicRmwOp op) {
-  Access access(m, op.getPtr(), op.getOffset(), op.getMask());
-  Value value = m.get(op.getValue());
-  std::vector<Bits> out(value.size());
-  for (size_t i = 0; i < out.size(); ++i) {
-    auto address = access(i);
-    if (!address) continue;
-    out[i] = m.read(op, *address, value.element());
-    m.write(op, *address, value.element(), atomicResult(op.getKind(), value.element(), out[i], value.at(i)));
-  }
-  m.setResult(op, std::move(out));
-}
-
-void runAtomicCas(Machine &m, tile::AtomicCasOp op) {
-  Access access(m, op.getPtr(), op.getOffset(), nullptr);
-  Value compare = m.get(op.getCompare()), value = m.get(op.getValue());
-  std::vector<Bits> out(value.size());
-  for (size_t i = 0; i < out.size(); ++i) {
-    auto address = access(i);
-    out[i] = m.read(op, *address, value.element());
-    if (out[i] == compare.at(i)) m.write(op, *address, value.element(), value.at(i));
-  }
-  m.setResult(op, std::move(out));
-}
-
 } // namespace
 
 void registerMemory(Table &table) {
   table.on<tile::AddPtrOp>(runAddPtr);
-  table.on<tile::LoadOp>(runLoad);
-  table.on<tile::StoreOp>(runStore);
-  table.on<tile::AtomicRmwOp>(runAtomicRmw);
-  table.on<tile::AtomicCasOp>(runAtomicCas);
+  table.on<tile::LoadOp>([](Machine &m, tile::LoadOp op) { loadElements(m, op, Access(m, op.getPtr(), op.getOffset(), op.getMask())); });
+  table.on<tile::StoreOp>([](Machine &m, tile::StoreOp op) { storeElements(m, op, Access(m, op.getPtr(), op.getOffset(), op.getMask())); });
+  table.on<tile::AtomicRmwOp>([](Machine &m, tile::AtomicRmwOp op) { atomicRmwElements(m, op, Access(m, op.getPtr(), op.getOffset(), op.getMask())); });
+  table.on<tile::AtomicCasOp>([](Machine &m, tile::AtomicCasOp op) { atomicCasElements(m, op, Access(m, op.getPtr(), op.getOffset(), nullptr)); });
 }
 
 } // namespace moec::compiler::interp

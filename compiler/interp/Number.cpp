@@ -52,7 +52,6 @@ double decode(Type element, Bits bits) {
 }
 
 static Bits canonicalNaN(Type element) {
-  if (element.isF64()) return 0x7ff8000000000000u;
   return truncate(element, ~uint64_t(0)) >> 1;
 }
 

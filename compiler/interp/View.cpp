@@ -1,5 +1,5 @@
 // Views, and accesses through them: where an element is, whether it is clipped, whether its index is a mistake.
-#include "compiler/interp/Machine.h"
+#include "compiler/interp/Accesses.h"
 
 using namespace mlir;
 
@@ -52,7 +52,7 @@ public:
   }
 
   /// The address of element i; nothing where it is masked off, clipped, or a mistake (which is reported).
-  std::optional<uint64_t> operator()(size_t i) {
+  std::optional<uint64_t> operator()(size_t i) const {
     if (mask && !mask->at(i)) return {};
     int64_t offset = 0;
     for (size_t d = 0; d < indices.size(); ++d) {
@@ -79,7 +79,7 @@ private:
     return indices[d].signedAt(from);
   }
 
-  void reportIndex(size_t d, size_t i, int64_t index) {
+  void reportIndex(size_t d, size_t i, int64_t index) const {
     std::string where = position(shape, i);
     m.finding(op, "index " + Twine(index) + " is outside 0.." + Twine(view->sizes[d]) + " of dimension " + Twine(d) +
                       (where.empty() ? "" : ", at element " + where));
@@ -95,61 +95,35 @@ private:
   int64_t elementBytes;
 };
 
-Bits otherBits(Machine &m, mlir::Value other) { return other ? m.get(other).scalar() : 0; }
-
 // ---- elements by index
 
 void runViewLoad(Machine &m, tile::ViewLoadOp op) {
-  Access access(m, op, op.getView(), op.getIndices(), op.getType(), op.getMask(), op.getClip());
-  Type element = getElementTypeOrSelf(op.getType());
-  std::vector<Bits> out(countOf(op.getType()), otherBits(m, op.getOther()));
-  for (size_t i = 0; i < out.size(); ++i)
-    if (auto address = access(i)) out[i] = m.read(op, *address, element);
-  m.setResult(op, std::move(out));
+  loadElements(m, op, Access(m, op, op.getView(), op.getIndices(), op.getType(), op.getMask(), op.getClip()));
 }
 
 void runViewStore(Machine &m, tile::ViewStoreOp op) {
-  Value value = m.get(op.getValue());
-  Access access(m, op, op.getView(), op.getIndices(), value.type, op.getMask(), op.getClip());
-  for (size_t i = 0; i < value.size(); ++i)
-    if (auto address = access(i)) m.write(op, *address, value.element(), value.at(i));
+  storeElements(m, op, Access(m, op, op.getView(), op.getIndices(), op.getValue().getType(), op.getMask(), op.getClip()));
 }
 
 void runViewAtomicRmw(Machine &m, tile::ViewAtomicRmwOp op) {
-  Value value = m.get(op.getValue());
-  Access access(m, op, op.getView(), op.getIndices(), value.type, op.getMask(), op.getClip());
-  std::vector<Bits> out(value.size());
-  for (size_t i = 0; i < out.size(); ++i) {
-    auto address = access(i);
-    if (!address) continue;
-    out[i] = m.read(op, *address, value.element());
-    m.write(op, *address, value.element(), atomicResult(op.getKind(), value.element(), out[i], value.at(i)));
-  }
-  m.setResult(op, std::move(out));
+  atomicRmwElements(m, op, Access(m, op, op.getView(), op.getIndices(), op.getType(), op.getMask(), op.getClip()));
 }
 
 void runViewAtomicCas(Machine &m, tile::ViewAtomicCasOp op) {
-  Value compare = m.get(op.getCompare()), value = m.get(op.getValue());
   SmallVector<bool> clip(op.getIndices().size(), false);
-  Access access(m, op, op.getView(), op.getIndices(), value.type, nullptr, clip);
-  std::vector<Bits> out(value.size());
-  for (size_t i = 0; i < out.size(); ++i) {
-    auto address = access(i);
-    if (!address) continue;
-    out[i] = m.read(op, *address, value.element());
-    if (out[i] == compare.at(i)) m.write(op, *address, value.element(), value.at(i));
-  }
-  m.setResult(op, std::move(out));
+  atomicCasElements(m, op, Access(m, op, op.getView(), op.getIndices(), op.getType(), nullptr, clip));
 }
 
 // ---- blocks: element coordinates are origin + position in the tile, and every dimension clips
 
-/// Calls f(element, address) for each element of the block that lies inside the view.
-template <typename F> void forBlock(Machine &m, tile::ViewType type, mlir::Value viewValue, ValueRange origins, RankedTensorType tile, F f) {
-  auto view = m.get(viewValue).view;
-  SmallVector<int64_t> origin;
-  for (mlir::Value v : origins) origin.push_back(m.get(v).signedScalar());
-  for (size_t i = 0, n = tile.getNumElements(); i < n; ++i) {
+/// Where the elements of a block lie, those inside the view.
+class BlockAccess {
+public:
+  BlockAccess(Machine &m, mlir::Value view, ValueRange origins, RankedTensorType tile)
+      : m(m), view(m.get(view).view), tile(tile), elementBytes(bytesOf(cast<tile::ViewType>(view.getType()).getElementType())) {
+    for (mlir::Value v : origins) origin.push_back(m.get(v).signedScalar());
+  }
+  std::optional<uint64_t> operator()(size_t i) const {
     int64_t rest = i, offset = 0;
     bool inside = true;
     for (size_t d = origin.size(); d-- > 0; rest /= tile.getDimSize(d)) {
@@ -157,23 +131,24 @@ template <typename F> void forBlock(Machine &m, tile::ViewType type, mlir::Value
       inside &= index >= 0 && index < view->sizes[d];
       offset += index * view->strides[d];
     }
-    if (!inside) continue;
-    if (view->culprit) m.finding(view->culprit, view->problem);
-    else f(i, view->base + offset * int64_t(bytesOf(type.getElementType())));
+    if (!inside) return {};
+    if (!view->culprit) return view->base + offset * elementBytes;
+    m.finding(view->culprit, view->problem);
+    return {};
   }
-}
 
-void runBlockLoad(Machine &m, tile::BlockLoadOp op) {
-  std::vector<Bits> out(countOf(op.getType()), otherBits(m, op.getOther()));
-  forBlock(m, op.getView().getType(), op.getView(), op.getOrigins(), op.getType(),
-           [&](size_t i, uint64_t address) { out[i] = m.read(op, address, op.getType().getElementType()); });
-  m.setResult(op, std::move(out));
-}
+private:
+  Machine &m;
+  std::shared_ptr<const View> view;
+  RankedTensorType tile;
+  int64_t elementBytes;
+  SmallVector<int64_t> origin;
+};
+
+void runBlockLoad(Machine &m, tile::BlockLoadOp op) { loadElements(m, op, BlockAccess(m, op.getView(), op.getOrigins(), op.getType())); }
 
 void runBlockStore(Machine &m, tile::BlockStoreOp op) {
-  Value value = m.get(op.getValue());
-  forBlock(m, op.getView().getType(), op.getView(), op.getOrigins(), cast<RankedTensorType>(value.type),
-           [&](size_t i, uint64_t address) { m.write(op, address, value.element(), value.at(i)); });
+  storeElements(m, op, BlockAccess(m, op.getView(), op.getOrigins(), cast<RankedTensorType>(op.getValue().getType())));
 }
 
 } // namespace

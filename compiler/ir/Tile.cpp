@@ -313,6 +313,13 @@ LogicalResult BlockStoreOp::verify() {
 
 // ------------------------------------------------------------------------------------------------------------- pointers
 
+LogicalResult AssertOp::verify() {
+  if (getValues().size() > 2) return emitOpError("prints at most two values"); // assert_c1
+  for (Value value : getValues())
+    if (isa<RankedTensorType>(value.getType()) && failed(verifySameShape(*this, value.getType(), getCondition().getType(), "a printed value"))) return failure();
+  return success();
+}
+
 LogicalResult LoadOp::verify() {
   if (failed(verifyElement(*this, getPtr().getType().getElementType(), elementOf(getType())))) return failure();
   if (getOther() && getOther().getType() != elementOf(getType())) return emitOpError("other has the element's dtype"); // other_c1

@@ -21,6 +21,36 @@ def Tile_Dialect : Dialect {
     f8E4M3FN, f8E5M2) and tiles: ranked tensors of these whose dimensions are powers of two. Arithmetic, comparison and select are
     `arith` ops, elementary functions `math` ops, control flow `scf` ops. Every op rounds once, to nearest even, and keeps
     denormals; ops that approximate say so with their error bound. i1 elements take one byte in memory.
+
+    NaN: what arithmetic, functions and conversions give is the canonical NaN, all bits but the sign set. Loads, stores, selections, sorts, negation, `math.absf`
+    and the conversion of bf16 to f32 move bits, those of a NaN, too. On a GPU f64 arithmetic keeps an operand's NaN, by rules that PTX leaves open.
+
+    Integer division truncates; the least number divided by -1 wraps. Division by zero is the author's mistake: the interpreter and the checked simulator
+    report it. It gives all bits set, quotient and remainder alike (i64 with a dividend in 0..2^32-1: 2^32-1), which is what GPUs give.
+
+    Error bounds, in units in the last place of the exact result; 0 is the correctly rounded one. f16 and bf16 are computed in f32 and rounded once more.
+    What is not in the table rounds once or is exact.
+
+    | op                | f32       | f64       | f16, bf16 |
+    |-------------------|-----------|-----------|-----------|
+    | `math.exp`        | 2         | 1         | 1         |
+    | `math.exp2`       | 2         | 1         | 1         |
+    | `math.expm1`      | 1         | 1         | 1         |
+    | `math.log`        | 1         | 1         | 1         |
+    | `math.log2`       | 1         | 1         | 1         |
+    | `math.log1p`      | 1         | 1         | 1         |
+    | `math.tanh`       | 2         | 1         | 1         |
+    | `math.erf`        | 2         | 2         | 1         |
+    | `math.sin`        | 2         | 2         | 1         |
+    | `math.cos`        | 2         | 2         | 1         |
+    | `math.powf`       | 4         | 2         | 1         |
+    | `math.sqrt`       | 0         | 0         | 0         |
+    | `math.rsqrt`      | 2         | 1         | 1         |
+    | `math.fma`        | 0         | 0         | 0         |
+    | `arith.divf`      | 0         | 0         | 0         |
+    | `tile.sigmoid`    | its own   | 2         | not taken |
+    | `tile.fast_exp2`  | 2         | not taken | not taken |
+    | `tile.fast_div`   | 2         | not taken | not taken |
   }];
   let useDefaultTypePrinterParser = 1;
   let useDefaultAttributePrinterParser = 1;
@@ -361,7 +391,7 @@ def Tile_ViewAtomicCasOp : Tile_Op<"view_atomic_cas", [MemoryEffects<[MemRead, M
 def Tile_CastOp : Tile_Op<"cast", [Pure, Elementwise, SameOperandsAndResultShape]> {
   let summary = "converts elements to another dtype, fully defined";
   let description = [{
-    float to float: nearest even; to f8E4M3FN and f8E5M2 saturating (NaN stays NaN). float to int: toward zero, saturating, NaN gives 0. int to
+    float to float: nearest even; to f8E4M3FN and f8E5M2 saturating (NaN stays NaN; see the dialect for its bits). float to int: toward zero, saturating, NaN gives 0. int to
     float: nearest even. int to wider int: sign-extends (zero-extends if `unsigned_input`); to narrower: low bits. to i1: != 0.
     i1 to others: 0 or 1. `unsigned_input`/`unsigned_result` mark u8.
   }];
@@ -472,8 +502,13 @@ def Tile_BarrierOp : Tile_Op<"barrier", [MemoryEffects<[MemRead, MemWrite]>]> {
 
 def Tile_AssertOp : Tile_Op<"assert", [MemoryEffects<[MemWrite]>]> {
   let summary = "device_assert: stops the launch with the message where an element is false";
-  let arguments = (ins Tile_Pred:$condition, StrAttr:$message);
-  let assemblyFormat = "$condition `,` $message attr-dict `:` type($condition)";
+  let description = [{
+    Up to two integers, scalars or tiles of the condition's shape, are printed for `{0}` and `{1}` in the message: those of an element that is false. The
+    interpreter and the simulator report the text; a GPU stops the launch without it.
+  }];
+  let arguments = (ins Tile_Pred:$condition, StrAttr:$message, Variadic<Tile_Offset>:$values);
+  let assemblyFormat = "$condition `,` $message (`(` $values^ `:` type($values) `)`)? attr-dict `:` type($condition)";
+  let hasVerifier = 1;
 }
 
 #endif

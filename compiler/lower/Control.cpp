@@ -1,5 +1,6 @@
 // The kernel's frame and control flow: structured regions become blocks whose arguments are the registers of carried values.
 #include "compiler/lower/Elementwise.h"
+#include "compiler/target/Assertions.h"
 
 using namespace mlir;
 using namespace moec::compiler;
@@ -239,6 +240,29 @@ LogicalResult lowerBarrier(Lowering &l, Operation *) {
   return success();
 }
 
+/// The integers that an assertion prints, as i64 and of a register where it fails: arguments of a function that only the simulator knows.
+void emitPrinted(Lowering &l, moec::tile::AssertOp assertion) {
+  if (assertion.getValues().empty()) return;
+  Type i64 = l.b.getI64Type();
+  ArrayRef<Value> conditions = l.regs(assertion.getCondition());
+  SmallVector<Value> printed;
+  for (Value value : assertion.getValues()) {
+    ArrayRef<Value> regs = l.regs(value);
+    Value v = regs.back();
+    if (regs.size() > 1)
+      for (size_t r = regs.size() - 1; r-- > 0;) v = LLVM::SelectOp::create(l.b, l.loc, conditions[r], v, regs[r]);
+    printed.push_back(v.getType() == i64 ? v : Value(LLVM::SExtOp::create(l.b, l.loc, i64, v)));
+  }
+  printed.resize(2, printed.back());
+  auto module = l.b.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  if (!module.lookupSymbol(kAssertValues)) {
+    auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(module.getContext()), {i64, i64});
+    OpBuilder atModule(module.getBodyRegion());
+    LLVM::LLVMFuncOp::create(atModule, module.getLoc(), kAssertValues, type);
+  }
+  LLVM::CallOp::create(l.b, l.loc, TypeRange(), kAssertValues, printed);
+}
+
 /// A trap at the assertion's location; the simulator reports it with the message, a GPU stops the launch.
 LogicalResult lowerAssert(Lowering &l, Operation *op) {
   auto assertion = cast<moec::tile::AssertOp>(op);
@@ -251,8 +275,9 @@ LogicalResult lowerAssert(Lowering &l, Operation *op) {
   Block *fail = newBlock(l, {}), *go = newBlock(l, {});
   condBranch(l, all, go, {}, fail, {});
   l.b.setInsertionPointToStart(fail);
+  emitPrinted(l, assertion);
   Operation *trap = LLVM::Trap::create(l.b, l.loc);
-  trap->setAttr("moec.message", assertion.getMessageAttr());
+  trap->setAttr(kAssertMessage, assertion.getMessageAttr());
   LLVM::BrOp::create(l.b, l.loc, ValueRange(), go);
   l.b.setInsertionPointToStart(go);
   return success();

@@ -1,5 +1,8 @@
 #include "compiler/lower/SortNetwork.h"
 
+#include "llvm/ADT/Sequence.h"
+#include "llvm/ADT/SmallVectorExtras.h"
+
 using namespace mlir;
 
 namespace moec::compiler {
@@ -139,33 +142,22 @@ Registers fetchByPosition(Lowering &l, Value buffer, Type storage, const LinearL
   return result;
 }
 
+/// The components of the key in register r.
+static SmallVector<Value> keyAt(ArrayRef<Registers> keys, unsigned r) {
+  SmallVector<Value> key;
+  for (const Registers &component : keys) key.push_back(component[r]);
+  return key;
+}
+
 Registers positionsOf(Lowering &l, const KeyFormat &format, ArrayRef<Registers> keys) {
-  Registers result;
-  for (unsigned r = 0; r < keys[0].size(); ++r) {
-    SmallVector<Value> key;
-    for (const Registers &component : keys) key.push_back(component[r]);
-    result.push_back(format.position(l, key));
-  }
-  return result;
+  return llvm::map_to_vector(llvm::seq<unsigned>(keys[0].size()), [&](unsigned r) { return format.position(l, keyAt(keys, r)); });
 }
 
 Registers valuesOf(Lowering &l, const KeyFormat &format, ArrayRef<Registers> keys) {
-  Registers result;
-  for (unsigned r = 0; r < keys[0].size(); ++r) {
-    SmallVector<Value> key;
-    for (const Registers &component : keys) key.push_back(component[r]);
-    result.push_back(format.value(l, key));
-  }
-  return result;
+  return llvm::map_to_vector(llvm::seq<unsigned>(keys[0].size()), [&](unsigned r) { return format.value(l, keyAt(keys, r)); });
 }
 
 // ---- the network
-
-SmallVector<Value> SortNetwork::at(ArrayRef<Registers> from, unsigned r) const {
-  SmallVector<Value> key;
-  for (const Registers &component : from) key.push_back(component[r]);
-  return key;
-}
 
 void SortNetwork::set(unsigned r, ArrayRef<Value> key) {
   for (auto [component, v] : llvm::zip(keys, key)) component[r] = v;
@@ -226,7 +218,7 @@ SmallVector<Registers> SortNetwork::partners(Place at, ArrayRef<unsigned> canoni
 
 /// Registers r and other of one thread: the lesser goes to r unless `high` holds for r.
 void SortNetwork::exchangeInThread(unsigned r, unsigned other, IndexBit high) {
-  SmallVector<Value> a = at(keys, r), b = at(keys, other);
+  SmallVector<Value> a = keyAt(keys, r), b = keyAt(keys, other);
   if (a.size() == 1 && !high.thread) {
     Value least = LLVM::UMinOp::create(l.b, l.loc, a[0], b[0]), greatest = LLVM::UMaxOp::create(l.b, l.loc, a[0], b[0]);
     set(r, high.constant ? greatest : least);
@@ -250,7 +242,7 @@ void SortNetwork::compareExchange(int bit, int descendingBit) {
   SmallVector<Registers> got = inThread ? SmallVector<Registers>() : partners(partner, canonical);
   for (unsigned r = 0; r < canonical.size(); ++r) {
     if (canonical[r] != r) {
-      set(r, at(keys, canonical[r]));
+      set(r, keyAt(keys, canonical[r]));
       continue;
     }
     IndexBit high = indexBit(r, bit, descendingBit);
@@ -258,7 +250,7 @@ void SortNetwork::compareExchange(int bit, int descendingBit) {
       if (unsigned other = canonical[r ^ partner.reg]; other > r) exchangeInThread(r, other, high);
       continue;
     }
-    SmallVector<Value> own = at(keys, r), other = at(got, r);
+    SmallVector<Value> own = keyAt(keys, r), other = keyAt(got, r);
     Value take = high.constant ? less(own, other) : less(other, own);
     if (high.thread) take = LLVM::XOrOp::create(l.b, l.loc, take, high.thread);
     SmallVector<Value> key;
@@ -282,7 +274,7 @@ void SortNetwork::keepLeast(ArrayRef<int> bits, int bit) {
   SmallVector<Registers> before = keys;
   for (unsigned r = 0; r < canonical.size(); ++r) {
     if (canonical[r] != r) continue;
-    SmallVector<Value> own = at(before, r), other = at(got, r);
+    SmallVector<Value> own = keyAt(before, r), other = keyAt(got, r);
     if (own.size() == 1) {
       set(r, Value(LLVM::UMinOp::create(l.b, l.loc, own[0], other[0])));
       continue;

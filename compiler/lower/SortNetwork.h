@@ -58,7 +58,6 @@ private:
   /// The keys at place ^ `at`, for each canonical register.
   llvm::SmallVector<Registers> partners(Place at, llvm::ArrayRef<unsigned> canonical);
   mlir::Value less(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> b);
-  llvm::SmallVector<mlir::Value> at(llvm::ArrayRef<Registers> from, unsigned r) const;
   void set(unsigned r, llvm::ArrayRef<mlir::Value> key);
   void exchangeInThread(unsigned r, unsigned other, IndexBit high);
 

@@ -1,4 +1,5 @@
 // tile-lower-views: see Passes.td.
+#include "compiler/passes/LoadDependence.h"
 #include "compiler/passes/Passes.h"
 
 #include "mlir/IR/Builders.h"
@@ -13,12 +14,19 @@ using namespace moec::tile;
 
 namespace {
 
+/// Checked mode: a scalar condition that must hold where a view is accessed, and two integers for its message.
+struct Check {
+  Value good, first, second;
+  std::string message;
+};
+
 /// A view as pointer, sizes and strides; a null stride is 1.
 struct Parts {
   Value ptr;
   SmallVector<Value> sizes;
   SmallVector<Value> strides;
   bool wide = false;
+  SmallVector<Check> checks; ///< that the view is where its parent's elements are
 };
 
 /// Where elements of a view are: a base pointer, one offset per element, and which of them are inside.
@@ -34,6 +42,7 @@ public:
 
   void run() {
     expandArguments();
+    if (checkIndices) findLoadedOrigins();
     // In order, so that every view is known before its uses and a contract holds from where it stands.
     kernel.getBody().walk<WalkOrder::PreOrder>([&](Operation *op) {
       b.setInsertionPoint(op);
@@ -113,6 +122,9 @@ private:
   void lower(SubviewOp op) {
     Parts parts = views.at(op.getView());
     Value offset;
+    if (checkIndices)
+      for (auto [d, start, size, whole] : llvm::enumerate(op.getOffsets(), op.getSizes(), parts.sizes))
+        if (!isZero(start) || size != whole) parts.checks.push_back(partInside(d, start, size, whole));
     for (auto [start, stride] : llvm::zip(op.getOffsets(), parts.strides))
       if (!isZero(start)) offset = add(offset, times(start, stride, parts.wide));
     if (offset) parts.ptr = AddPtrOp::create(b, loc, pointee(parts.ptr), parts.ptr, offset);
@@ -122,6 +134,8 @@ private:
 
   void lower(ViewAtOp op) {
     Parts parts = views.at(op.getView());
+    if (checkIndices)
+      parts.checks.push_back({inside(op.getIndex(), parts.sizes[0]), op.getIndex(), parts.sizes[0], "index {0} is outside 0..{1} of the view's first dimension"});
     if (!isZero(op.getIndex()))
       parts.ptr = AddPtrOp::create(b, loc, pointee(parts.ptr), parts.ptr, times(op.getIndex(), parts.strides[0], parts.wide));
     parts.sizes.erase(parts.sizes.begin());
@@ -138,11 +152,11 @@ private:
     StoreOp::create(b, loc, a.ptr, a.offset, op.getValue(), a.mask);
   }
   void lower(BlockLoadOp op) {
-    Access a = block(op.getView(), op.getOrigins(), op.getType());
+    Access a = block(op, op.getView(), op.getOrigins(), op.getType());
     op.replaceAllUsesWith(LoadOp::create(b, loc, op.getType(), a.ptr, a.offset, a.mask, op.getOther()).getResult());
   }
   void lower(BlockStoreOp op) {
-    Access a = block(op.getView(), op.getOrigins(), cast<RankedTensorType>(op.getValue().getType()));
+    Access a = block(op, op.getView(), op.getOrigins(), cast<RankedTensorType>(op.getValue().getType()));
     StoreOp::create(b, loc, a.ptr, a.offset, op.getValue(), a.mask);
   }
   void lower(ViewAtomicRmwOp op) {
@@ -170,9 +184,11 @@ private:
       if (clip[d]) a.mask = andBroadcast(a.mask, inside(index, parts.sizes[d]), shape);
     }
     if (mask) a.mask = andBroadcast(a.mask, mask, shape);
-    if (checkIndices)
+    if (checkIndices) {
       for (unsigned d = 0; d < indices.size(); ++d)
         if (!clip[d]) assertInside(indices[d], parts.sizes[d], d, a.mask, shape);
+      for (const Check &check : parts.checks) assertPart(check, a.mask);
+    }
     if (base) a.ptr = AddPtrOp::create(b, loc, pointee(a.ptr), a.ptr, base);
     if (!a.offset) a.offset = constant(b.getI32Type(), 0);
     if (shape) {
@@ -183,9 +199,10 @@ private:
   }
 
   /// A block is an access whose index along d is origin + arange, shaped to stand along dimension d.
-  Access block(Value view, ValueRange origins, RankedTensorType tile) {
+  Access block(Operation *op, Value view, ValueRange origins, RankedTensorType tile) {
     SmallVector<Value> indices;
     for (auto [d, origin] : llvm::enumerate(origins)) {
+      if (loadedOrigins.contains({op, d})) assertOrigin(origin, views.at(view).sizes[d], d);
       int64_t size = tile.getDimSize(d);
       Value index = ArangeOp::create(b, loc, RankedTensorType::get({size}, b.getI32Type()), 0);
       for (int64_t other = 0; other < tile.getRank(); ++other) {
@@ -227,17 +244,57 @@ private:
   void assertInside(Value index, Value size, unsigned dim, Value mask, RankedTensorType shape) {
     Value good = inside(index, size);
     if (mask) {
-      Type type = mask.getType();
-      Value on = arith::ConstantOp::create(b, loc, isa<RankedTensorType>(type) ? TypedAttr(DenseElementsAttr::get(cast<RankedTensorType>(type), true))
-                                                                              : TypedAttr(b.getBoolAttr(true)));
-      Value off = arith::XOrIOp::create(b, loc, mask, on);
-      if (good.getType() != type) good = toShape(good, shape), off = toShape(off, shape);
+      Value off = negated(mask);
+      if (good.getType() != mask.getType()) good = toShape(good, shape), off = toShape(off, shape);
       good = arith::OrIOp::create(b, loc, good, off);
     }
-    AssertOp::create(b, loc, good, ("index " + Twine(dim) + " is outside of the view").str());
+    if (isa<RankedTensorType>(index.getType()) && index.getType() != good.getType()) index = toShape(index, cast<RankedTensorType>(good.getType()));
+    AssertOp::create(b, loc, good, ("index {0} is outside 0..{1} of dimension " + Twine(dim)).str(), ValueRange{index, size});
+  }
+
+  /// The view's own place matters where an element is accessed: the mask is looked at only if the place is wrong.
+  void assertPart(const Check &check, Value mask) {
+    OpBuilder::InsertionGuard guard(b);
+    Value good = check.good;
+    if (mask) {
+      auto branch = scf::IfOp::create(b, loc, negated(good), /*withElseRegion=*/false);
+      b.setInsertionPointToStart(branch.thenBlock());
+      good = negated(mask);
+    }
+    AssertOp::create(b, loc, good, check.message, ValueRange{check.first, check.second});
+  }
+
+  Check partInside(unsigned dim, Value start, Value size, Value whole) {
+    Value room = arith::SubIOp::create(b, loc, whole, size), end = arith::AddIOp::create(b, loc, start, size);
+    Value fits = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ule, size, whole), placed = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ule, start, room);
+    return {arith::AndIOp::create(b, loc, fits, placed), start, end, ("{0}..{1} of dimension " + Twine(dim) + " is no part of the view").str()};
+  }
+
+  /// Clipping is for what hangs over a view's end; an origin that was read from memory and lies beyond it is a wrong number.
+  void assertOrigin(Value origin, Value size, unsigned dim) {
+    Value most = origin.getType().isInteger(64) ? widen(size) : size;
+    Value good = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ule, origin, most);
+    AssertOp::create(b, loc, good, ("origin {0} of a block is outside 0..{1} of dimension " + Twine(dim)).str(), ValueRange{origin, size});
+  }
+
+  /// Before values are replaced.
+  void findLoadedOrigins() {
+    llvm::DenseSet<Value> loaded = moec::compiler::valuesFromMemory(kernel);
+    auto note = [&](Operation *op, ValueRange origins) {
+      for (auto [d, origin] : llvm::enumerate(origins))
+        if (loaded.contains(origin)) loadedOrigins.insert({op, d});
+    };
+    kernel.walk([&](BlockLoadOp op) { note(op, op.getOrigins()); });
+    kernel.walk([&](BlockStoreOp op) { note(op, op.getOrigins()); });
   }
 
   // ---- small builders
+
+  Value negated(Value condition) {
+    auto tile = dyn_cast<RankedTensorType>(condition.getType());
+    Value on = arith::ConstantOp::create(b, loc, tile ? TypedAttr(DenseElementsAttr::get(tile, true)) : TypedAttr(b.getBoolAttr(true)));
+    return arith::XOrIOp::create(b, loc, condition, on);
+  }
 
   static bool isZero(Value v) { return matchPattern(v, m_Zero()); }
   static Type pointee(Value ptr) { return PtrType::get(ptr.getContext(), cast<PtrType>(ptr.getType()).getElementType(), 0); }
@@ -289,6 +346,7 @@ private:
   unsigned oldCount = 0;
   llvm::DenseMap<Value, Parts> views;
   SmallVector<Operation *> dead;
+  llvm::DenseSet<std::pair<Operation *, size_t>> loadedOrigins;
 };
 
 struct LowerViewsPass : moec::compiler::impl::TileLowerViewsBase<LowerViewsPass> {

@@ -11,11 +11,12 @@ def TileLowerViews : Pass<"tile-lower-views", "::moec::tile::KernelOp"> {
     block to tile.load/store/atomic_* of a base pointer, a tile of element offsets and a mask. Scalar indices and sub-view origins
     go into the base (tile.addptr), tile indices into the offsets: i32, or i64 where a wide view's strided dimension takes part. Clipped
     dimensions give one unsigned comparison each. Shape contracts (tile.expect) replace the sizes they speak of. What is known of sizes and strides stays as
-    argument attributes `tile.divisor`, and that sizes are not negative as `tile.nonnegative`. With `check-indices` (checked mode) every index that is not
-    clipped is asserted to be inside its view where the mask holds: an index that depends on a load is the author's to keep in range.
+    argument attributes `tile.divisor`, and that sizes are not negative as `tile.nonnegative`. With `check-indices` (checked mode) these are asserted
+    where the mask holds: that an index which is not clipped is inside its view, and that a sub-view is inside its parent. The origin of a block must be
+    within 0..size if it depends on a load: clipping is for what hangs over the end, not for wrong numbers in memory.
   }];
   let dependentDialects = ["::moec::tile::TileDialect"];
-  let options = [Option<"checkIndices", "check-indices", "bool", "false", "assert that unclipped indices are in range">];
+  let options = [Option<"checkIndices", "check-indices", "bool", "false", "assert that unclipped indices, sub-views and loaded origins are in range">];
 }
 
 def TileSimplifyMasks : Pass<"tile-simplify-masks", "::moec::tile::KernelOp"> {

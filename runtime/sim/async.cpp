@@ -20,9 +20,24 @@ void trap(SimContext *context, uint32_t loc) {
   thread.home->worker->fatal(thread, FindingKind::Trap, loc, "the kernel executed a trap");
 }
 
-void assert_failed(SimContext *context, const char *message, const char *, uint32_t, const char *, uint32_t loc) {
+void assert_failed(SimContext *context, const char *message, int64_t first, int64_t second, uint32_t loc) {
   Thread &thread = thread_of(context);
-  thread.home->worker->fatal(thread, FindingKind::Assert, loc, message ? message : "");
+  std::string text = message ? message : "";
+  for (auto [mark, value] : {std::pair("{0}", first), std::pair("{1}", second)})
+    if (size_t at = text.find(mark); at != std::string::npos) text.replace(at, 3, std::to_string(value));
+  thread.home->worker->fatal(thread, FindingKind::Assert, loc, text);
+}
+
+void division(SimContext *context, int64_t dividend, int64_t divisor, uint32_t loc) {
+  Thread &thread = thread_of(context);
+  Worker &worker = *thread.home->worker;
+  if (divisor == 0 && worker.checker())
+    worker.launch().report(worker.finding(thread, FindingKind::ZeroDivision, loc, "integer division of " + std::to_string(dividend) + " by zero"));
+}
+
+void used_steps(SimContext *context, uint32_t loc) {
+  Thread &thread = thread_of(context);
+  thread.home->worker->next_turn(thread, loc);
 }
 
 void yield_thread(SimContext *context, uint32_t loc) {
@@ -75,7 +90,8 @@ const void *const function_table[kNumSimFunctions] = {
     ENTRY(sim_warp_barrier),    ENTRY(sim_cp_async),         ENTRY(sim_cp_async_commit),    ENTRY(sim_cp_async_wait),
     ENTRY(sim_cp_async_mbarrier), ENTRY(sim_mbarrier_init),  ENTRY(sim_mbarrier_inval),     ENTRY(sim_mbarrier_arrive),
     ENTRY(sim_mbarrier_expect), ENTRY(sim_mbarrier_try_wait), ENTRY(sim_mbarrier_test_wait), ENTRY(sim_access),
-    ENTRY(sim_fence),           ENTRY(trap),                 ENTRY(assert_failed),          ENTRY(yield_thread),
+    ENTRY(sim_fence),           ENTRY(trap),                 ENTRY(assert_failed),          ENTRY(division),
+    ENTRY(used_steps),          ENTRY(yield_thread),
 };
 #undef ENTRY
 

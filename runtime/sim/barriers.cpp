@@ -188,6 +188,8 @@ uint32_t sim_mbarrier_test_wait(SimContext *context, char *address, uint64_t sta
   uint32_t offset = shared_offset(thread, address, loc);
   if (!phase_over(mbarrier_at(thread, offset, loc), state, is_parity)) {
     // A loop around this is a wait: if nobody else can run, it will never end unless asynchronous work ends it.
+    // Threads that only poll keep one another awake, so some of their turns go to that work.
+    if (++thread.home->polls % 64 == 0 && thread.home->worker->run_deferred()) return 0;
     if (thread.home->ready_warps) thread.home->worker->yield(thread, loc);
     else thread.home->worker->block(thread, WaitKind::Mbarrier, loc, offset, state);
   }

@@ -144,6 +144,7 @@ void run_redux(char *exchange, const SimBatchOp &op, uint32_t mask) {
     default: total = reduce_float(op.mode, total, x); break;
     }
   }
+  if ((op.mode & 0xff) >= kReduxFmin) total = reduce_float(op.mode, total, total); // a NaN that met no other is canonical, too
   uint32_t *result = slot32(exchange, op.out[0]);
   for (uint32_t lane = 0; lane < kWarpSize; ++lane)
     if (mask >> lane & 1) result[lane] = total;

@@ -26,6 +26,7 @@ struct SimLaunch {
 struct SimOptions {
   bool checked = false;      ///< needs an image that was compiled checked; such an image may also run unchecked
   uint64_t seed = 0;         ///< 0: threads run in order; else a random schedule, the same for the same seed
+  double cta_seconds = 0;    ///< processor time after which a CTA that has not ended is given up; 0: never
   bool eager_async = false;  ///< asynchronous copies are done at once instead of as late as possible
   unsigned workers = 0;      ///< host threads; 0: one per core. Checked launches use one
   std::span<const MemoryRange> allowed = {}; ///< checked: global memory that may be touched
@@ -44,6 +45,8 @@ enum class FindingKind {
   Deadlock,
   Trap,
   Assert,
+  ZeroDivision,
+  Livelock,
 };
 const char *name_of(FindingKind kind);
 

@@ -97,6 +97,7 @@ struct Cta {
   std::array<Barrier, kNumBarriers> barriers;
   std::unordered_map<uint32_t, Mbarrier> mbarriers; ///< by offset in shared memory
   std::vector<DeferredArrive> deferred;
+  uint32_t polls = 0; ///< mbarrier.test_wait that found nothing
 
   void wake(Warp &warp, uint32_t lanes) {
     warp.ready |= lanes;
@@ -140,8 +141,12 @@ public:
   MatrixScratch &matrix_scratch() { return *matrix_; }
   /// Suspends `thread` until something has made it ready and its turn comes.
   void block(Thread &thread, WaitKind kind, uint32_t loc, uint64_t object = 0, uint64_t phase = 0);
-  /// Lets other threads run first, if any can.
+  /// Lets another thread run first, any that can.
   void yield(Thread &thread, uint32_t loc);
+  /// `thread` has used up its loop iterations: the others' turn, if the CTA has time left.
+  void next_turn(Thread &thread, uint32_t loc);
+  /// Does the oldest asynchronous work that someone may be waiting for; false if there is none.
+  bool run_deferred();
   /// Reports and gives the whole launch up; does not return.
   [[noreturn]] void fatal(Thread &thread, FindingKind kind, uint32_t loc, std::string message, uint32_t other_loc = 0);
   SimFinding finding(const Thread &thread, FindingKind kind, uint32_t loc, std::string message, uint32_t other_loc = 0);
@@ -154,10 +159,13 @@ private:
   void begin_threads();
   void finish(Thread &thread);
   Thread *pick(const Warp *current, uint32_t lane);
+  Thread *pick_any();
+  Thread *take(Warp &warp, uint32_t lane);
   /// What to do when no thread can run: asynchronous work first; else everyone is stuck.
   Thread *pick_or_progress(Thread &last);
-  bool run_deferred();
+  std::string whereabouts(Thread *&example);
   [[noreturn]] void deadlock(Thread &thread);
+  [[noreturn]] void livelock(Thread &thread, uint32_t loc);
   [[noreturn]] void leave();
   void switch_to(Thread &next);
   Fiber *take_fiber();
@@ -173,6 +181,7 @@ private:
   Thread *to_start_ = nullptr;
   size_t stack_bytes_ = 0;
   uint64_t random_ = 0;
+  double cta_began_ = 0; ///< this host thread's processor time, in seconds
   uint32_t prepared_threads_ = 0;
   std::unique_ptr<char[]> exchange_;
   char *window_ = nullptr;

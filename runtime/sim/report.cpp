@@ -19,6 +19,8 @@ const char *name_of(FindingKind kind) {
   case FindingKind::Deadlock: return "deadlock";
   case FindingKind::Trap: return "trap";
   case FindingKind::Assert: return "assertion failed";
+  case FindingKind::ZeroDivision: return "division by zero";
+  case FindingKind::Livelock: return "livelock";
   }
   return "?";
 }
@@ -58,6 +60,7 @@ std::string describe_wait(const Cta &cta, const Thread &thread) {
   }
   case WaitKind::Batch: return "a warp-wide operation";
   case WaitKind::WarpBarrier: return "bar.warp.sync";
+  case WaitKind::Yield: return "the end of a loop's iteration";
   case WaitKind::Mbarrier: {
     std::string text = "mbarrier at shared+" + std::to_string(thread.wait_object);
     auto it = cta.mbarriers.find(static_cast<uint32_t>(thread.wait_object));
@@ -66,29 +69,47 @@ std::string describe_wait(const Cta &cta, const Thread &thread) {
     return text + " (phase " + std::to_string(barrier.phase) + ", " + std::to_string(barrier.pending) + " of " +
            std::to_string(barrier.expected) + " arrivals and " + std::to_string(barrier.transactions) + " bytes are missing)";
   }
-  default: return "something";
+  case WaitKind::None: return "its first instruction";
   }
+  return "?";
 }
 
 } // namespace
 
-void Worker::deadlock(Thread &last) {
+/// Where each thread of the CTA is: "; threads 0-31 wait at …"; `example` becomes the first that has not exited.
+std::string Worker::whereabouts(Thread *&example) {
   std::map<std::pair<std::string, uint32_t>, std::vector<uint32_t>> groups;
-  Thread *example = &last;
   for (uint32_t i = 0; i < cta_.num_threads; ++i) {
     Thread &thread = cta_.threads[i];
     if (!(thread.warp->alive & thread.lanemask_eq)) continue;
     if (groups.empty()) example = &thread;
     groups[{describe_wait(cta_, thread), thread.wait_loc}].push_back(i);
   }
-  std::string message = "no thread can continue";
+  std::string message;
   for (const auto &[wait, threads] : groups) {
     SourcePosition position = launch_->image.position(wait.second);
     message += "; threads " + ranges_of(threads) + " wait at " + wait.first;
     if (!position.file.empty()) message += " at " + std::string(position.file) + ":" + std::to_string(position.line);
   }
   if (cta_.alive < cta_.num_threads) message += "; " + std::to_string(cta_.num_threads - cta_.alive) + " threads have exited";
+  return message;
+}
+
+void Worker::deadlock(Thread &last) {
+  Thread *example = &last;
+  std::string message = "no thread can continue" + whereabouts(example);
   fatal(*example, FindingKind::Deadlock, example->wait_loc, message);
+}
+
+void Worker::livelock(Thread &thread, uint32_t loc) {
+  thread.wait = WaitKind::Yield;
+  thread.wait_loc = loc;
+  Thread *example = nullptr;
+  char seconds[32];
+  std::snprintf(seconds, sizeof seconds, "%g", launch_->options.cta_seconds);
+  std::string message = "the CTA has not ended after " + std::string(seconds) + " s of processor time" + whereabouts(example);
+  if (launch_->num_ctas > 1) message += "; not all CTAs run at once here, so none may wait for a later one";
+  fatal(thread, FindingKind::Livelock, loc, message + "; MOEC_SIM_SECONDS sets the limit, 0 is none");
 }
 
 } // namespace moec::sim

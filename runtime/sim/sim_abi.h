@@ -9,7 +9,7 @@
 namespace moec::sim {
 
 constexpr uint32_t kSimMagic = 0x6d697331; // "1sim"
-constexpr uint32_t kSimAbiVersion = 1;
+constexpr uint32_t kSimAbiVersion = 2;
 constexpr uint32_t kWarpSize = 32;
 constexpr uint32_t kMaxThreads = 1024;
 constexpr uint32_t kMaxWarps = kMaxThreads / kWarpSize;
@@ -40,7 +40,9 @@ enum SimFunction : uint32_t {
   kFnAccess,            ///< ptr(ctx, ptr, u32 SimAccess bits, u32 loc): the address to use; instrumented images only
   kFnFence,             ///< void(ctx, u32 SimFence, u32 loc); instrumented images only
   kFnTrap,              ///< void(ctx, u32 loc): does not return
-  kFnAssert,            ///< void(ctx, ptr message, ptr file, u32 line, ptr function, u32 loc): does not return
+  kFnAssert,            ///< void(ctx, ptr message, i64 first, i64 second, u32 loc): does not return; the integers stand for {0} and {1}
+  kFnDivision,          ///< void(ctx, i64 dividend, i64 divisor, u32 loc): before a division; instrumented images only
+  kFnSteps,             ///< void(ctx, u32 loc): at a loop's end when the context's `steps` are used up
   kFnYield,             ///< void(ctx, u32 loc): nanosleep and the like
   kNumSimFunctions
 };
@@ -74,7 +76,9 @@ struct SimContext {
   const SimCtaInfo *cta;
   uint32_t tid[3], laneid, warpid;
   uint32_t lanemask_eq, lanemask_le, lanemask_lt, lanemask_ge, lanemask_gt;
+  uint32_t steps; ///< loop iterations until kFnSteps is called; compiled code counts down
 };
+constexpr uint32_t kStepsPerTurn = 4096;
 
 /// Warp-wide operations. A run of them that needs nothing else in between is one SimBatch: each lane writes its operands to
 /// the exchange buffer, the last lane to arrive computes every operation for all lanes, then each lane reads its results.
@@ -100,7 +104,7 @@ enum SimRedux : uint32_t {
 /// mma.sync kinds. Shapes are m16n8kK except f64 (m8n8k4). Registers in PTX order; C and D as pairs for f32, i32 and f64.
 enum SimMma : uint32_t {
   kMmaBf16K16, kMmaBf16K8, kMmaF16K16, kMmaF16K8,
-  kMmaTf32K8, kMmaTf32K4, kMmaE4M3K32, kMmaE5M2K32, kMmaE4M3E5M2K32, kMmaE5M2E4M3K32,
+  kMmaTf32K8, kMmaTf32K4,
   kMmaS8K32, kMmaU8K32, kMmaF64,
   kMmaF16Accum = 1u << 8 ///< C and D are f16x2 registers instead of f32 pairs
 };

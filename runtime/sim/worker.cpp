@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <ctime>
 #include <sys/mman.h>
 
 namespace moec::sim {
@@ -27,6 +28,13 @@ char *map_window() {
     if (memory != MAP_FAILED) munmap(memory, kSharedWindow); // a kernel without MAP_FIXED_NOREPLACE
   }
   throw std::bad_alloc();
+}
+
+/// Of this host thread, which other work on the machine does not lengthen.
+double processor_seconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
 uint64_t mix(uint64_t x) {
@@ -138,6 +146,8 @@ void Worker::start_cta(uint64_t index) {
     Thread &thread = cta_.threads[i];
     thread.fiber = nullptr;
     thread.wait = WaitKind::None;
+    thread.wait_loc = 0;
+    thread.steps = kStepsPerTurn;
     thread.copies.clear();
     thread.committed_groups = thread.issued_copies = 0;
   }
@@ -145,6 +155,8 @@ void Worker::start_cta(uint64_t index) {
     if (barrier.arrived) barrier = {};
   cta_.mbarriers.clear();
   cta_.deferred.clear();
+  cta_.polls = 0;
+  cta_began_ = processor_seconds();
   if (checker_) checker_->begin_cta();
 }
 
@@ -239,28 +251,32 @@ void Worker::leave() {
 Thread *Worker::pick(const Warp *current, uint32_t lane) {
   uint32_t warps = cta_.ready_warps;
   if (!warps) return nullptr;
-  Warp *warp;
-  uint32_t choice;
-  if (launch_->options.seed) {
-    auto nth = [](uint32_t bits, uint32_t n) {
-      while (n--) bits &= bits - 1;
-      return static_cast<uint32_t>(std::countr_zero(bits));
-    };
-    uint64_t r = random();
-    warp = &cta_.warps[nth(warps, static_cast<uint32_t>(r >> 32) % static_cast<uint32_t>(std::popcount(warps)))];
-    choice = nth(warp->ready, static_cast<uint32_t>(r) % static_cast<uint32_t>(std::popcount(warp->ready)));
-  } else if (current && current->ready) {
-    warp = &cta_.warps[current->index];
-    uint32_t after = warp->ready & ~((2u << lane) - 1);
-    choice = static_cast<uint32_t>(std::countr_zero(after ? after : warp->ready));
-  } else {
-    uint32_t after = current ? warps & ~((2u << current->index) - 1) : warps;
-    warp = &cta_.warps[std::countr_zero(after ? after : warps)];
-    choice = static_cast<uint32_t>(std::countr_zero(warp->ready));
+  if (launch_->options.seed) return pick_any();
+  if (current && current->ready) {
+    uint32_t after = current->ready & ~((2u << lane) - 1);
+    return take(cta_.warps[current->index], static_cast<uint32_t>(std::countr_zero(after ? after : current->ready)));
   }
-  warp->ready &= ~(1u << choice);
-  if (!warp->ready) cta_.ready_warps &= ~(1u << warp->index);
-  return &warp->threads[choice];
+  uint32_t after = current ? warps & ~((2u << current->index) - 1) : warps;
+  Warp &warp = cta_.warps[std::countr_zero(after ? after : warps)];
+  return take(warp, static_cast<uint32_t>(std::countr_zero(warp.ready)));
+}
+
+/// Any of the ready threads, of which there is one.
+Thread *Worker::pick_any() {
+  auto nth = [](uint32_t bits, uint32_t n) {
+    while (n--) bits &= bits - 1;
+    return static_cast<uint32_t>(std::countr_zero(bits));
+  };
+  uint64_t r = random();
+  uint32_t warps = cta_.ready_warps;
+  Warp &warp = cta_.warps[nth(warps, static_cast<uint32_t>(r >> 32) % static_cast<uint32_t>(std::popcount(warps)))];
+  return take(warp, nth(warp.ready, static_cast<uint32_t>(r) % static_cast<uint32_t>(std::popcount(warp.ready))));
+}
+
+Thread *Worker::take(Warp &warp, uint32_t lane) {
+  warp.ready &= ~(1u << lane);
+  if (!warp.ready) cta_.ready_warps &= ~(1u << warp.index);
+  return &warp.threads[lane];
 }
 
 Thread *Worker::pick_or_progress(Thread &last) {
@@ -270,7 +286,6 @@ Thread *Worker::pick_or_progress(Thread &last) {
   }
 }
 
-/// Does the oldest asynchronous work that someone may be waiting for; false if there is none.
 bool Worker::run_deferred() {
   if (cta_.deferred.empty()) return false;
   DeferredArrive arrive = cta_.deferred.front();
@@ -310,10 +325,17 @@ void Worker::yield(Thread &thread, uint32_t loc) {
   if (!cta_.ready_warps) return;
   thread.wait = WaitKind::Yield;
   thread.wait_loc = loc;
-  Thread *next = pick(thread.warp, thread.laneid);
+  Thread *next = pick_any(); // in order, those that spin could keep the one that they wait for from its turn
   cta_.wake(thread);
   switch_to(*next);
   thread.wait = WaitKind::None;
+}
+
+void Worker::next_turn(Thread &thread, uint32_t loc) {
+  thread.steps = kStepsPerTurn;
+  double limit = launch_->options.cta_seconds;
+  if (limit > 0 && processor_seconds() - cta_began_ > limit) livelock(thread, loc);
+  yield(thread, loc);
 }
 
 SimFinding Worker::finding(const Thread &thread, FindingKind kind, uint32_t loc, std::string message, uint32_t other_loc) {

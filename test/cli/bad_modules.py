@@ -61,6 +61,10 @@ def modules():
         ("fewer bytes than elements", kernel('%0 = arith.constant dense<"0x00"> : tensor<4xf32>'), [".mlir:3: error: "]),
         ("2^40 elements of one byte", kernel('%0 = arith.constant dense<"0x00"> : tensor<1099511627776xi8>'), ["a tile has at most 1048576 elements"]),
         ("unknown sizes", kernel("%0 = tile.arange 0 : tensor<?xi32>"), ["error: "]),
+        ("an integer of 2^23 bits", llvm("%0 = llvm.mlir.constant(7 : i8388608) : i8388608\n%1 = llvm.mul %0, %0 : i8388608"),
+         [".mlir:3: error: an integer type of 8388608 bits; the widest has 128"]),
+        ("elements of 2^23 bits", kernel("%0 = tile.arange 0 : tensor<4xi8388608>"), [".mlir:3: error: an integer type of 8388608 bits; the widest has 128"]),
+        ("an integer of 2^64 bits", llvm("%0 = llvm.mlir.constant(7 : si18446744073709551616) : i32"), [".mlir:3: error: "]),
         # layouts
         ("a layout of nonsense", 'tile.kernel @k(%x: tensor<4xf32, #tilegpu.linear<"nonsense">>) {\n tile.return\n}\n', ["not a linear layout"]),
         ("an unknown layout", "tile.kernel @k(%x: tensor<4xf32, #tilegpu.round>) {\n tile.return\n}\n", [".mlir:1: error: "]),

@@ -1,4 +1,5 @@
 #include "compiler/target/nvptx/Nvptx.h"
+#include "compiler/target/Assertions.h"
 #include "compiler/target/nvptx/CodeGenerator.h"
 
 #include "mlir/Conversion/NVVMToLLVM/NVVMToLLVM.h"
@@ -102,9 +103,20 @@ static void collectErrors(LLVMContext &context, std::string &errors) {
       &errors);
 }
 
+/// A GPU's trap says nothing, so nobody needs what the assertion would print.
+static void dropAssertValues(mlir::ModuleOp module) {
+  auto function = module.lookupSymbol<mlir::LLVM::LLVMFuncOp>(kAssertValues);
+  if (!function) return;
+  module.walk([](mlir::LLVM::CallOp call) {
+    if (call.getCallee() == kAssertValues) call.erase();
+  });
+  function.erase();
+}
+
 Expected<std::string> compileToPtx(mlir::ModuleOp module, const NvptxTarget &target, const NvptxOptions &options) {
   Stopwatch watch(options);
   CodeGenerator &generator = CodeGenerator::forThread(target);
+  dropAssertValues(module);
   if (failed(expandInlinePtx(module)) || (options.lineInfo && failed(addDebugScopes(module))))
     return createStringError("lowering to inline PTX failed");
 

@@ -2,9 +2,7 @@
 // switching between lanes costs more than most collectives, so as many as possible share one rendezvous: within a block,
 // operations that need no result of the run stay before it, operations that use its results move behind it, and an operand
 // that is another member's result is passed from slot to slot without the lanes seeing it (ldmatrix feeding mma.sync).
-#include "compiler/target/sim/SimLowering.h"
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
-#include "mlir/IR/Matchers.h"
+#include "compiler/target/sim/Collectives.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -12,11 +10,6 @@ using namespace mlir;
 
 namespace moec::compiler::simtarget {
 using namespace moec::sim;
-
-bool isWarpCollective(Operation *op) {
-  return isa<NVVM::ShflOp, NVVM::VoteSyncOp, NVVM::MatchSyncOp, NVVM::ReduxOp, NVVM::ElectSyncOp, NVVM::LdMatrixOp,
-             NVVM::StMatrixOp, NVVM::MmaOp>(op);
-}
 
 namespace {
 
@@ -27,13 +20,7 @@ constexpr unsigned kMaxBatchSlots = 448; // 56 KB: a batch should stay in the fi
 /// lie first and all 4-byte slots behind the greatest number of them.
 constexpr unsigned kSingle = 1u << 16;
 
-/// How a register travels: 4 bytes per lane, 8 bytes per lane, or two f32/i32 registers side by side.
-enum class Width { Single, Wide, Pair };
-
-struct Operand {
-  Width width;
-  Value value, second; ///< `second` only for Pair
-};
+using Operand = CollectiveOperand;
 
 /// A member's result register: `slot`, and which half of a pair.
 struct ResultPlace {
@@ -47,65 +34,6 @@ struct Member {
   SimBatchOp code{};
   SmallVector<ResultPlace> results;
 };
-
-std::optional<uint32_t> constantOf(Value value) {
-  APInt bits;
-  if (value && matchPattern(value, m_ConstantInt(&bits)) && bits.getBitWidth() <= 32)
-    return static_cast<uint32_t>(bits.getZExtValue());
-  return std::nullopt;
-}
-
-/// The lanes that take part; null means all 32.
-Value maskOf(Operation *op) {
-  Value mask;
-  if (auto shfl = dyn_cast<NVVM::ShflOp>(op)) mask = shfl.getThreadMask();
-  else if (auto vote = dyn_cast<NVVM::VoteSyncOp>(op)) mask = vote.getMask();
-  else if (auto match = dyn_cast<NVVM::MatchSyncOp>(op)) mask = match.getThreadMask();
-  else if (auto redux = dyn_cast<NVVM::ReduxOp>(op)) mask = redux.getMaskAndClamp();
-  else if (auto elect = dyn_cast<NVVM::ElectSyncOp>(op)) mask = elect.getMembermask();
-  return constantOf(mask) == 0xffffffffu ? Value() : mask;
-}
-
-Width widthOf(Type type) {
-  return type.isF64() || type.isInteger(64) || isa<LLVM::LLVMPointerType>(type) ? Width::Wide : Width::Single;
-}
-
-llvm::Error unknownForm(Operation *op) {
-  std::string text;
-  llvm::raw_string_ostream(text) << op->getLoc() << ": the simulated GPU does not know this form of '" << op->getName() << "'";
-  return llvm::createStringError(text);
-}
-
-std::optional<uint32_t> mmaKind(NVVM::MmaOp op) {
-  using T = NVVM::MMATypes;
-  auto shape = op.getShape();
-  if (op.getLayoutA() != NVVM::MMALayout::row || op.getLayoutB() != NVVM::MMALayout::col) return std::nullopt;
-  if (op.getB1Op()) return std::nullopt;
-  auto inferred = [](std::optional<T> given, ValueRange operands) {
-    return given ? given : NVVM::MmaOp::inferOperandMMAType(operands.front().getType(), /*isAccumulator=*/false);
-  };
-  std::optional<T> a = inferred(op.getMultiplicandAPtxType(), op.getOperandA());
-  std::optional<T> b = inferred(op.getMultiplicandBPtxType(), op.getOperandB());
-  if (!a || !b) return std::nullopt;
-  unsigned m = shape.getM(), n = shape.getN(), k = shape.getK();
-  if (m == 8 && n == 8 && k == 4 && *a == T::f64) return kMmaF64;
-  if (m != 16 || n != 8) return std::nullopt;
-  uint32_t accum = isa<VectorType>(op.getOperandC().front().getType()) ? uint32_t(kMmaF16Accum) : 0u;
-  if (*a == T::bf16 && *b == T::bf16) return k == 16 ? kMmaBf16K16 : k == 8 ? std::optional<uint32_t>(kMmaBf16K8) : std::nullopt;
-  if (*a == T::f16 && *b == T::f16)
-    return k == 16 ? kMmaF16K16 | accum : k == 8 ? std::optional<uint32_t>(kMmaF16K8 | accum) : std::nullopt;
-  if (*a == T::tf32 && *b == T::tf32) return k == 8 ? kMmaTf32K8 : k == 4 ? std::optional<uint32_t>(kMmaTf32K4) : std::nullopt;
-  if (k != 32) return std::nullopt;
-  auto f8 = [](T type) { return type == T::e4m3 || type == T::e5m2; };
-  if (f8(*a) && f8(*b)) {
-    uint32_t kind = *a == T::e4m3 ? (*b == T::e4m3 ? kMmaE4M3K32 : kMmaE4M3E5M2K32) : (*b == T::e4m3 ? kMmaE5M2E4M3K32 : kMmaE5M2K32);
-    return kind | accum;
-  }
-  if (op.getIntOverflowBehavior() && *op.getIntOverflowBehavior() == NVVM::MMAIntOverflow::satfinite) return std::nullopt;
-  if (*a == T::s8 && *b == T::s8) return kMmaS8K32;
-  if (*a == T::u8 && *b == T::u8) return kMmaU8K32;
-  return std::nullopt;
-}
 
 class Batcher {
 public:
@@ -121,7 +49,6 @@ public:
 
 private:
   llvm::Error runOnBlock(Block &block);
-  llvm::Error describe(Operation *op, Member &member, SmallVectorImpl<Operand> &operands, SmallVectorImpl<Width> &results);
   std::optional<std::pair<Member *, unsigned>> memberResult(Value value);
   bool dependsOnBatch(Operation *op);
   bool canJoin(Operation *op, const Member &member, ArrayRef<Operand> operands);
@@ -198,95 +125,6 @@ bool Batcher::dependsOnBatch(Operation *op) {
   });
 }
 
-static void addAll(ValueRange values, SmallVectorImpl<Operand> &operands) {
-  for (Value value : values) operands.push_back({widthOf(value.getType()), value, {}});
-}
-
-static void addPairs(ValueRange values, SmallVectorImpl<Operand> &operands) {
-  for (unsigned i = 0; i + 1 < values.size(); i += 2) operands.push_back({Width::Pair, values[i], values[i + 1]});
-}
-
-llvm::Error Batcher::describe(Operation *op, Member &member, SmallVectorImpl<Operand> &operands, SmallVectorImpl<Width> &results) {
-  SimBatchOp &code = member.code;
-  code.loc = info.locations.add(op->getLoc());
-  if (auto shfl = dyn_cast<NVVM::ShflOp>(op)) {
-    code.opcode = kOpShfl;
-    switch (shfl.getKind()) {
-    case NVVM::ShflKind::bfly: code.mode = kShflBfly; break;
-    case NVVM::ShflKind::up: code.mode = kShflUp; break;
-    case NVVM::ShflKind::down: code.mode = kShflDown; break;
-    case NVVM::ShflKind::idx: code.mode = kShflIdx; break;
-    }
-    addAll({shfl.getVal(), shfl.getOffset(), shfl.getMaskAndClamp()}, operands);
-    results.assign(isa<LLVM::LLVMStructType>(shfl.getType()) ? 2 : 1, Width::Single);
-  } else if (auto vote = dyn_cast<NVVM::VoteSyncOp>(op)) {
-    code.opcode = kOpVote;
-    switch (vote.getKind()) {
-    case NVVM::VoteSyncKind::any: code.mode = kVoteAny; break;
-    case NVVM::VoteSyncKind::all: code.mode = kVoteAll; break;
-    case NVVM::VoteSyncKind::uni: code.mode = kVoteUni; break;
-    case NVVM::VoteSyncKind::ballot: code.mode = kVoteBallot; break;
-    }
-    addAll(vote.getPred(), operands);
-    results.assign(1, Width::Single);
-  } else if (auto match = dyn_cast<NVVM::MatchSyncOp>(op)) {
-    code.opcode = kOpMatch;
-    bool all = match.getKind() == NVVM::MatchSyncKind::all;
-    code.mode = all | (match.getVal().getType().isInteger(64) ? 2 : 0);
-    addAll(match.getVal(), operands);
-    results.assign(all ? 2 : 1, Width::Single);
-  } else if (auto redux = dyn_cast<NVVM::ReduxOp>(op)) {
-    code.opcode = kOpRedux;
-    switch (redux.getKind()) {
-    case NVVM::ReduxKind::ADD: code.mode = kReduxAdd; break;
-    case NVVM::ReduxKind::AND: code.mode = kReduxAnd; break;
-    case NVVM::ReduxKind::OR: code.mode = kReduxOr; break;
-    case NVVM::ReduxKind::XOR: code.mode = kReduxXor; break;
-    case NVVM::ReduxKind::MAX: code.mode = kReduxMax; break;
-    case NVVM::ReduxKind::MIN: code.mode = kReduxMin; break;
-    case NVVM::ReduxKind::UMAX: code.mode = kReduxUmax; break;
-    case NVVM::ReduxKind::UMIN: code.mode = kReduxUmin; break;
-    case NVVM::ReduxKind::FMIN: code.mode = kReduxFmin; break;
-    case NVVM::ReduxKind::FMAX: code.mode = kReduxFmax; break;
-    default: return unknownForm(op);
-    }
-    code.mode |= (redux.getAbs() ? uint32_t(kReduxAbs) : 0u) | (redux.getNan() ? uint32_t(kReduxNan) : 0u);
-    addAll(redux.getVal(), operands);
-    results.assign(1, Width::Single);
-  } else if (isa<NVVM::ElectSyncOp>(op)) {
-    code.opcode = kOpElect;
-    results.assign(1, Width::Single);
-  } else if (auto load = dyn_cast<NVVM::LdMatrixOp>(op)) {
-    if (load.getShape().getM() != 8 || load.getShape().getN() != 8) return unknownForm(op);
-    code.opcode = kOpLdMatrix;
-    code.mode = load.getNum() | (load.getLayout() == NVVM::MMALayout::col ? 1u << 8 : 0u);
-    addAll(load.getPtr(), operands);
-    operands.back().width = Width::Single;
-    results.assign(load.getNum(), Width::Single);
-  } else if (auto store = dyn_cast<NVVM::StMatrixOp>(op)) {
-    if (store.getShape().getM() != 8 || store.getShape().getN() != 8) return unknownForm(op);
-    code.opcode = kOpStMatrix;
-    code.mode = store.getSources().size() | (store.getLayout() == NVVM::MMALayout::col ? 1u << 8 : 0u);
-    addAll(store.getPtr(), operands);
-    operands.back().width = Width::Single;
-    addAll(store.getSources(), operands);
-  } else {
-    auto mma = cast<NVVM::MmaOp>(op);
-    auto kind = mmaKind(mma);
-    if (!kind) return unknownForm(op);
-    code.opcode = kOpMma;
-    code.mode = *kind;
-    addAll(mma.getOperandA(), operands);
-    addAll(mma.getOperandB(), operands);
-    bool pairs = widthOf(mma.getOperandC().front().getType()) == Width::Single && !(*kind & kMmaF16Accum);
-    if (pairs) addPairs(mma.getOperandC(), operands);
-    else addAll(mma.getOperandC(), operands);
-    unsigned registers = mma.getOperandC().size();
-    results.assign(pairs ? registers / 2 : registers, pairs ? Width::Pair : widthOf(mma.getOperandC().front().getType()));
-  }
-  return llvm::Error::success();
-}
-
 /// For a pair: its place in the batch if both halves are the halves of one member result. False if only part of it is.
 bool Batcher::pairPlace(const Operand &operand, std::optional<unsigned> &slot) {
   auto inBatch = [&](Value v) { return v.getDefiningOp() && (memberOf.contains(v.getDefiningOp()) || dependent.contains(v.getDefiningOp())); };
@@ -301,7 +139,7 @@ bool Batcher::pairPlace(const Operand &operand, std::optional<unsigned> &slot) {
 
 bool Batcher::canJoin(Operation *op, const Member &member, ArrayRef<Operand> operands) {
   if (members.empty()) return true;
-  if (maskOf(op) != mask) return false;
+  if (collectiveMask(op) != mask) return false;
   bool load = member.code.opcode == kOpLdMatrix, store = member.code.opcode == kOpStMatrix;
   if ((load && writes) || (store && (reads || writes))) return false;
   if (singles + 2 * pairs + 24 > kMaxBatchSlots) return false;
@@ -349,18 +187,19 @@ bool Batcher::onlyUsedBy(Operation *producer, Operation *user) {
 }
 
 llvm::Error Batcher::join(Operation *op, Block &block) {
-  auto member = std::make_unique<Member>();
-  member->op = op;
-  SmallVector<Operand> operands;
-  SmallVector<Width> results;
-  if (llvm::Error error = describe(op, *member, operands, results)) return error;
+  llvm::Expected<Collective> described = describeCollective(op);
+  if (!described) return described.takeError();
+  ArrayRef<Operand> operands = described->operands;
+  ArrayRef<Width> results = described->results;
+  auto member = std::make_unique<Member>(Member{op, described->code, {}});
+  member->code.loc = info.locations.add(op->getLoc());
   if (!canJoin(op, *member, operands)) flush(op);
-  if (members.empty()) mask = maskOf(op);
+  if (members.empty()) mask = collectiveMask(op);
   SimBatchOp &code = member->code;
   code.num_in = operands.size();
   SmallVector<std::optional<unsigned>> inPlace; // a pair of C that D may overwrite
   for (auto [i, operand] : llvm::enumerate(operands)) {
-    std::optional<uint32_t> immediate = code.opcode == kOpShfl && i > 0 ? constantOf(operand.value) : std::nullopt;
+    std::optional<uint32_t> immediate = code.opcode == kOpShfl && i > 0 ? knownInteger(operand.value) : std::nullopt;
     if (immediate) {
       code.in[i] = *immediate;
       code.mode |= 1u << (8 + i);
@@ -509,8 +348,7 @@ void Batcher::flush(Operation *before) {
 }
 
 llvm::Error Batcher::runOnBlock(Block &block) {
-  for (Operation &operation : llvm::make_early_inc_range(block)) {
-    Operation *op = &operation;
+  for (Operation *op = &block.front(); op; op = op->getNextNode()) { // a flush keeps `op`, but erases extractions on both sides of it
     if (isWarpCollective(op)) {
       if (llvm::Error error = join(op, block)) return error;
       continue;

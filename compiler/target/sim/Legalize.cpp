@@ -33,7 +33,7 @@ public:
     for (Function &function : module) {
       if (function.isDeclaration() || !done.insert(&function).second) continue;
       SmallVector<Instruction *> work;
-      expandNarrowAtomics(function);
+      expandFloatAtomics(function);
       for (Instruction &inst : instructions(function)) work.push_back(&inst);
       for (Instruction *inst : work) visit(inst);
     }
@@ -46,7 +46,7 @@ private:
   Value *lowerDivision(BinaryOperator *op);
   Value *lowerToInteger(CastInst *cast);
   Value *lowerFromInteger(CastInst *cast);
-  void expandNarrowAtomics(Function &function);
+  void expandFloatAtomics(Function &function);
 
   Value *extend(Value *value);
   Value *truncate(Value *value, Type *narrow);
@@ -102,12 +102,12 @@ Value *Legalizer::truncate(Value *value, Type *narrow) {
   Value *raw = b.CreateBitCast(value, i32);
   Value *high = b.CreateLShr(raw, 16);
   Value *rounded = b.CreateLShr(b.CreateAdd(b.CreateAdd(raw, ConstantInt::get(i32, 0x7fff)), b.CreateAnd(high, 1)), 16);
-  Value *quiet = b.CreateOr(high, 0x40);
-  Value *bits = b.CreateSelect(b.CreateFCmpUNO(value, value), quiet, rounded);
+  Value *bits = b.CreateSelect(b.CreateFCmpUNO(value, value), ConstantInt::get(i32, 0x7fff), rounded);
   return b.CreateBitCast(b.CreateTrunc(bits, likeShape(b.getInt16Ty(), narrow)), narrow);
 }
 
-/// Division by zero and overflow do not trap on a GPU: x / 0 has all bits set, x % 0 is x, and MIN / -1 wraps.
+/// Division by zero and overflow do not trap on a GPU: x / 0 and x % 0 have all bits set, and MIN / -1 wraps. So say the subroutines that
+/// ptxas makes of div and rem; of 64 bits they divide only the low 32 where both operands have no others.
 Value *Legalizer::lowerDivision(BinaryOperator *op) {
   Value *n = op->getOperand(0), *d = op->getOperand(1);
   bool isSigned = op->getOpcode() == Instruction::SDiv || op->getOpcode() == Instruction::SRem;
@@ -124,7 +124,9 @@ Value *Legalizer::lowerDivision(BinaryOperator *op) {
   Value *safe = b.CreateSelect(isSigned ? b.CreateOr(isZero, isMinusOne) : isZero, one, d);
   Value *result = b.CreateBinOp(op->getOpcode(), n, safe);
   if (isSigned) result = b.CreateSelect(isMinusOne, remainder ? static_cast<Value *>(zero) : b.CreateNeg(n), result);
-  return b.CreateSelect(isZero, remainder ? n : static_cast<Value *>(ones), result);
+  Value *ofZero = ones;
+  if (Constant *low = ConstantInt::get(type, 0xffffffffu); type->getScalarSizeInBits() == 64) ofZero = b.CreateSelect(b.CreateICmpULE(n, low), low, ones);
+  return b.CreateSelect(isZero, ofZero, result);
 }
 
 Value *Legalizer::lowerToInteger(CastInst *cast) {
@@ -246,12 +248,12 @@ void Legalizer::visit(Instruction *inst) {
   inst->eraseFromParent();
 }
 
-/// Atomics on half types become compare-and-swap loops before the arithmetic in them is legalized.
-void Legalizer::expandNarrowAtomics(Function &function) {
+/// Floating-point atomics become compare-and-swap loops before the arithmetic in them is legalized.
+void Legalizer::expandFloatAtomics(Function &function) {
   SmallVector<AtomicRMWInst *> atomics;
   for (Instruction &inst : instructions(function))
     if (auto *rmw = dyn_cast<AtomicRMWInst>(&inst))
-      if (isNarrow(rmw->getType()) && rmw->getOperation() != AtomicRMWInst::Xchg) atomics.push_back(rmw);
+      if (rmw->isFloatingPointOperation()) atomics.push_back(rmw);
   for (AtomicRMWInst *rmw : atomics) {
     expandAtomicRMWToCmpXchg(rmw, [](IRBuilderBase &builder, Value *address, Value *loaded, Value *desired, Align align,
                                      AtomicOrdering order, SyncScope::ID scope, Value *&success, Value *&updated, Instruction *) {

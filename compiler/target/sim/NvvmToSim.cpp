@@ -1,4 +1,5 @@
 // The MLIR half of compileForSim: NVVM operations become calls through the thread context's function table.
+#include "compiler/target/Assertions.h"
 #include "compiler/target/sim/SimLowering.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -115,53 +116,12 @@ std::optional<std::pair<size_t, bool>> specialRegister(StringRef name) {
   return std::pair(static_cast<size_t>(cta) + 4 * axis, true);
 }
 
-/// Bytes and natural alignment of a loaded or stored type.
-std::pair<unsigned, unsigned> accessSize(Type type) {
-  unsigned bits;
-  if (auto vector = dyn_cast<VectorType>(type)) {
-    Type element = vector.getElementType();
-    bits = vector.getNumElements() * (isa<LLVM::LLVMPointerType>(element) ? 64 : element.getIntOrFloatBitWidth());
-  } else if (isa<LLVM::LLVMPointerType>(type)) {
-    bits = 64;
-  } else if (type.isIntOrFloat()) {
-    bits = type.getIntOrFloatBitWidth();
-  } else {
-    return {0, 1};
-  }
-  unsigned bytes = (bits + 7) / 8;
-  return {bytes, static_cast<unsigned>(llvm::PowerOf2Ceil(bytes))};
-}
-
-/// Whether `pointer` comes from an alloca, a by-value parameter or a constant of the module: nobody else writes there.
-bool isPrivateMemory(Value pointer, const DenseSet<Value> &byvalParams) {
-  while (Operation *def = pointer.getDefiningOp()) {
-    if (byvalParams.contains(pointer)) return true;
-    if (isa<LLVM::GEPOp, LLVM::BitcastOp, LLVM::AddrSpaceCastOp>(def)) {
-      pointer = def->getOperand(0);
-      continue;
-    }
-    if (auto address = dyn_cast<LLVM::AddressOfOp>(def))
-      return cast<LLVM::LLVMPointerType>(address.getType()).getAddressSpace() != 3;
-    return isa<LLVM::AllocaOp>(def);
-  }
-  return false;
-}
-
-/// What lowerNvvmToSim knows of a function before it changes it.
-struct FunctionState {
-  LLVM::LLVMFuncOp func;
-  Value context;                     ///< the new first argument
-  SmallVector<Operation *> accesses; ///< the kernel's own loads, stores and atomics
-  DenseSet<Value> byvalParams;
-};
-
 class FunctionLowering {
 public:
   FunctionLowering(FunctionState &state, const SimTargetOptions &options, SimModuleInfo &info)
-      : state(state), func(state.func), b(func.getContext()), cb(b, state.context), options(options), info(info) {}
+      : func(state.func), b(func.getContext()), cb(b, state.context), options(options), info(info) {}
 
   llvm::Error run() {
-    if (options.checked) instrument();
     SmallVector<Operation *> ops;
     func.walk([&](Operation *op) { ops.push_back(op); });
     for (Operation *op : ops)
@@ -174,12 +134,11 @@ private:
   Value loc32(Operation *op) { return cb.i32(op->getLoc(), locationOf(op)); }
   Type voidType() { return LLVM::LLVMVoidType::get(b.getContext()); }
 
-  void instrument();
-  void instrumentAccess(Operation *op, OpOperand &pointer, Type type, uint64_t alignment, uint32_t flags);
   llvm::Error lower(Operation *op);
   llvm::Error lowerNvvm(Operation *op);
   llvm::Error lowerMbarrier(Operation *op);
   llvm::Error lowerCall(LLVM::CallOp op);
+  void lowerTrap(Operation *op);
   llvm::Error lowerBarrier(NVVM::BarrierOp op);
   llvm::Error lowerCpAsync(NVVM::CpAsyncOp op);
   void replace(Operation *op, Value value) {
@@ -202,49 +161,12 @@ private:
     op->erase();
   }
 
-  FunctionState &state;
   LLVM::LLVMFuncOp func;
   OpBuilder b;
   ContextBuilder cb;
   const SimTargetOptions &options;
   SimModuleInfo &info;
 };
-
-void FunctionLowering::instrumentAccess(Operation *op, OpOperand &pointer, Type type, uint64_t alignment, uint32_t flags) {
-  if (isPrivateMemory(pointer.get(), state.byvalParams)) return;
-  auto [bytes, natural] = accessSize(type);
-  if (bytes == 0) return;
-  unsigned align = alignment ? static_cast<unsigned>(alignment) : natural;
-  uint32_t bits = bytes | flags | (llvm::Log2_32(align) << kAccessAlignShift);
-  Location loc = op->getLoc();
-  b.setInsertionPoint(op);
-  Type pointerType = pointer.get().getType();
-  Value address = cb.call(loc, kFnAccess, LLVM::LLVMPointerType::get(b.getContext()),
-                          {cb.generic(loc, pointer.get()), cb.i32(loc, bits), loc32(op)});
-  if (address.getType() != pointerType) address = LLVM::AddrSpaceCastOp::create(b, loc, pointerType, address);
-  pointer.set(address);
-}
-
-void FunctionLowering::instrument() {
-  for (Operation *op : state.accesses) {
-    llvm::TypeSwitch<Operation *>(op)
-        .Case([&](LLVM::LoadOp load) {
-          uint32_t atomic = load.getOrdering() != LLVM::AtomicOrdering::not_atomic ? kAccessAtomic : 0u;
-          instrumentAccess(op, load.getAddrMutable(), load.getType(), load.getAlignment().value_or(0), kAccessRead | atomic);
-        })
-        .Case([&](LLVM::StoreOp store) {
-          uint32_t atomic = store.getOrdering() != LLVM::AtomicOrdering::not_atomic ? kAccessAtomic : 0u;
-          instrumentAccess(op, store.getAddrMutable(), store.getValue().getType(), store.getAlignment().value_or(0),
-                           kAccessWrite | atomic);
-        })
-        .Case([&](LLVM::AtomicRMWOp rmw) {
-          instrumentAccess(op, rmw.getPtrMutable(), rmw.getVal().getType(), 0, kAccessRead | kAccessWrite | kAccessAtomic);
-        })
-        .Case([&](LLVM::AtomicCmpXchgOp cas) {
-          instrumentAccess(op, cas.getPtrMutable(), cas.getVal().getType(), 0, kAccessRead | kAccessWrite | kAccessAtomic);
-        });
-  }
-}
 
 llvm::Error FunctionLowering::lower(Operation *op) {
   b.setInsertionPoint(op);
@@ -256,13 +178,7 @@ llvm::Error FunctionLowering::lower(Operation *op) {
     return llvm::Error::success();
   }
   if (isa<LLVM::Trap, LLVM::DebugTrap>(op)) {
-    if (auto message = op->getAttrOfType<StringAttr>("moec.message")) { // of a device_assert
-      Value noText = LLVM::ZeroOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()));
-      cb.call(loc, kFnAssert, voidType(), {text(loc, message.getValue()), noText, cb.i32(loc, 0), noText, loc32(op)});
-    } else {
-      cb.call(loc, kFnTrap, voidType(), {loc32(op)});
-    }
-    op->erase();
+    lowerTrap(op);
     return llvm::Error::success();
   }
   if (isa<LLVM::InlineAsmOp>(op)) return errorAt(op, "the simulated GPU cannot execute inline assembly");
@@ -280,11 +196,8 @@ llvm::Error FunctionLowering::lowerCall(LLVM::CallOp op) {
   if (!target) return errorAt(op, "call of the unknown function '" + *callee + "'");
   Location loc = op.getLoc();
   if (*callee == "__assertfail") {
-    SmallVector<Value> args;
-    for (Value arg : op.getArgOperands().take_front(4))
-      args.push_back(isa<LLVM::LLVMPointerType>(arg.getType()) ? cb.generic(loc, arg) : arg);
-    args.push_back(loc32(op));
-    cb.call(loc, kFnAssert, voidType(), args);
+    Value none = LLVM::ConstantOp::create(b, loc, b.getI64IntegerAttr(0));
+    cb.call(loc, kFnAssert, voidType(), {cb.generic(loc, op.getArgOperands().front()), none, none, loc32(op)});
     op.erase();
     return llvm::Error::success();
   }
@@ -295,6 +208,24 @@ llvm::Error FunctionLowering::lowerCall(LLVM::CallOp op) {
   op->replaceAllUsesWith(call->getResults());
   op.erase();
   return llvm::Error::success();
+}
+
+void FunctionLowering::lowerTrap(Operation *op) {
+  Location loc = op->getLoc();
+  auto message = op->getAttrOfType<StringAttr>(kAssertMessage);
+  if (!message) {
+    cb.call(loc, kFnTrap, voidType(), {loc32(op)});
+    op->erase();
+    return;
+  }
+  auto values = dyn_cast_or_null<LLVM::CallOp>(op->getPrevNode());
+  Value none = LLVM::ConstantOp::create(b, loc, b.getI64IntegerAttr(0));
+  SmallVector<Value> printed{none, none};
+  bool given = values && values.getCallee() == kAssertValues;
+  if (given) printed.assign(values.getArgOperands().begin(), values.getArgOperands().end());
+  cb.call(loc, kFnAssert, voidType(), {text(loc, message.getValue()), printed[0], printed[1], loc32(op)});
+  op->erase();
+  if (given) values.erase();
 }
 
 llvm::Error FunctionLowering::lowerBarrier(NVVM::BarrierOp op) {
@@ -514,8 +445,9 @@ llvm::Error lowerNvvmToSim(ModuleOp module, const SimTargetOptions &options, Sim
     if (!func.isExternal()) functions.push_back({func, {}, {}, {}});
   for (FunctionState &state : functions) {
     LLVM::LLVMFuncOp func = state.func;
+    expandMemoryOps(func);
     func.walk([&](Operation *op) {
-      if (isa<LLVM::LoadOp, LLVM::StoreOp, LLVM::AtomicRMWOp, LLVM::AtomicCmpXchgOp>(op)) state.accesses.push_back(op);
+      if (isInstrumented(op)) state.accesses.push_back(op);
     });
     bool isKernel = func->hasAttr("nvvm.kernel");
     if (isKernel) {
@@ -532,7 +464,9 @@ llvm::Error lowerNvvmToSim(ModuleOp module, const SimTargetOptions &options, Sim
   if (info.kernel.empty()) return llvm::createStringError("no kernel (llvm.func with nvvm.kernel) in the module");
   for (FunctionState &state : functions) {
     if (llvm::Error error = batchCollectives(state.func, info)) return error;
+    if (options.checked) instrumentAccesses(state, info.locations);
     if (llvm::Error error = FunctionLowering(state, options, info).run()) return error;
+    countLoopSteps(state, info.locations);
   }
   for (auto global : llvm::make_early_inc_range(module.getOps<LLVM::GlobalOp>()))
     if (global.getAddrSpace() == 3) global.erase();

@@ -58,6 +58,23 @@ struct SimModuleInfo {
   unsigned exchangeSlots = 0;
 };
 
+/// What lowerNvvmToSim knows of a function before it changes it.
+struct FunctionState {
+  mlir::LLVM::LLVMFuncOp func;
+  mlir::Value context;                           ///< the new first argument
+  llvm::SmallVector<mlir::Operation *> accesses; ///< the kernel's own loads, stores, atomics and divisions
+  llvm::DenseSet<mlir::Value> byvalParams;
+};
+
+/// memcpy, memmove and memset become loops (MemoryOps.cpp).
+void expandMemoryOps(mlir::LLVM::LLVMFuncOp func);
+/// Whether instrumentAccesses has something to say about `op`.
+bool isInstrumented(mlir::Operation *op);
+/// Calls of kFnAccess and kFnDivision before the function's own accesses and divisions.
+void instrumentAccesses(FunctionState &state, LocationTable &locations);
+/// Every loop counts its iterations down in the context and calls kFnSteps when they are used up.
+void countLoopSteps(FunctionState &state, LocationTable &locations);
+
 /// Replaces runs of warp collectives by kFnBatch calls; `maxSlots` is raised to the largest exchange buffer needed.
 llvm::Error batchCollectives(mlir::LLVM::LLVMFuncOp func, SimModuleInfo &info);
 /// Whether batchCollectives handles `op`.
@@ -77,6 +94,10 @@ llvm::StringRef supportBitcode();
 /// Makes floating point and integer semantics explicit and equal at every x86-64 level (half types, fma, division, ...), in
 /// every function that is not in `done` yet.
 void legalizeForHost(llvm::Module &module, const SimTargetOptions &options, llvm::DenseSet<llvm::Function *> &done);
+
+/// Every NaN that arithmetic gives becomes the canonical one (CanonicalNans.cpp); before LLVM's passes, which fold constants and pairs of
+/// conversions as if NaNs had no bits. Square roots (`roots`) apart and after them: they turn "is NaN" into "of a number below 0" and then drop it.
+void canonicalizeNans(llvm::Module &module, bool roots);
 
 /// bf16 and f16 values that are only moved become i16; after the last LLVM pass (NarrowFloats.cpp).
 void demoteNarrowFloats(llvm::Module &module);

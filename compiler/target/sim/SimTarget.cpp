@@ -152,7 +152,9 @@ llvm::Expected<SimImage> compileForSim(mlir::ModuleOp source, const SimTargetOpt
   if (llvm::Error error = linkDeviceFunctions(**ir, options)) return error;
   setFunctionAttributes(**ir, **machine);
   timer.done("link device functions");
+  simtarget::canonicalizeNans(**ir, /*roots=*/false);
   optimize(**ir, **machine);
+  simtarget::canonicalizeNans(**ir, /*roots=*/true);
   simtarget::demoteNarrowFloats(**ir);
   timer.done("llvm passes");
   if (options.llvmIr) llvm::raw_string_ostream(*options.llvmIr) << **ir;

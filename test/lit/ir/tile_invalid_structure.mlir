@@ -284,3 +284,22 @@ tile.kernel @k(%s: i32) {
   "tile.assert"(%s) <{message = "m"}> : (i32) -> ()
   tile.return
 }
+
+// -----
+
+// assert_c1
+tile.kernel @k(%c: i1, %s: i32) {
+  // expected-error @below {{'tile.assert' op prints at most two values}}
+  tile.assert %c, "m"(%s, %s, %s : i32, i32, i32) : i1
+  tile.return
+}
+
+// -----
+
+// a printed tile has the condition's shape
+tile.kernel @k(%c: i1) {
+  %i = tile.arange 0 : tensor<4xi32>
+  // expected-error @below {{'tile.assert' op}}
+  tile.assert %c, "m"(%i : tensor<4xi32>) : i1
+  tile.return
+}

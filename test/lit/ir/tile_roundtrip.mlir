@@ -32,6 +32,8 @@ tile.kernel @structure(%n: i32, %c: i1, %v: !one, %p: !tile.ptr<f32>, %s: f32) {
   %z = arith.constant dense<0> : tensor<16xi32>
   %ok = arith.cmpi sge, %i, %z : tensor<16xi32>
   tile.assert %ok, "tile" : tensor<16xi1>
+  // CHECK: tile.assert %{{[0-9]+}}, "{0} of {1}"(%{{[0-9]+}}, %arg0 : tensor<16xi32>, i32) : tensor<16xi1>
+  tile.assert %ok, "{0} of {1}"(%i, %n : tensor<16xi32>, i32) : tensor<16xi1>
   %h = tile.histogram %i : tensor<16xi32> -> tensor<8xi32>
   %hm = tile.histogram %i, mask %ok : tensor<16xi1> : tensor<16xi32> -> tensor<8xi32>
   %f = scf.for %k = %x to %n step %y iter_args(%a = %i) -> (tensor<16xi32>) : i32 {

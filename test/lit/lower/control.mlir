@@ -99,3 +99,20 @@ tile.kernel @effects(%n: i32) {
   tile.barrier
   tile.return
 }
+
+// -----
+
+// What an assertion prints is given to a function that only the simulator knows.
+// CHECK-LABEL: llvm.func @printed
+// CHECK-SAME: (%[[N:.*]]: i32, %[[M:.*]]: i64)
+// CHECK: llvm.cond_br %{{.*}}, ^{{bb[0-9]+}}, ^[[FAIL:bb[0-9]+]]
+// CHECK: ^[[FAIL]]:
+// CHECK-NEXT: %[[WIDE:.*]] = llvm.sext %[[N]] : i32 to i64
+// CHECK-NEXT: llvm.call @moec_assert_values(%[[WIDE]], %[[M]])
+// CHECK-NEXT: llvm.intr.trap {moec.message = "{0} is not below {1}"}
+tile.kernel @printed(%n: i32, %m: i64) {
+  %w = arith.extsi %n : i32 to i64
+  %less = arith.cmpi slt, %w, %m : i64
+  tile.assert %less, "{0} is not below {1}"(%n, %m : i32, i64) : i1
+  tile.return
+}

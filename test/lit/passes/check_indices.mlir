@@ -10,11 +10,11 @@ tile.kernel @gather(%x: !v, %i: !v, %m: i1) {
   %f = tile.view_load %i[%c : tensor<8xi32>] clip [true] : !v -> tensor<8xf32>
   %s = tile.cast %f : tensor<8xf32> -> tensor<8xi32>
   // CHECK: %[[IN:.*]] = arith.cmpi ult, %[[S:.*]], %{{.*}} : tensor<8xi32>
-  // CHECK: tile.assert %[[IN]], "index 0 is outside of the view"
+  // CHECK: tile.assert %[[IN]], "index {0} is outside 0..{1} of dimension 0"(%{{.*}}, %{{.*}} :
   %v = tile.view_load %x[%s : tensor<8xi32>] clip [false] : !v -> tensor<8xf32>
   // CHECK: %[[OFF:.*]] = arith.xori
   // CHECK: %[[OK:.*]] = arith.ori %{{.*}}, %[[OFF]]
-  // CHECK: tile.assert %[[OK]], "index 0 is outside of the view"
+  // CHECK: tile.assert %[[OK]], "index {0} is outside 0..{1} of dimension 0"(%{{.*}}, %{{.*}} :
   %k = arith.cmpf ogt, %f, %v : tensor<8xf32>
   tile.view_store %x[%s : tensor<8xi32>], %v : tensor<8xf32>, mask %k : tensor<8xi1> clip [false] : !v
   tile.return

@@ -127,6 +127,8 @@ TEST(DslMistakes, Functions) {
   MISTAKE("dot(bf16[4, 4], bf16[4, 4], bf16[4, 4]): the sum is f32[4, 4]; start with zeros({4, 4}, f32)", dot(zeros({4, 4}, bf16), zeros({4, 4}, bf16), zeros({4, 4}, bf16)));
   MISTAKE("program_id(3): a grid has axes 0, 1 and 2", program_id(3));
   MISTAKE("device_assert(i32[16]): the condition is bool; compare: x != 0", device_assert(i, "x"));
+  MISTAKE("device_assert: 3 values to print; give two at most", device_assert(i > 3, "x", {i, i, i}));
+  MISTAKE("device_assert(bool[16]): i32[8] is printed for each element of the condition; give a scalar, or a tile of the condition's shape", device_assert(i > 3, "x", {arange(8)}));
 }
 
 TEST(DslMistakes, Memory) {

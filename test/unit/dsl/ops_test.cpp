@@ -94,6 +94,7 @@ void record_everything() {
         keep(x, (v == true) | (v != false));
         keep(x, any(v) & all(v, 1));
         device_assert(v, "all of them");
+        device_assert(v, "{0} and {1}", {program_id(0), expand_dims(arange(16), 1) + arange(16)});
         barrier();
       });
     if (t != boolean)

@@ -53,45 +53,32 @@ TEST(Coalesced, FillsVectorThenLanesThenWarps) {
   }
 }
 
-// PTX ISA, "Matrix Fragments for mma.m16n8k16 with .f16/.bf16": groupID = lane >> 2, threadID_in_group = lane % 4.
-TEST(Mma, Fragments16Bit) {
-  auto a = mmaOperand(DotOperand::A, {16, 16}, 16, 1, 1), b = mmaOperand(DotOperand::B, {16, 8}, 16, 1, 1);
-  auto c = mmaAccumulator({16, 8}, 1, 1);
-  EXPECT_EQ(a.inSize(Register), 8);
-  EXPECT_EQ(b.inSize(Register), 4);
-  EXPECT_EQ(c.inSize(Register), 4);
+/// PTX ISA, "Matrix Fragments" of A and B for mma.m16n8k16 (`per` 2 elements in a 32-bit register) and mma.m16n8k32 (4): groupID = lane >> 2,
+/// threadID_in_group = lane % 4; registers alternate between rows 0-7 and 8-15 of A, then go on along k.
+void expectOperands(uint32_t per) {
+  int bits = 32 / int(per);
+  int64_t k = 8 * per;
+  auto a = mmaOperand(DotOperand::A, {16, k}, bits, 1, 1), b = mmaOperand(DotOperand::B, {k, 8}, bits, 1, 1);
+  EXPECT_EQ(a.inSize(Register), int32_t(4 * per));
+  EXPECT_EQ(b.inSize(Register), int32_t(2 * per));
   for (uint32_t lane = 0; lane < 32; ++lane) {
     int64_t group = lane >> 2, inGroup = lane % 4;
-    for (uint32_t i = 0; i < 8; ++i) {
-      int64_t row = (i < 2 || (4 <= i && i < 6)) ? group : group + 8;
-      int64_t col = i < 4 ? inGroup * 2 + (i & 1) : inGroup * 2 + (i & 1) + 8;
-      EXPECT_EQ(a.apply(i, lane), Dims({row, col}));
+    for (uint32_t i = 0; i < 4 * per; ++i) {
+      bool upperRows = i < per || (2 * per <= i && i < 3 * per);
+      EXPECT_EQ(a.apply(i, lane), Dims({upperRows ? group : group + 8, inGroup * per + i % per + (i < 2 * per ? 0 : 4 * per)}));
     }
-    for (uint32_t i = 0; i < 4; ++i) {
-      int64_t row = i < 2 ? inGroup * 2 + (i & 1) : inGroup * 2 + (i & 1) + 8;
-      EXPECT_EQ(b.apply(i, lane), Dims({row, group}));
-      EXPECT_EQ(c.apply(i, lane), Dims({i < 2 ? group : group + 8, inGroup * 2 + (i & 1)}));
-    }
+    for (uint32_t i = 0; i < 2 * per; ++i) EXPECT_EQ(b.apply(i, lane), Dims({inGroup * per + i % per + (i < per ? 0 : 4 * per), group}));
   }
 }
 
-// PTX ISA, "Matrix Fragments for mma.m16n8k32" with 8-bit types.
-TEST(Mma, Fragments8Bit) {
-  auto a = mmaOperand(DotOperand::A, {16, 32}, 8, 1, 1), b = mmaOperand(DotOperand::B, {32, 8}, 8, 1, 1);
-  EXPECT_EQ(a.inSize(Register), 16);
-  EXPECT_EQ(b.inSize(Register), 8);
-  for (uint32_t lane = 0; lane < 32; ++lane) {
-    int64_t group = lane >> 2, inGroup = lane % 4;
-    for (uint32_t i = 0; i < 16; ++i) {
-      int64_t row = (i < 4 || (8 <= i && i < 12)) ? group : group + 8;
-      int64_t col = i < 8 ? inGroup * 4 + (i & 3) : inGroup * 4 + (i & 3) + 16;
-      EXPECT_EQ(a.apply(i, lane), Dims({row, col}));
-    }
-    for (uint32_t i = 0; i < 8; ++i) {
-      int64_t row = i < 4 ? inGroup * 4 + (i & 3) : inGroup * 4 + (i & 3) + 16;
-      EXPECT_EQ(b.apply(i, lane), Dims({row, group}));
-    }
-  }
+TEST(Mma, Fragments16Bit) { expectOperands(2); }
+TEST(Mma, Fragments8Bit) { expectOperands(4); }
+
+TEST(Mma, FragmentsOfSums) {
+  auto c = mmaAccumulator({16, 8}, 1, 1);
+  EXPECT_EQ(c.inSize(Register), 4);
+  for (uint32_t lane = 0; lane < 32; ++lane)
+    for (uint32_t i = 0; i < 4; ++i) EXPECT_EQ(c.apply(i, lane), Dims({i < 2 ? lane >> 2 : (lane >> 2) + 8, lane % 4 * 2 + (i & 1)}));
 }
 
 // PTX ISA, "Matrix Fragments for mma.m16n8k8" with .tf32.

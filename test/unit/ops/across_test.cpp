@@ -39,7 +39,7 @@ TEST(Across, Reductions) {
     for (const AxisSpec &s : kAxes) {
       const bool ties = k % 2;
       cases.push_back({fmt::format("reduce {} {}", name(t), s.text()), reductions, s,
-                       {ties ? special(t, s.shape.dims(), 1) : numbers(t, s.shape.dims(), 2, Lay::rows), output(t, stacked(kReductions, s.without()), Compare::numbers),
+                       {ties ? special(t, s.shape.dims(), 1) : numbers(t, s.shape.dims(), 2, Lay::rows), output(t, stacked(kReductions, s.without())),
                         output(i32, stacked(2, s.without()))}, warps({1 << k % 4})});
       k += 3;
     }
@@ -76,8 +76,8 @@ TEST(Across, Combiners) {
       if (t != f32 && ++k % 3) continue;
       Dims d = s.shape.dims();
       cases.push_back({fmt::format("combine {} {}", name(t), s.text()), combiners, s,
-                       {numbers(t, d, 1), numbers(t, d, 2), output(t, stacked(4, d), Compare::numbers), output(t, stacked(7, s.without()), Compare::numbers),
-                        output(t, {2}, Compare::numbers)}, t == f32 ? warps({1, 2 << n++ % 3}) : warps({1 << k % 4})});
+                       {numbers(t, d, 1), numbers(t, d, 2), output(t, stacked(4, d)), output(t, stacked(7, s.without())),
+                        output(t, {2})}, t == f32 ? warps({1, 2 << n++ % 3}) : warps({1 << k % 4})});
     }
   check(cases);
 }
@@ -97,7 +97,7 @@ TEST(Across, Scans) {
     for (const AxisSpec &s : kAxes) {
       if (t != f32 && ++k % 2) continue;
       cases.push_back({fmt::format("scan {} {}", name(t), s.text()), scans, s,
-                       {k % 4 ? special(t, s.shape.dims(), 1) : numbers(t, s.shape.dims(), 2), output(t, stacked(3, s.shape.dims()), Compare::numbers)},
+                       {k % 4 ? special(t, s.shape.dims(), 1) : numbers(t, s.shape.dims(), 2), output(t, stacked(3, s.shape.dims()))},
                        t == f32 ? kAllWarps : warps({1 << k / 2 % 4})});
     }
   check(cases);

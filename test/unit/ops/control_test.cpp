@@ -136,7 +136,7 @@ constexpr int kLineOfTheAssert = __LINE__ + 4;
 void guarded(const NoSpec &, View x, View y) {
   grid(1);
   Tile i = arange(64), v = load(x(i));
-  device_assert(v < 100, "values below 100");
+  device_assert(v < x.size(0) + 36, "{0} is not below {1}", {v, x.size(0) + 36});
   store(y(i), v);
 }
 
@@ -152,14 +152,14 @@ TEST(Control, DeviceAssert) {
         ADD_FAILURE() << device.name() << ": nothing was thrown";
       } catch (const DeviceError &e) {
         std::string text = e.what();
-        EXPECT_NE(text.find("values below 100"), std::string::npos) << text;
+        EXPECT_NE(text.find("assertion failed: 100 is not below 100"), std::string::npos) << text;
         EXPECT_NE(text.find(fmt::format("control_test.cpp:{}", kLineOfTheAssert)), std::string::npos) << text;
       }
     }
 }
 
-/// An integer division by zero is the author's mistake: the interpreter finds it. On a GPU, and so on the simulator, it stops nothing and
-/// gives all bits set.
+/// An integer division by zero is the author's mistake: interpreter and checked simulator find it. It stops nothing, and gives what a GPU gives.
+constexpr int kLineOfTheDivision = __LINE__ + 4;
 void divide(const NoSpec &, View x, View y, View z) {
   grid(1);
   Tile i = arange(64);
@@ -167,20 +167,21 @@ void divide(const NoSpec &, View x, View y, View z) {
 }
 
 TEST(Control, DivisionByZero) {
-  for (DType t : {i32, i64}) {
-    Argument x = integers(t, {64}, 1, 9, 1), y = integers(t, {64}, 1, 9, 2), z = output(t, {64});
-    y.set(5, 0);
-    auto run = jit(divide);
-    try {
-      run(Device::interp(), NoSpec{}, x.tensor(), y.tensor(), z.tensor());
-      ADD_FAILURE() << "nothing was thrown";
-    } catch (const DeviceError &e) {
-      EXPECT_NE(std::string(e.what()).find("by zero, at element [5]"), std::string::npos) << e.what();
+  for (DType t : {u8, i32, i64})
+    for (Device device : {Device::interp(), Device::sim()}) {
+      Argument x = integers(t, {64}, 1, 9, 1), y = integers(t, {64}, 1, 9, 2), z = output(t, {64});
+      y.set(5, 0);
+      try {
+        jit(divide)(device, NoSpec{}, x.tensor(), y.tensor(), z.tensor());
+        ADD_FAILURE() << device.name() << ": nothing was thrown";
+      } catch (const DeviceError &e) {
+        std::string text = e.what(), what = fmt::format("integer division of {} by zero", number(t, x.bits(5)));
+        EXPECT_NE(text.find(what), std::string::npos) << text;
+        EXPECT_NE(text.find(fmt::format("control_test.cpp:{}", kLineOfTheDivision)), std::string::npos) << text;
+      }
+      EXPECT_EQ(number(t, z.bits(5)), t == u8 ? 255 : t == i32 ? -1 : 4294967295.0) << device.name();
+      EXPECT_EQ(number(t, z.bits(6)), static_cast<int>(number(t, x.bits(6))) / static_cast<int>(number(t, y.bits(6))));
     }
-    run(Device::sim(), NoSpec{}, x.tensor(), y.tensor(), z.tensor());
-    EXPECT_EQ(number(t, z.bits(5)), -1);
-    EXPECT_EQ(number(t, z.bits(6)), static_cast<int>(number(t, x.bits(6))) / static_cast<int>(number(t, y.bits(6))));
-  }
 }
 
 // ---- the two kernels that the design sketches
@@ -236,7 +237,7 @@ TEST(Control, SketchOfGroupedMm) {
   std::vector<Schedule> schedules;
   for (int stages : {1, 2, 3}) schedules.push_back({.num_warps = stages == 3 ? 4 : 2 * stages, .num_stages = stages});
   for (DType t : {f32, bf16}) {
-    Argument c = output(f32, {90, 70}, t == f32 ? Compare::numbers : Compare::bounded);
+    Argument c = output(f32, {90, 70}, t == f32 ? Compare::bits : Compare::bounded);
     c.tolerance = [](double, size_t) { return 40 * 0x1p-23 * 40 * 4; }; // |a| and |b| are below 2
     cases.push_back({fmt::format("grouped_mm {}", name(t)), grouped_mm, GroupedMmSpec{},
                      {numbers(t, {90, 40}, 1), numbers(t, {5, 70, 40}, 2), c, from(i32, {5}, {33, 33, 40, 85, 90})}, schedules});
@@ -279,7 +280,7 @@ TEST(Control, Attention) {
   for (AttentionSpec s : {AttentionSpec{}, AttentionSpec{16, 64, 32}})
     for (DType t : {f32, f16}) {
       Dims rows{50, s.depth}, keys{70, s.depth};
-      Argument y = output(f32, rows, t == f32 ? Compare::numbers : Compare::bounded), norms = output(f32, {50}, y.compare);
+      Argument y = output(f32, rows, t == f32 ? Compare::bits : Compare::bounded), norms = output(f32, {50}, y.compare);
       y.tolerance = [](double, size_t) { return 0x1p-9; }; // p is rounded to f16, whose last place a sum's order may change
       norms.tolerance = [](double want, size_t) { return want * 0x1p-16; };
       cases.push_back({fmt::format("attention {} {}", name(t), spec_text(s)), attention, s, {numbers(t, rows, 1), numbers(t, keys, 2), numbers(t, keys, 3), y, norms}, schedules});

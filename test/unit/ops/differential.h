@@ -20,8 +20,7 @@ inline constexpr DType kInts[] = {i8, u8, i32, i64};
 
 /// How an output of the simulator may differ from the interpreter's.
 enum class Compare : uint8_t {
-  bits,    ///< not at all: what moves elements keeps even a NaN's bits
-  numbers, ///< in the bits of a NaN, which instructions choose
+  bits,    ///< not at all, not even in a NaN's bits
   bounded, ///< by the argument's tolerance
 };
 
@@ -58,7 +57,6 @@ Argument every(DType dtype, int64_t count, uint64_t seed);
 /// Integers low..high (in any dtype that holds them).
 Argument integers(DType dtype, const Dims &shape, int64_t low, int64_t high, uint64_t seed, Lay lay = Lay::contiguous);
 Argument from(DType dtype, const Dims &shape, const std::vector<double> &values);
-Argument in_place(Argument a, Compare compare);
 
 /// The value of an element of any dtype.
 double number(DType dtype, uint64_t bits);

@@ -39,7 +39,7 @@ struct Sizes {
 std::vector<Argument> matrices(DType ta, DType tb, const DotSpec &s, Sizes z, Lay lay) {
   const DType sum = ta == f64 ? f64 : f32;
   Argument a = numbers(ta, s.a_transposed ? Dims{z.k, z.m} : Dims{z.m, z.k}, 1, lay), b = numbers(tb, s.b_transposed ? Dims{z.n, z.k} : Dims{z.k, z.n}, 2, lay);
-  Argument c = numbers(sum, {z.m, z.n}, 3), d = output(sum, {z.m, z.n}, Compare::numbers);
+  Argument c = numbers(sum, {z.m, z.n}, 3), d = output(sum, {z.m, z.n});
   if (size_bytes(ta) <= 2) {
     // [i, j] of a matrix that may lie transposed and with gaps.
     auto at = [](const Argument &x, bool transposed, int64_t i, int64_t j) {

@@ -36,7 +36,7 @@ TEST(Elementwise, Floats) {
       Dims d = f.dims();
       cases.push_back({fmt::format("floats {} {}", name(t), f.shape.text()), float_ops, f.shape,
                        {special(t, d, 1, f.lay), special(t, d, 2), f.clipped ? special(t, d, 3) : numbers(t, d, 4),
-                        output(t, stacked(kFloatOps, d), Compare::numbers), output(boolean, stacked(kComparisons, d))}, f.schedules});
+                        output(t, stacked(kFloatOps, d)), output(boolean, stacked(kComparisons, d))}, f.schedules});
     }
   check(cases);
 }
@@ -46,7 +46,7 @@ TEST(Elementwise, ContractedFma) {
   std::vector<Case> cases;
   for (DType t : kFloats)
     cases.push_back({fmt::format("contracted {}", name(t)), float_ops, ShapeSpec{256},
-                     {numbers(t, {256}, 1), numbers(t, {256}, 2), numbers(t, {256}, 3), output(t, {kFloatOps, 256}, Compare::numbers), output(boolean, {kComparisons, 256})},
+                     {numbers(t, {256}, 1), numbers(t, {256}, 2), numbers(t, {256}, 3), output(t, {kFloatOps, 256}), output(boolean, {kComparisons, 256})},
                      {{.num_warps = 2, .contract_fma = true}}});
   check(cases);
 }

@@ -125,7 +125,7 @@ TEST(Shape, FiveDimensions) {
   for (DType t : {i8, bf16, f32, i64})
     for (Lay lay : {Lay::contiguous, Lay::transposed})
       cases.push_back({fmt::format("five {}", name(t)), five, NoSpec{},
-                       {special(t, {2, 4, 2, 4, 9}, 1, lay), output(t, {8, 2, 4, 4, 2}), output(t, {2, 4, 4, 8}, Compare::numbers), output(t, {2, 2, 1, 4, 4}, Compare::numbers)},
+                       {special(t, {2, 4, 2, 4, 9}, 1, lay), output(t, {8, 2, 4, 4, 2}), output(t, {2, 4, 4, 8}), output(t, {2, 2, 1, 4, 4})},
                        warps({1, 4})});
   check(cases);
 }

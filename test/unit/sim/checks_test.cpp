@@ -33,7 +33,7 @@ std::vector<sim::SimFinding> run(const std::string &text, uint64_t seed = 0, uns
   sim::MemoryRange allowed[] = {range_of(data)};
   Params params(data.data());
   return sim::launch(image, SimLaunch{.grid = {ctas, 1, 1}, .threads = 64, .shared_bytes = 512, .params = params.data()},
-                     SimOptions{.checked = checked, .seed = seed, .workers = 2, .allowed = allowed});
+                     SimOptions{.checked = checked, .seed = seed, .cta_seconds = 0.3, .workers = 2, .allowed = allowed});
 }
 
 /// `body` has a finding of `kind` at the line marked "// bug" under each schedule.
@@ -118,6 +118,32 @@ TEST(SimChecks, OutOfBounds) {
                FindingKind::OutOfBounds, "global write of 4 bytes");
 }
 
+TEST(SimChecks, MemoryTransfers) {
+  // One thread fills 16 bytes of shared memory, moves them up and down by one over themselves, and copies them out.
+  const std::string only = "  %is = llvm.icmp \"eq\" %tid, %c0 : i32\n  llvm.cond_br %is, ^do, ^end\n^do:\n  %n = llvm.mlir.constant(15 : i64) : i64\n  %v = llvm.mlir.constant(7 : i8) : i8\n";
+  const std::string at = "  %s1 = llvm.getelementptr %s[1] : (!llvm.ptr<3>) -> !llvm.ptr<3>, i8\n  %n32 = llvm.mlir.constant(16 : i32) : i32\n";
+  const std::string body = only + at +
+                           "  \"llvm.intr.memset\"(%s, %v, %n32) <{isVolatile = false}> : (!llvm.ptr<3>, i8, i32) -> ()\n  %first = llvm.mlir.constant(3 : i8) : i8\n"
+                           "  llvm.store %first, %s : i8, !llvm.ptr<3>\n  \"llvm.intr.memmove\"(%s1, %s, %n) <{isVolatile = false}> : (!llvm.ptr<3>, !llvm.ptr<3>, i64) -> ()\n"
+                           "  \"llvm.intr.memcpy\"(%g, %s, %n) <{isVolatile = false}> : (!llvm.ptr<1>, !llvm.ptr<3>, i64) -> ()\n"
+                           "  %g20 = llvm.getelementptr %g[20] : (!llvm.ptr<1>) -> !llvm.ptr<1>, i8\n  \"llvm.intr.memmove\"(%s, %s1, %n) <{isVolatile = true}> : (!llvm.ptr<3>, !llvm.ptr<3>, i64) -> ()\n"
+                           "  \"llvm.intr.memcpy.inline\"(%g20, %s) <{len = 4 : i64, isVolatile = false}> : (!llvm.ptr<1>, !llvm.ptr<3>) -> ()\n";
+  for (bool checked : {false, true}) {
+    auto image = load(kernel(body + "  llvm.br ^end\n^end:"), {.checked = checked});
+    std::vector<char> data(64, 9), want(64, 9);
+    std::fill_n(want.begin(), 15, 7), std::fill_n(want.begin() + 20, 4, 7);
+    want[0] = want[1] = want[20] = 3;
+    sim::MemoryRange allowed[] = {range_of(data)};
+    Params params(data.data());
+    EXPECT_EQ(texts(sim::launch(image, SimLaunch{.threads = 64, .shared_bytes = 512, .params = params.data()}, SimOptions{.checked = checked, .allowed = allowed})), "");
+    EXPECT_EQ(data, want) << "checked " << checked;
+  }
+  const std::string end = "  llvm.br ^end\n^end:", copy = "  \"llvm.intr.memcpy\"(%g, %s, %n) <{isVolatile = false}> : (!llvm.ptr<1>, !llvm.ptr<3>, i64) -> () // bug\n";
+  expect_found(only + copy + end, FindingKind::Uninitialized, "");
+  expect_found(only + "  %far = llvm.mlir.constant(300 : i64) : i64\n  \"llvm.intr.memset\"(%g, %v, %far) <{isVolatile = false}> : (!llvm.ptr<1>, i8, i64) -> () // bug\n" + end,
+               FindingKind::OutOfBounds, "");
+}
+
 TEST(SimChecks, Misaligned) {
   expect_found(kWrite + "  nvvm.barrier0\n  %v = llvm.load %theirs : !llvm.ptr<3> -> vector<4xi32> // bug\n", FindingKind::Misaligned, "not a multiple of 16");
   expect_found("  %p = llvm.getelementptr %g[2] : (!llvm.ptr<1>) -> !llvm.ptr<1>, i8\n  %v = llvm.load %p : !llvm.ptr<1> -> i32 // bug\n", FindingKind::Misaligned, "global read of 4 bytes");
@@ -171,6 +197,45 @@ TEST(SimChecks, TrapAndAssert) {
   expect_found(odd + "^a:\n  %m = llvm.mlir.addressof @message : !llvm.ptr\n  %size = llvm.mlir.constant(1 : i64) : i64\n"
                "  llvm.call @__assertfail(%m, %m, %c1, %m, %size) : (!llvm.ptr, !llvm.ptr, i32, !llvm.ptr, i64) -> () // bug\n  llvm.br ^b\n^b:",
                FindingKind::Assert, "n is odd");
+}
+
+TEST(SimChecks, AssertPrintsIntegers) {
+  const std::string fail = "  %n = llvm.mlir.constant(130 : i64) : i64\n  %m = llvm.mlir.constant(-128 : i64) : i64\n"
+                           "  llvm.call @moec_assert_values(%n, %m) : (i64, i64) -> ()\n"
+                           "  llvm.intr.trap {moec.message = \"{1} and {0}\"} // bug";
+  std::string text = "llvm.func @moec_assert_values(i64, i64)\n" + kernel(fail);
+  for (bool checked : {false, true}) {
+    auto findings = run(text, 0, 1, checked);
+    const auto *found = find(findings, FindingKind::Assert, line_of(text, "// bug"));
+    ASSERT_NE(found, nullptr) << texts(findings);
+    EXPECT_THAT(found->text(), testing::HasSubstr("assertion failed: -128 and 130"));
+  }
+}
+
+TEST(SimChecks, DivisionByZero) {
+  const std::string divide = "  %q = llvm.sdiv %c64, %lane : i32 // bug\n  llvm.store %q, %gm : i32, !llvm.ptr<1>";
+  expect_found(divide, FindingKind::ZeroDivision, "integer division of 64 by zero");
+  expect_found("  %m1 = llvm.mlir.constant(-1 : i8) : i8\n  %l8 = llvm.trunc %lane : i32 to i8\n  %q = llvm.urem %m1, %l8 : i8 // bug\n  llvm.store %q, %gm : i8, !llvm.ptr<1>",
+               FindingKind::ZeroDivision, "integer division of 255 by zero");
+  expect_silent("  %d = llvm.add %lane, %c1 : i32\n  %q = llvm.sdiv %c64, %d : i32\n  llvm.store %q, %gm : i32, !llvm.ptr<1>");
+  EXPECT_EQ(texts(run(kernel(divide), 0, 1, false)), "") << "unchecked it is a value";
+}
+
+/// All threads wait until g[0] is 1.
+const std::string kSpin = "  llvm.br ^spin\n^spin:\n  %v = llvm.atomicrmw _or %g, %c0 monotonic : !llvm.ptr<1>, i32\n  %set = llvm.icmp \"eq\" %v, %c1 : i32\n"
+                          "  llvm.cond_br %set, ^end, ^spin // bug\n^end:";
+
+TEST(SimChecks, Livelock) {
+  expect_found(kSpin, FindingKind::Livelock, "the CTA has not ended after 0.3 s of processor time; threads ");
+  auto findings = run(kernel(kSpin), 0, 1, false);
+  EXPECT_NE(find(findings, FindingKind::Livelock, line_of(kernel(kSpin), "// bug")), nullptr) << texts(findings);
+  // Whoever sets it gets a turn, though nobody waits for a barrier, and be it the last of all.
+  for (const char *who : {"%c0", "%c48", "%c63"})
+    expect_silent("  %is = llvm.icmp \"eq\" %tid, " + std::string(who) + " : i32\n  llvm.cond_br %is, ^set, ^wait\n^set:\n"
+                  "  %o = llvm.atomicrmw xchg %g, %c1 monotonic : !llvm.ptr<1>, i32\n  llvm.br ^wait\n^wait:\n" + kSpin);
+  // A long loop is none that does not end.
+  expect_silent("  %n = llvm.mlir.constant(20000 : i32) : i32\n  llvm.br ^loop(%c0 : i32)\n^loop(%i: i32):\n  %j = llvm.add %i, %c1 : i32\n"
+                "  %more = llvm.icmp \"ult\" %j, %n : i32\n  llvm.cond_br %more, ^loop(%j : i32), ^end\n^end:");
 }
 
 TEST(SimChecks, GlobalRacesBetweenCtas) {

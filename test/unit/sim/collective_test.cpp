@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <bit>
+#include <cmath>
 
 using namespace moec;
 using namespace moec::simtest;
@@ -156,27 +157,33 @@ TEST(SimCollective, NoWaitForTheEmptyBarrier) {
   EXPECT_TRUE(found) << texts(findings);
 }
 
-TEST(SimCollective, MbarrierPhases) {
-  // 64 threads arrive; all wait for phase 0, then again for phase 1.
-  const std::string text = R"(
+/// The start of a kernel of 64 threads: an mbarrier %mb at shared+0 that expects `count` arrivals, and %mine, a word of shared memory behind it.
+std::string with_mbarrier(const std::string &arguments, int count) {
+  return R"(
 llvm.mlir.global external @moec_smem() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<0 x i8>
-llvm.func @phases(%out: !llvm.ptr<1>) attributes {nvvm.kernel, nvvm.reqntid = array<i32: 64>} {
+llvm.func @k()" + arguments + R"() attributes {nvvm.kernel, nvvm.reqntid = array<i32: 64>} {
   %c0 = llvm.mlir.constant(0 : i32) : i32
   %c1 = llvm.mlir.constant(1 : i32) : i32
   %c63 = llvm.mlir.constant(63 : i32) : i32
-  %c64 = llvm.mlir.constant(64 : i32) : i32
+  %count = llvm.mlir.constant()" + std::to_string(count) + R"( : i32) : i32
   %tid = nvvm.read.ptx.sreg.tid.x : i32
   %mb = llvm.mlir.addressof @moec_smem : !llvm.ptr<3>
   %first = llvm.icmp "eq" %tid, %c0 : i32
   llvm.cond_br %first, ^init, ^go
 ^init:
-  nvvm.mbarrier.init %mb, %c64 : !llvm.ptr<3>, i32
+  nvvm.mbarrier.init %mb, %count : !llvm.ptr<3>, i32
   nvvm.fence.mbarrier.init
   llvm.br ^go
 ^go:
   nvvm.barrier0
   %data = llvm.getelementptr %mb[16] : (!llvm.ptr<3>) -> !llvm.ptr<3>, i8
   %mine = llvm.getelementptr %data[%tid] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, i32
+)";
+}
+
+TEST(SimCollective, MbarrierPhases) {
+  // 64 threads arrive; all wait for phase 0, then again for phase 1.
+  const std::string text = with_mbarrier("%out: !llvm.ptr<1>", 64) + R"(
   llvm.store %tid, %mine : i32, !llvm.ptr<3>
   %s0 = nvvm.mbarrier.arrive %mb : !llvm.ptr<3> -> i64
   llvm.br ^wait0
@@ -208,6 +215,215 @@ llvm.func @phases(%out: !llvm.ptr<1>) attributes {nvvm.kernel, nvvm.reqntid = ar
     EXPECT_EQ(texts(findings), "");
     for (int i = 0; i < 64; ++i) ASSERT_EQ(out[i], 63 - i);
   }
+}
+
+/// The lanes of `mask` take `body`, which makes %s; the others keep -5.
+std::string in_lanes(uint32_t mask, const std::string &body) {
+  return "  %mask = llvm.mlir.constant(" + std::to_string(int32_t(mask)) + " : i32) : i32\n  %sh = llvm.lshr %mask, %lane : i32\n  %bit = llvm.and %sh, %c1 : i32\n"
+         "  %in_mask = llvm.icmp \"eq\" %bit, %c1 : i32\n  %minus = llvm.mlir.constant(-5 : i32) : i32\n  llvm.cond_br %in_mask, ^take, ^join(%minus : i32)\n^take:\n" + body +
+         "\n  llvm.br ^join(%s : i32)\n^join(%r: i32):";
+}
+
+const uint32_t kMasks[] = {~0u, 0x0000ffff, 0x80000001, 0x00f0a5c3};
+
+TEST(SimCollective, EveryVote) {
+  for (uint32_t mask : kMasks)
+    for (int values : {0, 1, 2}) { // none, all, or every third lane
+      std::vector<int> in(32);
+      uint32_t ballot = 0;
+      for (int i = 0; i < 32; ++i) {
+        in[i] = values == 1 || (values == 2 && i % 3 == 0);
+        if (in[i]) ballot |= 1u << i & mask;
+      }
+      const std::pair<const char *, int> kinds[] = {{"any", ballot != 0}, {"all", ballot == mask}, {"uni", ballot == 0 || ballot == mask}};
+      auto expect = [&](const std::string &body, int want) {
+        auto got = one_warp(in_lanes(mask, "  %p = llvm.icmp \"ne\" %x, %c0 : i32\n" + body), in);
+        for (int i = 0; i < 32; ++i) ASSERT_EQ(got[i], mask >> i & 1 ? want : -5) << body << " lane " << i << " mask " << mask;
+      };
+      for (auto [kind, want] : kinds) expect(std::string("  %v = nvvm.vote.sync ") + kind + " %mask, %p -> i1\n  %s = llvm.zext %v : i1 to i32", want);
+      expect("  %s = nvvm.vote.sync ballot %mask, %p -> i32", int(ballot));
+    }
+}
+
+TEST(SimCollective, Matches) {
+  const std::string all = "  %m = nvvm.match.sync all %mask, %x : i32 -> !llvm.struct<(i32, i1)>\n  %same = llvm.extractvalue %m[1] : !llvm.struct<(i32, i1)>\n"
+                          "  %lanes = llvm.extractvalue %m[0] : !llvm.struct<(i32, i1)>\n  %one = llvm.zext %same : i1 to i32\n  %s = llvm.xor %lanes, %one : i32";
+  const std::string wide = "  %x64 = llvm.zext %x : i32 to i64\n  %c40 = llvm.mlir.constant(40 : i64) : i64\n  %high = llvm.shl %x64, %c40 : i64\n"
+                           "  %s = nvvm.match.sync any %mask, %high : i64 -> i32"; // values that differ in the upper half only
+  for (uint32_t mask : kMasks)
+    for (int modulus : {1, 3, 32}) {
+      std::vector<int> in(32);
+      for (int i = 0; i < 32; ++i) in[i] = i % modulus;
+      auto same_as = [&](int lane) {
+        uint32_t lanes = 0;
+        for (int i = 0; i < 32; ++i) lanes |= uint32_t{in[i] == in[lane]} << i & mask;
+        return lanes;
+      };
+      auto any = one_warp(in_lanes(mask, "  %s = nvvm.match.sync any %mask, %x : i32 -> i32"), in), any64 = one_warp(in_lanes(mask, wide), in), every = one_warp(in_lanes(mask, all), in);
+      for (int i = 0; i < 32; ++i) {
+        bool takes = mask >> i & 1, equal = same_as(i) == mask;
+        ASSERT_EQ(any[i], takes ? int(same_as(i)) : -5) << mask << " " << modulus << " " << i;
+        ASSERT_EQ(any64[i], any[i]);
+        ASSERT_EQ(every[i], takes ? int(equal ? mask ^ 1u : 0u) : -5) << mask << " " << modulus << " " << i;
+      }
+    }
+}
+
+TEST(SimCollective, EveryReduction) {
+  const struct {
+    const char *kind;
+    uint32_t (*f)(uint32_t, uint32_t);
+  } kinds[] = {{"add", [](uint32_t a, uint32_t b) { return a + b; }},
+               {"min", [](uint32_t a, uint32_t b) { return int(a) < int(b) ? a : b; }},
+               {"max", [](uint32_t a, uint32_t b) { return int(a) > int(b) ? a : b; }},
+               {"umin", [](uint32_t a, uint32_t b) { return std::min(a, b); }},
+               {"umax", [](uint32_t a, uint32_t b) { return std::max(a, b); }},
+               {"and", [](uint32_t a, uint32_t b) { return a & b; }},
+               {"or", [](uint32_t a, uint32_t b) { return a | b; }},
+               {"xor", [](uint32_t a, uint32_t b) { return a ^ b; }}};
+  auto in = lanes([](int i) { return int(uint32_t(i * 2654435761u) ^ (i % 2 ? 0x80000000u : 0)); });
+  for (uint32_t mask : kMasks)
+    for (const auto &k : kinds) {
+      uint32_t want = 0;
+      bool first = true;
+      for (int i = 0; i < 32; ++i)
+        if (mask >> i & 1) want = first ? uint32_t(in[i]) : k.f(want, uint32_t(in[i])), first = false;
+      auto got = one_warp(in_lanes(mask, std::string("  %s = nvvm.redux.sync ") + k.kind + " %x, %mask : i32 -> i32"), in);
+      for (int i = 0; i < 32; ++i) ASSERT_EQ(got[i], mask >> i & 1 ? int(want) : -5) << k.kind << " mask " << mask;
+    }
+}
+
+TEST(SimCollective, FloatReductions) {
+  // PTX: a NaN loses unless .NaN; -0 < +0; .abs takes magnitudes first; a result that is NaN is canonical.
+  const float nan = std::bit_cast<float>(0xffc00123), zero = 0;
+  const std::vector<std::vector<float>> inputs = {{3, -7, 2.5f, 0}, {nan, -7, 2, 1}, {zero, -zero, -zero, zero}, {nan, nan, nan, nan}};
+  for (const auto &values : inputs)
+    for (bool abs : {false, true})
+      for (bool keep_nan : {false, true})
+        for (bool max : {false, true}) {
+          std::vector<int> in(32);
+          for (int i = 0; i < 32; ++i) in[i] = std::bit_cast<int>(values[i % 4]);
+          float want = nan;
+          bool any_nan = false;
+          for (float v : values) {
+            if (abs) v = std::fabs(v);
+            any_nan |= v != v;
+            if (want != want) want = v;
+            else if (v == v && (max ? v > want || (v == want && !std::signbit(v)) : v < want || (v == want && std::signbit(v)))) want = v;
+          }
+          bool is_nan = want != want || (keep_nan && any_nan);
+          std::string flags = std::string(abs ? "abs = true" : "") + (abs && keep_nan ? ", " : "") + (keep_nan ? "nan = true" : "");
+          auto got = one_warp("  %v = llvm.bitcast %x : i32 to f32\n  %m = nvvm.redux.sync " + std::string(max ? "fmax" : "fmin") + " %v, %full {" + flags +
+                              "} : f32 -> f32\n  %r = llvm.bitcast %m : f32 to i32", in);
+          EXPECT_EQ(got, std::vector<int>(32, is_nan ? 0x7fffffff : std::bit_cast<int>(want))) << flags << " " << max << " " << values[0];
+        }
+}
+
+TEST(SimCollective, BarriersThatReduce) {
+  // 96 threads; two thirds, all, or none of them say yes.
+  const std::string text = R"(
+llvm.func @k(%in: !llvm.ptr<1>, %out: !llvm.ptr<1>) attributes {nvvm.kernel, nvvm.reqntid = array<i32: 96>} {
+  %c96 = llvm.mlir.constant(96 : i32) : i32
+  %c192 = llvm.mlir.constant(192 : i32) : i32
+  %tid = nvvm.read.ptx.sreg.tid.x : i32
+  %px = llvm.getelementptr %in[%tid] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32
+  %x = llvm.load %px : !llvm.ptr<1> -> i32
+  %n = nvvm.barrier #nvvm.reduction<popc> %x -> i32
+  %a = nvvm.barrier #nvvm.reduction<and> %x -> i32
+  %o = nvvm.barrier #nvvm.reduction<or> %x -> i32
+  %p0 = llvm.getelementptr %out[%tid] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32
+  llvm.store %n, %p0 : i32, !llvm.ptr<1>
+  %t1 = llvm.add %tid, %c96 : i32
+  %p1 = llvm.getelementptr %out[%t1] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32
+  llvm.store %a, %p1 : i32, !llvm.ptr<1>
+  %t2 = llvm.add %tid, %c192 : i32
+  %p2 = llvm.getelementptr %out[%t2] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32
+  llvm.store %o, %p2 : i32, !llvm.ptr<1>
+  llvm.return
+})";
+  auto image = load(text, {.checked = true});
+  for (uint64_t seed : {0, 1, 2})
+    for (int yes : {0, 2, 3}) {
+      std::vector<int> in(96), out(288, -1), want(288);
+      int all = 0;
+      for (int i = 0; i < 96; ++i) {
+        in[i] = i % 3 < yes ? 1 + i : 0; // any number but 0 is true
+        all += in[i] != 0;
+      }
+      for (int i = 0; i < 96; ++i) want[i] = all, want[96 + i] = all == 96, want[192 + i] = all != 0;
+      sim::MemoryRange allowed[] = {range_of(in), range_of(out)};
+      Params params(in.data(), out.data());
+      auto findings = sim::launch(image, SimLaunch{.threads = 96, .params = params.data()}, SimOptions{.checked = true, .seed = seed, .allowed = allowed});
+      EXPECT_EQ(texts(findings), "");
+      EXPECT_EQ(out, want) << yes << " seed " << seed;
+    }
+}
+
+/// 64 threads copy a number each to shared memory by cp.async and let an mbarrier wait for the copies; then each reads another one's. `arrive` is what
+/// they do, `count` what the mbarrier expects, `wait` how they wait (0: by phase, in %done).
+std::string copies(const std::string &arrive, int count, const std::string &wait) {
+  return with_mbarrier("%in: !llvm.ptr<1>, %out: !llvm.ptr<1>", count) + R"(
+  %from = llvm.getelementptr %in[%tid] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32
+  nvvm.cp.async.shared.global %mine, %from, 4, cache = ca : !llvm.ptr<3>, !llvm.ptr<1>
+)" + arrive + R"(
+  llvm.br ^wait
+^wait:
+)" + wait + R"(
+  llvm.cond_br %done, ^read, ^wait
+^read:
+  %other = llvm.sub %c63, %tid : i32
+  %theirs = llvm.getelementptr %data[%other] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, i32
+  %v = llvm.load %theirs : !llvm.ptr<3> -> i32 // read
+  %to = llvm.getelementptr %out[%tid] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32
+  llvm.store %v, %to : i32, !llvm.ptr<1>
+  nvvm.cp.async.wait.group 0
+  llvm.return
+})";
+}
+
+std::pair<std::vector<int>, std::vector<sim::SimFinding>> run_copies(const std::string &text, uint64_t seed) {
+  auto image = load(text, {.checked = true});
+  std::vector<int> in(64), out(64, -1);
+  for (int i = 0; i < 64; ++i) in[i] = 7 * i;
+  sim::MemoryRange allowed[] = {range_of(in), range_of(out)};
+  Params params(in.data(), out.data());
+  auto findings = sim::launch(image, SimLaunch{.threads = 64, .shared_bytes = 512, .params = params.data()},
+                              SimOptions{.checked = true, .seed = seed, .cta_seconds = 20, .allowed = allowed});
+  return {out, findings};
+}
+
+const std::string kTryWait = "  %done = nvvm.mbarrier.try_wait %mb, %c0 : !llvm.ptr<3>, i32 -> i1";
+const std::string kTestPhase = "  %done = nvvm.mbarrier.test.wait %mb, %c0 : !llvm.ptr<3>, i32 -> i1";
+
+TEST(SimCollective, CopiesThatArriveAtAnMbarrier) {
+  // noinc: the arrival of a thread's copies is one of those that the mbarrier expects. Without it the copies' arrival comes on top.
+  const std::string noinc = "  nvvm.cp.async.mbarrier.arrive %mb {noinc = true} : !llvm.ptr<3>\n";
+  const std::string inc = "  nvvm.cp.async.mbarrier.arrive %mb : !llvm.ptr<3>\n  %s = nvvm.mbarrier.arrive %mb : !llvm.ptr<3> -> i64\n";
+  const std::string test_state = "  %done = nvvm.mbarrier.test.wait %mb, %s : !llvm.ptr<3>, i64 -> i1";
+  for (uint64_t seed : {0, 1, 2, 3})
+    for (const std::string &text : {copies(noinc, 64, kTryWait), copies(inc, 64, kTryWait), copies(noinc, 64, kTestPhase), copies(inc, 64, test_state)}) {
+      auto [out, findings] = run_copies(text, seed);
+      EXPECT_EQ(texts(findings), "") << text;
+      for (int i = 0; i < 64; ++i) ASSERT_EQ(out[i], 7 * (63 - i)) << "seed " << seed;
+    }
+}
+
+TEST(SimCollective, CopiesThatNobodyWaitsFor) {
+  // The threads arrive by themselves, which says nothing of their copies.
+  const std::string text = copies("  %s = nvvm.mbarrier.arrive %mb : !llvm.ptr<3> -> i64\n", 64, kTryWait);
+  for (uint64_t seed : {0, 1, 2}) {
+    auto findings = run_copies(text, seed).second;
+    const auto *race = find(findings, FindingKind::SharedRace, line_of(text, "// read"));
+    ASSERT_NE(race, nullptr) << texts(findings);
+    EXPECT_THAT(race->text(), testing::HasSubstr("an asynchronous copy of thread"));
+  }
+}
+
+TEST(SimCollective, CopiesThatAreOneArrivalShort) {
+  const std::string text = copies("  nvvm.cp.async.mbarrier.arrive %mb {noinc = true} : !llvm.ptr<3>\n", 65, kTryWait);
+  auto findings = run_copies(text, 0).second;
+  ASSERT_EQ(findings.size(), 1u) << texts(findings);
+  EXPECT_THAT(findings[0].text(), testing::AllOf(testing::HasSubstr("deadlock"), testing::HasSubstr("1 of 65 arrivals")));
 }
 
 } // namespace

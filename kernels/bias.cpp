@@ -206,10 +206,10 @@ Tensor bias_grad(const Stream &stream, const Tensor &grad, const RowsOfExperts &
 }
 
 BiasGrads apply_bias_backward(const Stream &stream, const Tensor &grad, const Tensor &bias, const RowsOfExperts &rows,
-                              const Tensor &probs, BiasSum sum) {
+                              const Tensor &probs, const BiasGradOptions &options) {
   BiasCall call = bias_call(stream, "apply_bias backward", grad, rows, probs);
   check_bias("apply_bias backward: bias", bias, call);
-  BiasGrads out{grad, {}, bias_grad(stream, grad, rows, probs, {sum, bias.dtype()})};
+  BiasGrads out{grad, {}, bias_grad(stream, grad, rows, probs, {options.sum, options.dtype.value_or(bias.dtype())})};
   if (!probs.defined()) return out;
   static const auto run = jit(kernel::bias_grad_probs, kSchedule);
   out.probs = Tensor::empty({call.rows.size(0), 1}, probs.dtype(), stream);
@@ -229,7 +229,7 @@ static void run_apply_bias(OpCall &c) {
   c.out("output", apply_bias(c.stream(), c.in("value"), bias, counts, probs));
   if (!c.has("grad_output") || !c.wants({"grad_value", "grad_probs", "grad_bias"})) return;
   const BiasSum sum = c.text("bias_sum") == "f64" ? BiasSum::f64 : BiasSum::kahan;
-  BiasGrads g = apply_bias_backward(c.stream(), c.in("grad_output"), bias, counts, probs, sum);
+  BiasGrads g = apply_bias_backward(c.stream(), c.in("grad_output"), bias, counts, probs, {sum});
   c.out("grad_value", g.value);
   c.out("grad_bias", g.bias);
   if (g.probs.defined()) c.out("grad_probs", g.probs);

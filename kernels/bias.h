@@ -26,7 +26,7 @@ enum class BiasSum : uint8_t {
 };
 struct BiasGradOptions {
   BiasSum sum = BiasSum::kahan;
-  std::optional<DType> dtype = {}; ///< of the result; none: that of grad
+  std::optional<DType> dtype = {}; ///< of the result; none: that of grad (of the bias in apply_bias_backward)
 };
 /// [E, F]: sum over the rows n of e of grad[n] (* probs[n], rounded to the promoted dtype of probs and result); experts
 /// without rows: 0. No atomics, one rounding at the end. grad [..., F]; probs [N, 1] or [N]. Source:
@@ -38,10 +38,10 @@ struct BiasGrads {
   Tensor value; ///< grad itself
   Tensor probs; ///< shape and dtype of probs: sum over f of grad[n, f] * bias[e(n), f], blocks of columns, a balanced
                 ///< tree at the end; undefined without probs
-  Tensor bias;  ///< [E, F], dtype of bias
+  Tensor bias;  ///< [E, F]
 };
 /// Gradients of apply_bias. grad has shape and dtype of its value.
 BiasGrads apply_bias_backward(const Stream &stream, const Tensor &grad, const Tensor &bias, const RowsOfExperts &rows,
-                              const Tensor &probs = {}, BiasSum sum = BiasSum::kahan);
+                              const Tensor &probs = {}, const BiasGradOptions &options = {});
 
 } // namespace moec

@@ -1,84 +1,106 @@
-// The experts layer, forward: route, gather rows, two grouped products with weighted SwiGLU between them, sum back.
+// The experts layers: configuration, checks, forward and backward.
+#include "kernels/experts.h"
+
+#include <fmt/format.h>
+
+#include "kernels/convert.h"
+#include "kernels/experts_core.h"
 #include "kernels/host.h"
-#include "kernels/moe.h"
-#include "kernels/registration.h"
 
 namespace moec {
 
-ExpertsOutput experts_forward(const Stream &stream, const Tensor &x, const Tensor &indices, const Tensor &weights,
-                              const Tensor &gate_and_up, const Tensor &down, const Tensor &token_mask) {
-  check_rank("experts_forward: x", x, 2);
-  check_dtype("experts_forward: x", x, {f32, bf16, f16, f64});
-  check_shape("experts_forward: indices", indices, {x.size(0), -1});
-  check_shape("experts_forward: weights", weights, {x.size(0), indices.size(1)});
-  check_shape("experts_forward: gate_and_up", gate_and_up, {-1, x.size(1), -1});
-  check_that(gate_and_up.size(2) % 2 == 0, "experts_forward: gate_and_up",
-             "its last dimension must be even: [gate | up]");
-  check_shape("experts_forward: down", down, {gate_and_up.size(0), gate_and_up.size(2) / 2, x.size(1)});
-  const int experts = static_cast<int>(down.size(0)), topk = static_cast<int>(indices.size(1));
-  ExpertsOutput out;
-  out.routing = route_slots(stream, indices, experts, 0, token_mask, weights);
-  Tensor rows = gather_rows(stream, x, out.routing.token_ids);
-  out.gate_up = grouped_mm(stream, rows, gate_and_up, out.routing.offs);
-  out.activated = weighted_swiglu(stream, out.gate_up, out.routing.weights.reshape({-1, 1}));
-  out.rows = grouped_mm(stream, out.activated, down, out.routing.offs);
-  out.y = combine_rows(stream, out.rows, out.routing.row_ids, topk);
-  return out;
+int64_t MoeConfig::up_dim() const { return activation().gated ? 2 * moe_inter_dim : moe_inter_dim; }
+
+Activation MoeConfig::activation() const {
+  return activation_named(expert_activation, activation_alpha, activation_limit, swiglu_limit);
 }
 
-static void run_experts(OpCall &c) {
-  const Tensor &x = c.in("x");
-  check_that(c.floating("swiglu_limit") == 0, "moe_experts_e2e: swiglu_limit", "a clamped swiglu");
-  Tensor mask = c.has("token_mask") ? c.in("token_mask") : Tensor();
-  ExpertsOutput o = experts_forward(c.stream(), x, c.in("indices"), c.in("weights"), c.in("gate_and_up_projs"),
-                                    c.in("down_projs"), mask);
-  c.out("y", o.y);
-  c.out("tokens_per_expert", o.routing.counts);
-  c.out("offs", o.routing.offs);
-  if (!c.wants({"gate_up_out", "activated", "expert_out", "sorted_token_ids", "sorted_slot_ids", "sorted_weights"}))
-    return;
-  const Tensor &offs = o.routing.offs;
-  c.out_rows("sorted_slot_ids", o.routing.slot_ids, offs);
-  c.out_rows("sorted_token_ids", o.routing.token_ids, offs);
-  c.out_rows("sorted_weights", o.routing.weights, offs);
-  c.out_rows("gate_up_out", o.gate_up, offs);
-  c.out_rows("activated", o.activated, offs);
-  c.out_rows("expert_out", o.rows, offs);
+ExpertsLayer::ExpertsLayer(MoeConfig config, const Form &form, Device device,
+                           std::shared_ptr<const Communicator> communicator)
+    : config_(std::move(config)), form_(form), activation_(config_.activation()), device_(device),
+      communicator_(std::move(communicator)) {
+  const MoeConfig &c = config_;
+  auto check = [&](bool fits, const std::string &wrong, const char *todo) {
+    check_that(fits, form_.name, wrong, todo);
+  };
+  check(c.n_routed_experts >= 1 && c.n_routed_experts <= 4096,
+        fmt::format("n_routed_experts is {}", c.n_routed_experts), "it must be 1 to 4096");
+  check(c.n_activated_experts >= 1 && c.n_activated_experts <= c.n_routed_experts,
+        fmt::format("n_activated_experts is {}", c.n_activated_experts), "it must be 1 to n_routed_experts");
+  check(c.expert_dim() >= 1 && c.expert_dim() <= 1 << 24, fmt::format("the experts' dim is {}", c.expert_dim()),
+        "it must be 1 to 2^24");
+  check(c.moe_inter_dim >= 1 && c.moe_inter_dim <= 1 << 23, fmt::format("moe_inter_dim is {}", c.moe_inter_dim),
+        "it must be 1 to 2^23");
+  check(is_float(form_.dtype) && !is_fp8(form_.dtype),
+        fmt::format("the parameters' dtype is {}", moec::name(form_.dtype)), "it must be f32, bf16, f16 or f64");
+  check(communicator_ != nullptr, "there is no communicator", "pass a SingleRank");
+  check(communicator_->size() == 1, fmt::format("the communicator has {} ranks", communicator_->size()),
+        "only one rank is there so far: pass a SingleRank");
 }
 
-void register_experts(Library &l) {
-  using Type = OpParameter::Type;
-  l.ops.push_back(
-      {"moe_experts_e2e",
-       "the experts layer, forward",
-       "for kept slots k of token t with e = indices[t,k]: h = x[t] W1[e]; a = silu(gate h) up(h) weights[t,k]; o = a "
-       "W2[e], each rounded to x's "
-       "dtype; y[t] = sum over k of o in f32, rounded",
-       "nemo_automodel components.moe.experts.GroupedExperts.forward",
-       "products as grouped_mm; slots in ascending order in f32, one rounding",
-       {{"activation", Type::text, "swiglu", "between the products", {"swiglu"}},
-        {"swiglu_limit", Type::floating, "0", "clamp of swiglu; 0: none", {"0", "0.0"}},
-        {"gate_up_layout", Type::text, "concat", "columns of gate_and_up_projs", {"concat"}},
-        {"expert_bias", Type::boolean, "false", "biases of both products", {"false"}},
-        {"apply_router_weight_after_down", Type::boolean, "false", "weights after the second product", {"false"}},
-        {"path", Type::text, "loop", "which upstream path was recorded; the result is one", {"loop", "torch_mm"}}},
-       {{"x", "[T, D]", "f32 bf16 f16 f64", "tokens"},
-        {"indices", "[T, K]", "i64 i32", "expert of each slot; others than 0 to E-1 are skipped"},
-        {"weights", "[T, K]", "f32 bf16 f16 f64", "weight of each slot"},
-        {"token_mask", "[T]", "bool", "false: skip the token", false, true},
-        {"gate_and_up_projs", "[E, D, 2*I]", "x", "W1"},
-        {"down_projs", "[E, I, D]", "x", "W2"},
-        {"y", "[T, D]", "x", "result", true, false, 4e-5, 8e-2},
-        {"tokens_per_expert", "[E]", "i64", "rows of each expert", true},
-        {"offs", "[E]", "i32", "inclusive sums of them", true},
-        {"sorted_token_ids", "[N]", "i64", "token of each row", true},
-        {"sorted_slot_ids", "[N]", "i64", "slot of each row", true},
-        {"sorted_weights", "[N]", "f32", "weight of each row", true},
-        {"gate_up_out", "[N, 2*I]", "x", "h", true, false, 4e-5, 8e-2},
-        {"activated", "[N, I]", "x", "a", true, false, 4e-5, 8e-2},
-        {"expert_out", "[N, D]", "x", "o", true, false, 4e-5, 8e-2}},
-       {"route_count", "route_place", "gather_rows", "grouped_mm", "weighted_swiglu", "combine_rows"},
-       run_experts});
+GroupedExperts::GroupedExperts(MoeConfig config, Device device, std::shared_ptr<const Communicator> communicator)
+    : ExpertsLayer(config, {"GroupedExperts", config.dtype, false, false, false}, device, std::move(communicator)) {}
+
+GroupedExpertsDeepEP::GroupedExpertsDeepEP(MoeConfig config, Device device,
+                                           std::shared_ptr<const Communicator> communicator, DType dtype)
+    : ExpertsLayer(std::move(config), {"GroupedExpertsDeepEP", dtype, false, true, false}, device,
+                   std::move(communicator)) {}
+
+GroupedExpertsTE::GroupedExpertsTE(MoeConfig config, Device device, std::shared_ptr<const Communicator> communicator)
+    : ExpertsLayer(config, {"GroupedExpertsTE", config.dtype, true}, device, std::move(communicator)) {
+  check_that(!config.apply_router_weight_after_down, "GroupedExpertsTE",
+             "its linear maps add the down bias themselves, so it cannot apply router weights after them",
+             "set apply_router_weight_after_down to false, or take GroupedExperts or GroupedExpertsDeepEP");
+}
+
+void ExpertsLayer::check_call(const Tensor &x, const Tensor &token_mask, const Tensor &weights,
+                              const Tensor &indices) const {
+  auto what = [&](const char *tensor) { return fmt::format("{}: {}", form_.name, tensor); };
+  check_shape(what("x").c_str(), x, {-1, config_.expert_dim()});
+  check_dtype(what("x").c_str(), x, {f32, bf16, f16, f64});
+  check_shape(what("indices").c_str(), indices, {x.size(0), config_.n_activated_experts});
+  check_dtype(what("indices").c_str(), indices, {i32, i64});
+  check_shape(what("weights").c_str(), weights, {x.size(0), config_.n_activated_experts});
+  check_dtype(what("weights").c_str(), weights, {f32, bf16, f16, f64});
+  if (token_mask.defined()) {
+    check_shape(what("token_mask").c_str(), token_mask, {x.size(0)});
+    check_dtype(what("token_mask").c_str(), token_mask, {boolean});
+  }
+}
+
+ExpertsForm ExpertsLayer::expert_form() const {
+  return {activation_, config_.apply_router_weight_after_down ? RouterWeights::output : RouterWeights::activation,
+          form_.transposed, communicator_->rank() * local_experts()};
+}
+
+static ExpertParameters convert(const Stream &stream, const ExpertParameters &p, DType dtype) {
+  auto one = [&](const Tensor &t) { return t.defined() ? convert(stream, t, dtype) : t; };
+  return {one(p.gate_up), one(p.down), one(p.gate_up_bias), one(p.down_bias)};
+}
+
+ExpertsResult ExpertsLayer::forward(const Stream &stream, const Tensor &x, const Tensor &token_mask,
+                                    const Tensor &weights, const Tensor &indices, ExpertsSteps *steps) const {
+  check_ready();
+  check_call(x, token_mask, weights, indices);
+  return experts_forward(stream, expert_form(), convert(stream, parameters_, x.dtype()), x, token_mask, weights,
+                         indices, steps);
+}
+
+ExpertsGrads ExpertsLayer::backward(const Stream &stream, const Tensor &grad, const ExpertsKept &kept) const {
+  check_ready();
+  const std::string asked = fmt::format("{}: gradient", form_.name);
+  check_that(kept.x.defined(), form_.name, "backward() without what a forward pass kept",
+             "pass the kept part of forward()'s result");
+  check_shape(asked.c_str(), grad, {kept.x.size(0), kept.x.size(1)});
+  check_dtype(asked.c_str(), grad, {kept.x.dtype()});
+  return experts_backward(stream, expert_form(), convert(stream, parameters_, kept.x.dtype()), grad, kept, form_.dtype);
+}
+
+void ExpertsLayer::drop_idle_gradients(const Stream &stream, const ExpertsKept &kept, ExpertsGrads &grads) const {
+  stream.synchronize();
+  if (kept.offs.to_vector<int32_t>().back() > 0) return;
+  if (!form_.idle_x) grads.x = {};
+  if (!form_.idle_biases) grads.parameters.gate_up_bias = grads.parameters.down_bias = {};
 }
 
 } // namespace moec

@@ -135,7 +135,7 @@ kernel::GateSpec gate_spec(const Tensor &x, const GateParameters &p, const GateO
         o.score != ScoreFunction::sigmoid_with_bias || o.topk <= o.limited_groups * (e / o.groups), "gate: topk",
         fmt::format("{} groups of {} experts have fewer than {} experts", o.limited_groups, e / o.groups, o.topk));
   }
-  s.normalized = o.norm_topk_prob && o.topk > 1;
+  s.normalized = o.normalizes();
   s.keep_scores = o.train && o.aux_loss_coeff > 0;
   s.scale = o.route_scale;
   s.rows = rows_for(s.padded_groups() * s.padded_size(), o.topk * size_bytes(weights_dtype(x, o)));

@@ -27,12 +27,15 @@ struct GateOptions {
   bool softmax_before_topk = false;   ///< of ScoreFunction::softmax only
   int groups = 1, limited_groups = 1; ///< groups of consecutive experts, and how many of them may be chosen from
   bool norm_topk_prob =
-      false; ///< weights (and the scores of the auxiliary loss) divided by their sum + 1e-20, if topk > 1
+      false;             ///< weights (and the scores of the auxiliary loss) divided by their sum + 1e-20, if topk > 1
+  bool norm_one = false; ///< norm_topk_prob holds for topk 1, too: its weight is then 1
   double route_scale = 1;
   double aux_loss_coeff = 0; ///< above 0 with `train`: the auxiliary loss is computed and attached to the weights
   bool train = true;
   bool expert_load = false; ///< compute it even if no auxiliary loss needs it
   bool f32_weights = false; ///< weights stay f32 instead of x's dtype
+
+  bool normalizes() const { return norm_topk_prob && (topk > 1 || norm_one); }
 };
 
 struct GateParameters {

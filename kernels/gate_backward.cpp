@@ -101,10 +101,9 @@ GateGrads gate_backward(const Stream &stream, const Tensor &grad, const Tensor &
   if (saved.aux_loss.defined())
     grad_scores = aux_loss_backward(stream, scaler.backward(stream, grad, saved.aux_loss).aux_loss, saved.expert_load,
                                     saved.valid, x.size(0), options.topk, token_mask, options.aux_loss_coeff);
-  Tensor grad_logits = select_backward(
-      stream,
-      {options.score, options.softmax_before_topk, options.norm_topk_prob && options.topk > 1, options.route_scale},
-      grad, saved.logits, saved.indices, grad_scores);
+  Tensor grad_logits =
+      select_backward(stream, {options.score, options.softmax_before_topk, options.normalizes(), options.route_scale},
+                      grad, saved.logits, saved.indices, grad_scores);
   GateGrads out{matmul(stream, grad_logits, parameters.weight),
                 matmul(stream, grad_logits, x, {.transpose_a = true, .dtype = parameters.weight.dtype()}),
                 {}};

@@ -9,7 +9,7 @@
 
 namespace moec {
 
-const Form &form_for(DType t, Device device) {
+const Form &form_for(DType t, Device device, bool epilogue) {
   const bool large = device.is_cuda(); // on the simulated GPU small tiles waste less on short groups
   switch (t) {
   case f64:
@@ -19,7 +19,7 @@ const Form &form_for(DType t, Device device) {
   case e4m3:
     return kForms[large ? 3 : 2];
   default:
-    return kForms[large ? 5 : 4];
+    return kForms[large ? (epilogue ? 6 : 5) : 4];
   }
 }
 
@@ -139,7 +139,7 @@ Tensor grouped_mm(const Stream &stream, const Tensor &a, const Tensor &b, const 
   check_index("grouped_mm: gather", o.gather, -1);
   const int64_t rows = o.gather.defined() ? o.gather.size(0) : a.size(0);
   const DType dtype = result_dtype("grouped_mm: dtype", o, a.dtype());
-  const Form &form = form_for(a.dtype(), stream.device());
+  const Form &form = form_for(a.dtype(), stream.device(), o.bias.defined() || o.activation.has_value());
 
   kernel::GroupedMmSpec s{
       .experts = static_cast<int>(b.size(0)), .n = static_cast<int>(n), .k = static_cast<int>(a.size(1))};

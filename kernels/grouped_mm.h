@@ -30,7 +30,8 @@ struct GroupedMmOptions {
   // In this order, in f32 (f64), one rounding at the end:
   Tensor bias;           ///< [E, U], added
   Tensor bias_weights;   ///< [M]: bias is multiplied by them first
-  Tensor pre_activation; ///< [M, U], dtype of c: gets the values before the activation, rows in expert order
+  Tensor pre_activation; ///< [M, U], dtype of c: gets the values before the activation, rows in expert order; the
+                         ///< activation is then that of the rounded values
   std::optional<Activation> activation; ///< see activation.h
   Tensor row_weights;                   ///< [M]: multiplied
   bool weights_by_slot = false;         ///< the weight of row r is row_weights[scatter[r]]

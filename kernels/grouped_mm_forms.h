@@ -19,8 +19,13 @@ inline constexpr Form kForms[] = {
     {64, 128, 128, {.num_warps = 4, .num_stages = 3}}, // fp8
     {32, 128, 64, {.num_warps = 4, .num_stages = 2}},  // f16 and bf16 on the simulated GPU
     {128, 128, 64, {.num_warps = 4, .num_stages = 3}}, // f16 and bf16
+    {128,
+     128,
+     64,
+     {.num_warps = 8, .num_stages = 3}}, // f16 and bf16 with a bias or an activation, which need registers
 };
-const Form &form_for(DType t, Device device);
+/// `epilogue`: there is a bias or an activation.
+const Form &form_for(DType t, Device device, bool epilogue = false);
 
 /// Of all ops made from these products.
 inline constexpr const char *kProductOrder =

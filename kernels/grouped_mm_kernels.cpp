@@ -123,9 +123,10 @@ Tile completed(const GroupedMmSpec &s, const Operands &o, const Place &p, int pa
     Tile bias = cast(load(part_of(s, o.bias, 1, part).tile({p.e, p.col}, {1, bn})), wide);
     v = v + (s.bias_weighted ? bias * along_rows(cast(load(o.bias_weights(p.row), p.live), wide)) : bias);
   }
-  if (s.keep)
-    store(part_of(s, o.kept, 1, part).rows_before(p.end).tile({p.first, p.col}, {s.bm, bn}), cast(v, o.kept.dtype()));
-  return v;
+  if (!s.keep) return v;
+  Tile kept = cast(v, o.kept.dtype());
+  store(part_of(s, o.kept, 1, part).rows_before(p.end).tile({p.first, p.col}, {s.bm, bn}), kept);
+  return cast(kept, wide); // so that a backward pass that activates what was kept gets the same bits
 }
 
 Tile activated(const GroupedMmSpec &s, const std::vector<Tile> &v) {

@@ -13,7 +13,7 @@ const Library &library() {
                      register_inverse,    register_pad_map,       register_capacity,      register_sort_chunks,
                      register_activation, register_convert,       register_grouped_mm,    register_unsloth_gemm,
                      register_matmul,     register_gate,          register_gate_backward, register_aux_loss,
-                     register_bias,       register_experts})
+                     register_bias,       register_arithmetic,    register_experts,       register_unsloth_blocks})
       add(*l);
     std::ranges::sort(l->ops, {}, &Op::name);
     std::ranges::sort(l->kernels, {}, &KernelInfo::name);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "kernels/activation.h"
+#include "kernels/arithmetic.h"
 #include "kernels/aux_loss.h"
 #include "kernels/bias.h"
 #include "kernels/convert.h"
@@ -17,4 +18,5 @@
 #include "kernels/matmul.h"
 #include "kernels/routing.h"
 #include "kernels/rows.h"
+#include "kernels/unsloth_blocks.h"
 #include "kernels/unsloth_gemm.h"

@@ -43,7 +43,9 @@ void register_gate(Library &);
 void register_gate_backward(Library &);
 void register_aux_loss(Library &);
 void register_bias(Library &);
+void register_arithmetic(Library &);
 void register_experts(Library &);
+void register_unsloth_blocks(Library &);
 
 namespace detail {
 /// Facts of the kernel's example arguments under `settings`.

@@ -60,7 +60,8 @@ public:
         U(b.size(o.transposed ? 1 : 2)), N(o.activation && o.activation->gated ? U / 2 : U),
         expert(experts_of(offs, o.sizes, rows)) {}
 
-  Reference run(std::vector<double> c, DType dtype) const {
+  /// `rounded`: what a kernel kept before the activation, which takes these values then.
+  Reference run(std::vector<double> c, DType dtype, const std::vector<double> &rounded) const {
     Reference ref{std::move(c), std::vector<double>(at(rows * U))};
     for (int64_t r = 0; r < rows; ++r) {
       const int e = expert[at(r)];
@@ -69,7 +70,7 @@ public:
       for (int64_t n = 0; n < N && to >= 0; ++n) {
         double &out = ref.c[at(to * N + n)];
         if (e < 0) out = o.accumulate.defined() ? out : 0;
-        if (e >= 0) out = (o.accumulate.defined() ? out : 0) + after(ref.kept, r, to, n, dtype);
+        if (e >= 0) out = (o.accumulate.defined() ? out : 0) + after(rounded.empty() ? ref.kept : rounded, r, to, n, dtype);
       }
     }
     return ref;
@@ -138,8 +139,8 @@ void check_against_model(const Stream &stream, const Tensor &a, const Tensor &b,
   const int64_t rows = o.gather.defined() ? o.gather.size(0) : a.size(0);
   std::vector<double> before =
       o.accumulate.defined() ? values(o.accumulate) : std::vector<double>(at(rows * model.N_()));
-  Reference want = model.run(before, dtype);
   Tensor c = grouped_mm(stream, a, b, offs, o);
+  Reference want = model.run(before, dtype, values(o.pre_activation));
   ASSERT_EQ(c.dtype(), dtype);
   std::vector<double> got = values(c), untouched(at(c.size(0)), 1);
   for (double to : values(o.scatter))

@@ -4,6 +4,9 @@
 // truncated, with the lowest bit set if anything was lost. f32 has more than two bits beyond every narrow format, so the second
 // rounding then sees all that it needs and the result is rounded once.
 #include "compiler/lower/Elementwise.h"
+#include "compiler/target/F8Conversions.h"
+
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 using namespace mlir;
 using namespace moec::compiler;
@@ -12,27 +15,11 @@ namespace {
 
 bool isNarrow(Type t) { return isa<FloatType>(t) && !t.isF32() && !t.isF64(); }
 
-/// Short names for the integer code below.
-struct Code {
-  Lowering &l;
-  OpBuilder &b;
-  Location loc;
-  Type type; ///< of the integers at work
+bool isF8(Type t) { return isa<Float8E4M3FNType, Float8E5M2Type>(t); }
 
-  Code(Lowering &l, Type type) : l(l), b(l.b), loc(l.loc), type(type) {}
-  Value c(int64_t v) { return l.constant(type, v); }
-  Value add(Value x, Value y) { return LLVM::AddOp::create(b, loc, x, y); }
-  Value sub(Value x, Value y) { return LLVM::SubOp::create(b, loc, x, y); }
-  Value and_(Value x, Value y) { return LLVM::AndOp::create(b, loc, x, y); }
-  Value or_(Value x, Value y) { return LLVM::OrOp::create(b, loc, x, y); }
-  Value shl(Value x, int n) { return LLVM::ShlOp::create(b, loc, x, c(n)); }
-  Value shr(Value x, int n) { return LLVM::LShrOp::create(b, loc, x, c(n)); }
-  Value ugt(Value x, Value y) { return LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ugt, x, y); }
-  Value ult(Value x, Value y) { return LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ult, x, y); }
-  Value ne(Value x, Value y) { return LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ne, x, y); }
-  Value umin(Value x, Value y) { return LLVM::UMinOp::create(b, loc, x, y); }
-  Value select(Value p, Value x, Value y) { return LLVM::SelectOp::create(b, loc, p, x, y); }
-  Value zext(Value x) { return LLVM::ZExtOp::create(b, loc, type, x); }
+/// Integer code whose constants stand at the kernel's entry.
+struct Code : IntegerCode {
+  Code(Lowering &l, Type type) : IntegerCode{l.b, l.loc, type, [&l](Type t, int64_t v) { return l.constant(t, v); }} {}
 };
 
 // ---- narrow floats to f32 (exact)
@@ -44,66 +31,58 @@ Value bf16ToF32(Lowering &l, Value v) {
   return l.bitcast(part.index ? k.and_(part.word, k.c(int64_t(0xffff0000))) : k.shl(part.word, 16), l.b.getF32Type());
 }
 
-constexpr int64_t kCanonicalNaN = 0x7fffffff;
-
-Value e5m2ToF32(Lowering &l, Value v) {
-  // The upper byte of an f16.
+/// Two bytes as an i16; `high` may be missing.
+Value bytePair(Lowering &l, Value low, Value high) {
   Code k(l, l.b.getI16Type());
-  Value half = l.bitcast(k.shl(k.zext(v), 8), l.b.getF16Type());
-  Value x = LLVM::FPExtOp::create(l.b, l.loc, l.b.getF32Type(), half);
-  Value nan = LLVM::FCmpOp::create(l.b, l.loc, LLVM::FCmpPredicate::uno, x, x);
-  return k.select(nan, l.bitcast(l.i32(kCanonicalNaN), l.b.getF32Type()), x);
+  if (!high) return k.zext(low);
+  auto first = l.partOf(low), second = l.partOf(high);
+  if (!first.word || first.word != second.word || first.index % 2 || second.index != first.index + 1) return k.or_(k.zext(low), k.shl(k.zext(high), 8));
+  return k.trunc(first.index ? Code(l, l.b.getI32Type()).shr(first.word, 16) : first.word);
 }
 
-Value e4m3ToF32(Lowering &l, Value v) {
-  // Exponent and mantissa moved into f32's fields are 2^-120 of the value; the multiplication is exact, denormals included.
-  Code k(l, l.b.getI32Type());
-  Value x = k.zext(v), magnitude = k.and_(x, k.c(0x7f));
-  Type f32 = l.b.getF32Type();
-  Value scaled = LLVM::FMulOp::create(l.b, l.loc, l.bitcast(k.shl(magnitude, 20), f32), l.floatConstant(f32, 0x1p120));
-  Value sign = k.shl(k.and_(x, k.c(0x80)), 24);
-  Value bits = k.or_(l.bitcast(scaled, l.b.getI32Type()), sign);
-  return l.bitcast(k.select(LLVM::ICmpOp::create(l.b, l.loc, LLVM::ICmpPredicate::eq, magnitude, k.c(0x7f)), k.c(kCanonicalNaN), bits), f32);
+/// f8 to f16, two by two: exact, NaN to 0x7fff.
+SmallVector<Value> f8ToHalves(Lowering &l, ArrayRef<Value> regs, Type from) {
+  Type halves = VectorType::get({2}, l.b.getF16Type()), bytes = VectorType::get({2}, l.b.getI8Type());
+  SmallVector<Value> result;
+  for (size_t i = 0; i < regs.size(); i += 2) {
+    Value pair = l.bitcast(bytePair(l, regs[i], i + 1 < regs.size() ? regs[i + 1] : Value()), bytes);
+    Value two = NVVM::ConvertF8x2ToF16x2Op::create(l.b, l.loc, halves, pair, /*relu=*/false, from);
+    result.append(l.unpack(l.bitcast(two, l.b.getI32Type()), l.b.getF16Type()));
+  }
+  result.truncate(regs.size());
+  return result;
 }
 
-Value narrowToF32(Lowering &l, Value v, Type from) {
-  if (from.isBF16()) return bf16ToF32(l, v);
-  if (from.isF16()) return LLVM::FPExtOp::create(l.b, l.loc, l.b.getF32Type(), v);
-  return isa<Float8E5M2Type>(from) ? e5m2ToF32(l, v) : e4m3ToF32(l, v);
+SmallVector<Value> narrowToF32(Lowering &l, ArrayRef<Value> regs, Type from) {
+  SmallVector<Value> halves;
+  if (isF8(from)) regs = halves = f8ToHalves(l, regs, from);
+  SmallVector<Value> result;
+  for (Value v : regs) result.push_back(from.isBF16() ? bf16ToF32(l, v) : Value(LLVM::FPExtOp::create(l.b, l.loc, l.b.getF32Type(), v)));
+  return result;
 }
 
 // ---- f32 to narrow floats (one rounding)
 
-/// The f8 code of an f32 in the low byte of an i32; NaN to 0x7f; saturating, bit-equal to cuda_fp8.h, or with inf (e5m2) or NaN (e4m3) on overflow.
-Value f32ToF8(Lowering &l, Value v, Type to, bool saturate) {
-  bool e4m3 = isa<Float8E4M3FNType>(to);
-  int shift = e4m3 ? 20 : 21;                                        // f32 mantissa bits that are rounded away
-  int64_t minNormal = e4m3 ? 0x3c800000 : 0x38800000;                // 2^-6, 2^-14
-  double denormalMagic = e4m3 ? 0x1p14 : 0x1p7;                      // its last place is the smallest f8 denormal
-  int64_t magicBits = e4m3 ? 0x46800000 : 0x43000000;
-  int64_t rebias = e4m3 ? 120 << 3 : 112 << 2, maximum = (e4m3 ? 0x7e : 0x7b) + (saturate ? 0 : 1);
+/// The f8 codes of two f32 in the low bytes of an i32.
+Value f32PairToF8(Lowering &l, Value low, Value high, Type to, bool saturate) {
   Code k(l, l.b.getI32Type());
-  Type f32 = l.b.getF32Type();
-  Value bits = l.bitcast(v, k.type), magnitude = k.and_(bits, k.c(0x7fffffff));
-  Value half = k.add(k.and_(k.shr(magnitude, shift), k.c(1)), k.c((int64_t(1) << (shift - 1)) - 1));
-  Value normal = k.sub(k.shr(k.add(magnitude, half), shift), k.c(rebias));
-  Value sum = LLVM::FAddOp::create(l.b, l.loc, l.bitcast(magnitude, f32), l.floatConstant(f32, denormalMagic));
-  Value denormal = k.sub(l.bitcast(sum, k.type), k.c(magicBits));
-  Value code = k.select(k.ult(magnitude, k.c(minNormal)), denormal, k.umin(normal, k.c(maximum)));
-  Value sign = k.and_(k.shr(bits, 24), k.c(0x80));
-  return k.select(k.ugt(magnitude, k.c(0x7f800000)), k.c(0x7f), k.or_(code, sign));
+  if (saturate)
+    return k.zext(NVVM::ConvertF32x2ToF8x2Op::create(l.b, l.loc, l.b.getI16Type(), high, low, NVVM::FPRoundingMode::RN, NVVM::SaturationMode::SATFINITE,
+                                                     /*relu=*/false, to));
+  bool e4m3 = isa<Float8E4M3FNType>(to);
+  return k.or_(f8Code(k, low, e4m3, saturate), k.shl(f8Code(k, high, e4m3, saturate), 8));
 }
 
 SmallVector<Value> f32ToF8s(Lowering &l, ArrayRef<Value> regs, Type to, bool saturate) {
   Code k(l, l.b.getI32Type());
-  SmallVector<Value> codes, result;
-  for (Value v : regs) codes.push_back(f32ToF8(l, v, to, saturate));
-  size_t i = 0;
-  for (; i + 4 <= codes.size(); i += 4) {
-    Value low = k.or_(codes[i], k.shl(codes[i + 1], 8)), high = k.or_(codes[i + 2], k.shl(codes[i + 3], 8));
-    result.append(l.unpack(k.or_(low, k.shl(high, 16)), l.b.getI8Type()));
+  SmallVector<Value> pairs, result;
+  Value zero = l.floatConstant(l.b.getF32Type(), 0);
+  for (size_t i = 0; i < regs.size(); i += 2) pairs.push_back(f32PairToF8(l, regs[i], i + 1 < regs.size() ? regs[i + 1] : zero, to, saturate));
+  for (size_t i = 0; i < pairs.size(); i += 2) {
+    Value word = i + 1 < pairs.size() ? k.or_(pairs[i], k.shl(pairs[i + 1], 16)) : pairs[i];
+    result.append(l.unpack(word, l.b.getI8Type()));
   }
-  for (; i < codes.size(); ++i) result.push_back(LLVM::TruncOp::create(l.b, l.loc, l.b.getI8Type(), codes[i]));
+  result.truncate(regs.size());
   return result;
 }
 
@@ -210,7 +189,8 @@ SmallVector<Value> floatToFloat(Lowering &l, ArrayRef<Value> regs, Type from, Ty
   Type f32 = l.b.getF32Type();
   if (from.isF64() && to.isF32()) return each(regs, [&](Value v) -> Value { return LLVM::FPTruncOp::create(l.b, l.loc, to, v); });
   SmallVector<Value> wide(regs);
-  if (isNarrow(from)) wide = each(regs, [&](Value v) { return narrowToF32(l, v, from); });
+  if (isF8(from) && to.isF16()) return f8ToHalves(l, regs, from);
+  if (isNarrow(from)) wide = narrowToF32(l, regs, from);
   if (from.isF64()) wide = each(regs, [&](Value v) { return f64ToOddF32(l, v); });
   if (to == f32) return wide;
   if (to.isF64()) return each(wide, [&](Value v) -> Value { return LLVM::FPExtOp::create(l.b, l.loc, to, v); });
@@ -224,7 +204,8 @@ SmallVector<Value> castDistinct(Lowering &l, ArrayRef<Value> regs, Type from, Ty
   if (isa<FloatType>(from) && isa<FloatType>(to)) return floatToFloat(l, regs, from, to, flags.saturate);
   if (isa<FloatType>(to)) return intToFloat(l, regs, from, to, flags.unsignedInput);
   if (!isa<FloatType>(from)) return each(regs, [&](Value v) { return intToInt(l, v, to, flags.unsignedInput); });
-  return each(regs, [&](Value v) { return floatToInt(l, isNarrow(from) ? narrowToF32(l, v, from) : v, to, flags.unsignedResult); });
+  SmallVector<Value> wide = isNarrow(from) ? narrowToF32(l, regs, from) : SmallVector<Value>(regs);
+  return each(wide, [&](Value v) { return floatToInt(l, v, to, flags.unsignedResult); });
 }
 
 LogicalResult lowerCastWith(Lowering &l, Operation *op, CastFlags flags) {

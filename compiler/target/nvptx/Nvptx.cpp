@@ -1,5 +1,6 @@
 #include "compiler/target/nvptx/Nvptx.h"
 #include "compiler/target/Assertions.h"
+#include "compiler/target/F8Conversions.h"
 #include "compiler/target/nvptx/CodeGenerator.h"
 
 #include "mlir/Conversion/NVVMToLLVM/NVVMToLLVM.h"
@@ -117,6 +118,7 @@ Expected<std::string> compileToPtx(mlir::ModuleOp module, const NvptxTarget &tar
   Stopwatch watch(options);
   CodeGenerator &generator = CodeGenerator::forThread(target);
   dropAssertValues(module);
+  if (target.capability < 89) expandF8Conversions(module);
   if (failed(expandInlinePtx(module)) || (options.lineInfo && failed(addDebugScopes(module))))
     return createStringError("lowering to inline PTX failed");
 

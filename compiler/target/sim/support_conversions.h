@@ -111,7 +111,8 @@ FN(uint16_t, f16x2_e5m2, "nvvm.f16x2.to.e5m2x2.rn", uint32_t x) {
 FN(uint32_t, e4m3_f16x2, "nvvm.e4m3x2.to.f16x2.rn", uint16_t x) {
   return (uint32_t)f32_to_f16(from_e4m3(x >> 8)) << 16 | f32_to_f16(from_e4m3(x & 0xff));
 }
-FN(uint32_t, e5m2_f16x2, "nvvm.e5m2x2.to.f16x2.rn", uint16_t x) { return (uint32_t)(x >> 8) << 24 | (uint32_t)(x & 0xff) << 8; }
+static inline uint32_t half_of_e5m2(uint32_t x) { return (x & 0x7fu) > 0x7cu ? 0x7fffu : x << 8; }
+FN(uint32_t, e5m2_f16x2, "nvvm.e5m2x2.to.f16x2.rn", uint16_t x) { return half_of_e5m2(x >> 8) << 16 | half_of_e5m2(x & 0xff); }
 
 FN(uint32_t, f_tf32_rna, "nvvm.f2tf32.rna", float x) {
   uint32_t u = bits(x);

@@ -32,9 +32,9 @@ tile.kernel @f64_to_bf16(%y: !tile.ptr<bf16>, %a: f64) {
 
 // -----
 #v4 = #tilegpu.blocked<size = [4], threads = [32], warps = [1], order = [0]>
-// fp8 in integer code, four to a word.
+// fp8 two at a time, four to a word.
 // CHECK-LABEL: llvm.func @to_e4m3
-// CHECK-COUNT-4: llvm.intr.umin
+// CHECK-COUNT-2: nvvm.convert.f32x2.to.f8x2
 // CHECK: llvm.store {{.*}} {alignment = 4 : i64} : i32
 tile.kernel @to_e4m3(%x: !tile.ptr<f32, 16>, %y: !tile.ptr<f8E4M3FN, 16>) {
   %i = tile.arange 0 : tensor<128xi32, #v4>

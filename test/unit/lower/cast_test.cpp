@@ -1,4 +1,5 @@
 // tile.cast between every two dtypes: the simulator's bits are the interpreter's, and for fp8 those of NVIDIA's host functions.
+#include "compiler/target/F8Conversions.h"
 #include "test/unit/lower/assigned.h"
 
 #include <gtest/gtest.h>
@@ -55,12 +56,14 @@ std::string longCast(const std::string &from, const std::string &to, int64_t n) 
                      from, to, n);
 }
 
-std::string simulated(const std::string &text, std::vector<Memory> &memories) {
+/// `expanded`: with the integer arithmetic that GPUs before sm_89 run instead of their successors' instructions.
+std::string simulated(const std::string &text, std::vector<Memory> &memories, bool expanded) {
   mlir::MLIRContext &context = threadContext();
   DiagnosticCollector collector(context);
   auto module = parseSource(context, assignLayouts(text, 1), /*ordinal=*/false, collector);
   if (!module) return "parse: " + collector.text();
   if (auto error = lowerModule(*module, 1); !error.empty()) return error;
+  if (expanded) expandF8Conversions(*module);
   return simulateOn(*module, 1, memories, 0);
 }
 
@@ -74,7 +77,10 @@ uint8_t reference(const std::string &from, __nv_fp8_interpretation_t to, const M
   return __nv_cvt_float_to_fp8(f, __NV_SATFINITE, to);
 }
 
-TEST(Fp8, EqualsCudaHostFunctions) {
+class Fp8 : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(Forms, Fp8, testing::Bool(), [](auto &info) { return info.param ? "Expanded" : "Instructions"; });
+
+TEST_P(Fp8, EqualsCudaHostFunctions) {
   for (const char *to : {"f8E4M3FN", "f8E5M2"})
     for (const char *from : {"f16", "bf16", "f32"}) {
       bool wide = std::string(from) == "f32";
@@ -84,7 +90,7 @@ TEST(Fp8, EqualsCudaHostFunctions) {
         uint32_t bits = uint32_t(wide ? i * 8191 : i);
         std::memcpy(memories[0].bytes.data() + i * (wide ? 4 : 2), &bits, wide ? 4 : 2);
       }
-      ASSERT_EQ(simulated(longCast(from, to, n), memories), "");
+      ASSERT_EQ(simulated(longCast(from, to, n), memories, GetParam()), "");
       auto kind = std::string(to) == "f8E5M2" ? __NV_E5M2 : __NV_E4M3;
       int64_t wrong = 0;
       for (int64_t i = 0; i < n; ++i) wrong += memories[1].bytes[size_t(i)] != reference(from, kind, memories[0], size_t(i));
@@ -92,11 +98,11 @@ TEST(Fp8, EqualsCudaHostFunctions) {
     }
 }
 
-TEST(Fp8, BackEqualsCudaHostFunctions) {
+TEST_P(Fp8, BackEqualsCudaHostFunctions) {
   for (const char *from : {"f8E4M3FN", "f8E5M2"}) {
     std::vector<Memory> memories{{from, 1024}, {"f16", 1024}};
     for (size_t i = 0; i < 1024; ++i) memories[0].bytes[i] = uint8_t(i);
-    ASSERT_EQ(simulated(longCast(from, "f16", 1024), memories), "");
+    ASSERT_EQ(simulated(longCast(from, "f16", 1024), memories, GetParam()), "");
     auto kind = std::string(from) == "f8E5M2" ? __NV_E5M2 : __NV_E4M3;
     for (size_t i = 0; i < 256; ++i) EXPECT_EQ(memories[1].bitsAt(i), __nv_cvt_fp8_to_halfraw(uint8_t(i), kind).x) << from << " " << i;
   }

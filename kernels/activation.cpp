@@ -118,9 +118,6 @@ private:
   }
 };
 
-/// In place of a tensor that the spec leaves out.
-Tensor or_none(const Tensor &t, const Stream &stream) { return t.defined() ? t : Tensor::empty({0, 0}, f32, stream); }
-
 Tensor forward(const Stream &stream, const Call &call, const Tensor &saved = {}) {
   check_dtype(call.named("x").c_str(), call.x, {f32, bf16, f16, f64});
   static const auto weighted = jit(kernel::weighted_activation, kSchedule);
@@ -131,7 +128,8 @@ Tensor forward(const Stream &stream, const Call &call, const Tensor &saved = {})
     weighted(stream, spec, call.x, call.weights, y);
   } else {
     spec.saves = saved.defined();
-    general(stream, spec, call.x, or_none(call.weights, stream), or_none(call.bias, stream), y, or_none(saved, stream));
+    general(stream, spec, call.x, or_empty(stream, call.weights, 2), or_empty(stream, call.bias, 2), y,
+            or_empty(stream, saved, 2));
   }
   return y.reshape(call.shaped(call.width));
 }
@@ -166,7 +164,8 @@ void backward_summing_bias(const Stream &stream, const Call &call, const Tensor 
   const DType wide = any_f64 ? f64 : f32;
   Tensor sums = Tensor::empty({cdiv(call.rows, int64_t{kernel::kSummedRows}), call.x.size(1)}, wide, stream), products;
   if (spec.weighted) products = Tensor::empty({cdiv(call.width, int64_t{spec.block}), call.rows}, wide, stream);
-  run(stream, spec, grad, call.x, or_none(call.weights, stream), call.bias, out.x, or_none(products, stream), sums);
+  run(stream, spec, grad, call.x, or_empty(stream, call.weights, 2), call.bias, out.x, or_empty(stream, products, 2),
+      sums);
   out.bias = sum_of_rows(stream, sums, call.bias.dtype());
   if (spec.weighted) out.weights = sum_of_rows(stream, products, call.weights.dtype()).reshape(call.weights.shape());
 }
@@ -185,8 +184,8 @@ ActivationGrads backward(const Stream &stream, const Tensor &gradient, const Cal
   if (call.kind == kernel::Bias::one_row)
     backward_summing_bias(stream, call, grad, spec, g);
   else
-    run(stream, spec, grad, call.x, or_none(call.weights, stream), or_none(call.bias, stream), g.x,
-        or_none(g.weights, stream), or_none(g.bias, stream));
+    run(stream, spec, grad, call.x, or_empty(stream, call.weights, 2), or_empty(stream, call.bias, 2), g.x,
+        or_empty(stream, g.weights, 2), or_empty(stream, g.bias, 2));
   if (g.bias.defined()) g.bias = g.bias.reshape(call.bias_shape);
   g.x = g.x.reshape(call.shape);
   return g;

@@ -107,7 +107,7 @@ kernel::AuxSpec aux_spec(const char *what, int64_t experts, int topk, bool maske
 }
 
 Tensor mask_or_none(const Stream &stream, const char *what, const Tensor &mask, int64_t tokens) {
-  if (!mask.defined()) return Tensor::empty({0}, boolean, stream);
+  if (!mask.defined()) return or_empty(stream, mask, 1, boolean);
   check_shape(what, mask, {tokens});
   check_dtype(what, mask, {boolean});
   return mask;
@@ -158,7 +158,7 @@ AuxLossAutoScaler::Grads AuxLossAutoScaler::backward(const Stream &stream, const
   static const auto run = jit(kernel::fill_scale, kSchedule);
   Tensor out = Tensor::empty({aux_loss.numel()}, aux_loss.dtype(), stream);
   run(stream, kernel::FillSpec{scale.defined()},
-      scale.defined() ? one_element("AuxLossAutoScaler: scale", scale) : Tensor::empty({0}, f32, stream), out);
+      or_empty(stream, scale.defined() ? one_element("AuxLossAutoScaler: scale", scale) : scale, 1), out);
   return {grad, out.reshape(aux_loss.shape())};
 }
 

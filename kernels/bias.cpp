@@ -159,7 +159,7 @@ BiasCall bias_call(const Stream &stream, const char *what, const Tensor &rows, c
   const int64_t experts = groups.groups.defined() ? grouping.size(0) : 1, n = rows.numel() / features;
   check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
   BiasCall call{rows.rank() == 2 ? rows : rows.contiguous().reshape({n, features}),
-                probs.defined() ? probs : Tensor::empty({0, 1}, rows.dtype() == f64 ? f64 : f32, stream),
+                or_empty(stream, probs, 2, wide_dtype(rows.dtype())),
                 grouping,
                 {}};
   if (probs.defined()) {

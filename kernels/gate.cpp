@@ -66,7 +66,7 @@ void gate_select(const GateSpec &s, View logits, View correction, View weights, 
   Tile lane = arange(s.padded_groups() * padded), e = lane / padded * size + lane % padded;
   Tile live = (lane % padded < size) & (e < s.experts);
 
-  DType wide = logits.dtype() == f64 ? f64 : f32;
+  DType wide = wide_dtype(logits.dtype());
   Tile x = cast(load(logits(t, e), live), wide);
   ScoreRow score(s.score, s.before_topk, logits.dtype(), x, live);
   Tile original = score(x), choice = original;
@@ -163,7 +163,7 @@ GateOutput gate_forward(const Stream &stream, const Tensor &x, const GateParamet
   out.weights = Tensor::empty({tokens, spec.topk}, weights_dtype(x, options), stream);
   out.indices = Tensor::empty({tokens, spec.topk}, i64, stream);
   Tensor scores = Tensor::empty(spec.keep_scores ? Dims{tokens, spec.experts} : Dims{0, 0}, wide, stream);
-  run(stream, spec, out.logits, spec.corrected ? parameters.correction_bias : Tensor::empty({0}, f32, stream),
+  run(stream, spec, out.logits, or_empty(stream, spec.corrected ? parameters.correction_bias : Tensor(), 1),
       out.weights, out.indices, scores);
   if (options.expert_load || spec.keep_scores)
     out.expert_load = expert_load(stream, out.indices, spec.experts, token_mask);

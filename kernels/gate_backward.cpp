@@ -42,7 +42,7 @@ void select_backward(const SelectBackwardSpec &s, View grad, View logits, View i
   grid(cdiv(T, s.rows));
   Tile t = expand_dims(program_id(0) * s.rows + arange(s.rows), 1);
   auto [e, live] = lanes(s.experts);
-  DType wide = logits.dtype() == f64 ? f64 : f32;
+  DType wide = wide_dtype(logits.dtype());
   Tile x = cast(load(logits(t, e)), wide), g = zeros({s.rows, next_pow2(s.experts)}, wide), chosen = g > 0;
   for (Int k : range(0, s.topk)) {
     Tile id = load(indices(t, k)), hit = cast(e, id.dtype()) == id;
@@ -86,8 +86,7 @@ Tensor select_backward(const Stream &stream, const Selection &selection, const T
                                   selection.scale,
                                   rows_for(next_pow2(experts), indices.size(1) * size_bytes(grad.dtype()))};
   Tensor out = Tensor::empty(logits.shape(), logits.dtype(), stream);
-  run(stream, spec, grad, logits, indices, grad_scores.defined() ? grad_scores : Tensor::empty({0, 0}, f32, stream),
-      out);
+  run(stream, spec, grad, logits, indices, or_empty(stream, grad_scores, 2), out);
   return out;
 }
 

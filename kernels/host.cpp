@@ -47,4 +47,11 @@ void check_that(bool condition, const char *asked, const std::string &wrong, con
   if (!condition) throw UserError(asked, wrong, todo);
 }
 
+Tensor or_empty(const Stream &stream, const Tensor &tensor, int rank, DType dtype) {
+  if (tensor.defined()) return tensor;
+  Dims none;
+  for (int i = 0; i < rank; ++i) none.push_back(0);
+  return Tensor::empty(none, dtype, stream);
+}
+
 } // namespace moec

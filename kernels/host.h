@@ -25,6 +25,9 @@ void check_apart(const char *what, const Tensor &written, std::initializer_list<
 /// Throws UserError with these three parts unless `condition` holds.
 void check_that(bool condition, const char *asked, const std::string &wrong, const char *todo = "");
 
+/// The tensor, or an empty one in its place, where a kernel's spec says that it leaves the argument alone.
+Tensor or_empty(const Stream &stream, const Tensor &tensor, int rank, DType dtype = f32);
+
 /// Columns per program for rows of `size` elements: a power of two, at most `most`.
 constexpr int block_for(int64_t size, int most) {
   int b = 16;

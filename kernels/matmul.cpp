@@ -28,7 +28,7 @@ void matmul(const MatmulSpec &s, View a, View b, View bias, View c) {
   if (s.biased) bias.expect({N});
   grid(cdiv(N, s.bn), cdiv(M, s.bm));
   Int col = program_id(0) * s.bn, row = program_id(1) * s.bm;
-  DType wide = a.dtype() == f64 ? f64 : f32;
+  DType wide = wide_dtype(a.dtype());
   Tile acc = zeros({s.bm, s.bn}, wide);
   for (Int k : range(0, K, s.bk)) {
     Tile left = s.transpose_a ? trans(load(a.tile({k, row}, {s.bk, s.bm}))) : load(a.tile({row, k}, {s.bm, s.bk}));
@@ -61,7 +61,7 @@ Tensor matmul(const Stream &stream, const Tensor &a, const Tensor &b, const Matm
   if (!low) spec.bm = 32, spec.bn = a.dtype() == f64 ? 32 : 64, spec.bk = 16;
   Tensor c = Tensor::empty({m, n}, options.dtype.value_or(a.dtype()), stream);
   check_dtype("matmul: result", c, {f32, bf16, f16, f64});
-  (low ? half : wide)(stream, spec, a, b, biased ? options.bias : Tensor::empty({0}, f32, stream), c);
+  (low ? half : wide)(stream, spec, a, b, or_empty(stream, options.bias, 1), c);
   return c;
 }
 

@@ -93,12 +93,12 @@ Tensor spread_rows(const Stream &stream, const char *what, const Tensor &x, cons
                           .zero = o.zero_where_0.defined(),
                           .clear = map.offs.defined() && !map.full,
                           .dot = o.products.defined()};
-  auto if_there = [&](const Tensor &t) { return t.defined() ? t : Tensor::empty({0, 0}, f32, stream); };
   const Tensor no_ends = Tensor::empty({0}, i32, stream);
   const Dims shape{rows, x.size(1)};
   Tensor out = x.size(0) == 0 ? Tensor::zeros(shape, x.dtype(), stream) : Tensor::empty(shape, x.dtype(), stream);
-  run(stream, spec, x, map.row_of, if_there(o.weights.defined() ? o.weights : o.zero_where_0),
-      spec.clear ? map.offs : no_ends, spec.clear ? map.routed : no_ends, if_there(o.other), out, if_there(o.products));
+  run(stream, spec, x, map.row_of, or_empty(stream, o.weights.defined() ? o.weights : o.zero_where_0, 2),
+      spec.clear ? map.offs : no_ends, spec.clear ? map.routed : no_ends, or_empty(stream, o.other, 2), out,
+      or_empty(stream, o.products, 2));
   return out;
 }
 

@@ -118,7 +118,7 @@ CountedSlots count_slots(const Stream &stream, const std::string &what, const Te
   // Every program of the second kernel reads the counts of all blocks.
   if (slots > 1 << 16) c.spec.block = 2048;
   c.ids = indices.contiguous().reshape({slots});
-  c.mask = token_mask.defined() ? token_mask : Tensor::empty({0}, boolean, stream);
+  c.mask = or_empty(stream, token_mask, 1, boolean);
   c.counts = Tensor::empty({cdiv(slots, int64_t{c.spec.block}), experts}, i32, stream);
   count(stream, c.spec, c.ids, c.mask, c.counts);
   return c;

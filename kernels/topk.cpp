@@ -40,7 +40,7 @@ void calculate_topk(const TopKSpec &s, View logits, View weights, View ids) {
   Tile t = expand_dims(program_id(0) * s.rows + arange(s.rows), 1);
   auto [e, real] = lanes(s.experts);
   auto [k, live] = lanes(s.topk);
-  DType wide = logits.dtype() == f64 ? f64 : f32;
+  DType wide = wide_dtype(logits.dtype());
   auto stored = [&](const Tile &v) { return rounded(v, logits.dtype()); };
   Tile x = cast(load(logits(t, e)), wide);
   // Scores are rounded to the logits' dtype before they are compared.

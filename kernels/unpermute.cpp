@@ -52,7 +52,7 @@ void sum_token_rows(const SumSpec &s, View x, View map, View weights, View out) 
 static constexpr Schedule kSchedule{.num_warps = 4};
 
 Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, const Tensor &map, const Tensor &weights,
-                bool compact) {
+                      bool compact) {
   const std::string asked = what;
   check_rank((asked + ": rows").c_str(), x, 2);
   check_rank((asked + ": map").c_str(), map, 2);
@@ -67,7 +67,7 @@ Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, c
   kernel::SumSpec spec{static_cast<int>(experts), static_cast<int>(x.size(1)), block_for(x.size(1), 4096), compact,
                        weights.defined()};
   Tensor out = Tensor::empty({tokens, x.size(1)}, x.dtype(), stream);
-  run(stream, spec, x, map, weights.defined() ? weights : Tensor::empty({0, 0}, f32, stream), out);
+  run(stream, spec, x, map, or_empty(stream, weights, 2), out);
   return out;
 }
 
@@ -204,7 +204,8 @@ void register_unpermute(Library &l) {
              sizes);
   l.add_specializations({
       {"sum_token_rows", "experts=128,cols=2048,block=2048", "Qwen3-30B-A3B"},
-      {"sum_token_rows", "experts=256,columns=513,cols=7168,block=4096,compact=true,weighted=true", "DeepSeek-V3, fused"},
+      {"sum_token_rows", "experts=256,columns=513,cols=7168,block=4096,compact=true,weighted=true",
+       "DeepSeek-V3, fused"},
       {"sum_token_rows", "experts=8,columns=8,cols=4096,block=4096,weighted=true", "Mixtral 8x7B"},
       {"sum_token_rows", "experts=6,columns=6,cols=24,block=32,weighted=true,dtype=f64,weight=f64,T=37,N=111", "f64"},
       {"sum_token_rows", "experts=32,columns=32,cols=2880,block=4096,T=33,N=99", "gpt-oss, odd sizes"},
@@ -232,8 +233,8 @@ void register_unpermute(Library &l) {
                    order,
                    {{"capacity", Type::integer, "0", "N/E; it changes nothing"}, tokens},
                    unpermute_tensors("tells E"),
-                   {"invert_index", "sum_token_rows", "spread_rows", "digit_count", "digit_place", "map_scan", "list_starts",
-                    "sum_listed_rows", "gather_rows"},
+                   {"invert_index", "sum_token_rows", "spread_rows", "digit_count", "digit_place", "map_scan",
+                    "list_starts", "sum_listed_rows", "gather_rows"},
                    run_drop_and_pad});
 }
 

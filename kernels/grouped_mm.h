@@ -17,28 +17,28 @@ struct GroupedMmOptions {
   bool sizes = false;      ///< offs holds the groups' sizes (i32 or i64), which the device sums, else their ends (i32)
   bool zero_tail = false;  ///< rows of c from the last group on are 0 (accumulate: unchanged), else undefined
 
-  Tensor gather;  ///< [M]: row r is a's row gather[r] / divide; a row of zeros where gather[r] < 0
-  int divide = 1; ///< topk, where gather holds slots (token * topk + k)
-  Tensor scatter; ///< [M]: row r goes to c's row scatter[r] (c has M rows, or those of `accumulate`); dropped if < 0
+  Tensor gather = {};  ///< [M]: row r is a's row gather[r] / divide; a row of zeros where gather[r] < 0
+  int divide = 1;      ///< topk, where gather holds slots (token * topk + k)
+  Tensor scatter = {}; ///< [M]: row r goes to c's row scatter[r], of M or of accumulate's rows; dropped if < 0
 
   /// Scales of fp8 operands, f32. a: [rows of a, 1], or [rows of a, ceil(K/128)] for blocks of 1x128. b: [E, U] for
   /// columns, [E, U, ceil(K/128)] for blocks of 128 along K, [E, ceil(U/128), ceil(K/128)] for blocks of 128x128. Sums
   /// of 128 products are scaled by the product of both blocks' scales and added by fma; scales of whole rows and
   /// columns come after all sums.
-  Tensor scale_a, scale_b;
+  Tensor scale_a = {}, scale_b = {};
 
   // In this order, in f32 (f64), one rounding at the end:
-  Tensor bias;           ///< [E, U], added
-  Tensor bias_weights;   ///< [M]: bias is multiplied by them first
-  Tensor pre_activation; ///< [M, U], dtype of c: gets the values before the activation, rows in expert order; the
-                         ///< activation is then that of the rounded values
-  std::optional<Activation> activation; ///< see activation.h
-  Tensor row_weights;                   ///< [M]: multiplied
-  bool weights_by_slot = false;         ///< the weight of row r is row_weights[scatter[r]]
-  bool round_before_weights = false;    ///< values and weights are rounded to c's dtype first, their product again
-  Tensor accumulate;                    ///< c, to which the result is added; any float dtype; must not overlap inputs
+  Tensor bias = {};           ///< [E, U], added
+  Tensor bias_weights = {};   ///< [M]: bias is multiplied by them first
+  Tensor pre_activation = {}; ///< [M, U], dtype of c: gets the values before the activation, rows in expert order; the
+                              ///< activation is then that of the rounded values
+  std::optional<Activation> activation = {}; ///< see activation.h
+  Tensor row_weights = {};                   ///< [M]: multiplied
+  bool weights_by_slot = false;              ///< the weight of row r is row_weights[scatter[r]]
+  bool round_before_weights = false;         ///< values and weights are rounded to c's dtype first, their product again
+  Tensor accumulate = {}; ///< c, to which the result is added; any float dtype; must not overlap inputs
 
-  std::optional<DType> dtype; ///< of c: by default a's, bf16 for fp8; f32, bf16 or f16 (f64 inputs: f64)
+  std::optional<DType> dtype = {}; ///< of c: by default a's, bf16 for fp8; f32, bf16 or f16 (f64 inputs: f64)
 };
 
 /// c[r, :] = a[r, :] * b[e] for the rows offs[e-1] <= r < offs[e] of a [M, K] or [tokens, K]; see GroupedMmOptions for

@@ -28,7 +28,7 @@ struct GroupedMmSpec {
   Scale scale_a = Scale::none, scale_b = Scale::none;
   bool bias = false, bias_weighted = false, keep = false, activated = false;
   bool weighted = false, by_slot = false, round_first = false, accumulate = false;
-  ActivationFields activation;
+  ActivationFields activation = {};
   static void fields(auto &s, auto &&f) {
     f("experts", s.experts), f("n", s.n), f("k", s.k), f("transposed", s.transposed);
     f("bm", s.bm), f("bn", s.bn), f("bk", s.bk), f("sizes", s.sizes), f("zero_tail", s.zero_tail);

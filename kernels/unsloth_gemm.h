@@ -15,11 +15,11 @@ Tensor torch_grouped_gemm(const Stream &stream, const Tensor &x, const Tensor &w
 /// What unsloth's grouped_gemm takes besides its tensors. At most one permutation.
 struct UnslothGemmOptions {
   int topk = 1;
-  Tensor gather_indices;      ///< [T*topk], slots (token*topk + k) in expert order, i32 or i64
+  Tensor gather_indices = {}; ///< [T*topk], slots (token*topk + k) in expert order, i32 or i64
   bool permute_x = false;     ///< first product only: row i is x's row gather[i] / topk, x [T, K]
   bool permute_y = false;     ///< second product only: row i goes to y's row gather[i]
   bool fuse_mul_post = false; ///< with permute_y, inference only: y is rounded, times its weight rounded alike, rounded
-  Tensor topk_weights;        ///< [T*topk], by slot
+  Tensor topk_weights = {};   ///< [T*topk], by slot
   bool is_first_gemm = true;
 };
 /// y [T*topk, N] = x w[e]^T for groups of m_sizes[e] rows, in expert order, or slots with permute_y. x [T, K] with

@@ -84,6 +84,7 @@ std::vector<double> reference(const Llama4MoeBlock::Parameters &p, const Tensor 
     const double *token = values.data() + t * D;
     std::vector<double> logits;
     for (int64_t e = 0; e < E; ++e) logits.push_back(dot(token, router.data() + e * D, D));
+    logits = Tensor::from_values(logits, {E}, x.dtype()).to_values(); // as the block's: what rounds to a tie is one
     const int64_t e = std::ranges::max_element(logits) - logits.begin();
     const double w = 1 / (1 + std::exp(-logits[static_cast<size_t>(e)]));
     mlp(token, w, up.data() + e * 2 * I * D, down.data() + e * D * I, I, y.data() + t * D);

@@ -40,7 +40,7 @@ Op plain_or_weighted(const Row &row) {
   op.run = [weights = row.weights, activation = row.activation](OpCall &c) {
     const Tensor w = weights.empty() ? Tensor() : c.in(weights);
     const Activation a = activation(c);
-    c.out("y", activate(c.stream(), c.in("x"), a, w));
+    if (c.wants({"y"})) c.out("y", activate(c.stream(), c.in("x"), a, w));
     if (!c.has("grad_output") || !c.wants({"grad_x", "grad_" + weights})) return;
     ActivationGrads g = activate_backward(c.stream(), c.in("grad_output"), c.in("x"), a, w);
     c.out("grad_x", g.x);
@@ -169,7 +169,7 @@ Op biased() {
       {"grad_bias_unreduced", "[M, 2*H]", "x", "gradient of x + bias: that of x", true, true, 2e-5, 8e-3});
   op.run = [quick_geglu](OpCall &c) {
     const Activation a = quick_geglu(c);
-    c.out("y", activate(c.stream(), c.in("x"), a, c.in("weights"), c.in("bias")));
+    if (c.wants({"y"})) c.out("y", activate(c.stream(), c.in("x"), a, c.in("weights"), c.in("bias")));
     if (!c.has("grad_output") || !c.wants({"grad_x", "grad_weights", "grad_bias_unreduced"})) return;
     ActivationGrads g = activate_backward(c.stream(), c.in("grad_output"), c.in("x"), a, c.in("weights"), c.in("bias"));
     c.out("grad_x", g.x);

@@ -84,7 +84,10 @@ Tensor spread_rows(const Stream &stream, const char *what, const Tensor &x, cons
   check_that(x.size(1) >= 1 && x.size(1) <= 1 << 24, what, "rows must have 1 to 2^24 elements");
   const int64_t experts = map.row_of.size(1);
   for (const Tensor &p : {o.weights, o.zero_where_0})
-    if (p.defined()) check_shape((asked + ": probs").c_str(), p, {x.size(0), experts});
+    if (p.defined()) {
+      check_shape((asked + ": probs").c_str(), p, {x.size(0), experts});
+      check_dtype((asked + ": probs").c_str(), p, {f32, bf16, f16, f64});
+    }
   static const auto run = jit(kernel::spread_rows, kSchedule);
   kernel::SpreadSpec spec{.experts = static_cast<int>(experts),
                           .cols = static_cast<int>(x.size(1)),
@@ -115,6 +118,7 @@ UnpermuteGrads unpermute_backward(const Stream &stream, const Tensor &grad, cons
   check_rank("unpermute backward: gradient", grad, 2);
   check_shape("unpermute backward: permuted", permuted, {-1, grad.size(1)});
   check_dtype("unpermute backward: permuted", permuted, {grad.dtype()});
+  check_dtype("unpermute backward: gradient", grad, {f32, bf16, f16, f64});
   UnpermuteGrads g;
   if (probs.defined()) g.probs = Tensor::empty(probs.shape(), probs.dtype(), stream);
   Spread how;

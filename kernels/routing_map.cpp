@@ -227,6 +227,7 @@ RoutingMap route_map(const Stream &stream, const Tensor &routing_map, const Tens
 static Tensor gather_cells(const Stream &stream, const std::string &what, const Tensor &grad, const Tensor &row_of,
                            DType dtype) {
   check_rank((what + ": gradient").c_str(), grad, 1);
+  check_dtype((what + ": gradient").c_str(), grad, {f32, bf16, f16, f64});
   check_rank((what + ": row_of").c_str(), row_of, 2);
   check_dtype((what + ": row_of").c_str(), row_of, {i32});
   check_map((what + ": row_of").c_str(), row_of);

@@ -151,7 +151,11 @@ Tensor gather_rows(const Stream &stream, const Tensor &x, const Tensor &index, i
   check_rank("gather_rows: index", index, 1);
   check_dtype("gather_rows: index", index, {i32, i64});
   check_that(divide >= 1, "gather_rows: divide", "it must be positive");
-  if (scale.defined()) check_shape("gather_rows: scale", scale, {index.size(0)});
+  if (scale.defined()) {
+    check_dtype("gather_rows: x", x, {f32, bf16, f16, f64});
+    check_shape("gather_rows: scale", scale, {index.size(0)});
+    check_dtype("gather_rows: scale", scale, {f32, bf16, f16, f64});
+  }
   static const auto run = jit(kernel::gather_rows, kRows);
   kernel::RowsSpec spec = rows_spec("gather_rows: x", x.size(1));
   spec.divide = divide;
@@ -183,12 +187,16 @@ Tensor scatter_rows(const Stream &stream, const Tensor &x, const Tensor &index) 
 
 Tensor combine_rows(const Stream &stream, const Tensor &rows, const Tensor &row_ids, int topk, const Tensor &weights) {
   check_rank("combine_rows: rows", rows, 2);
+  check_dtype("combine_rows: rows", rows, {f32, bf16, f16, f64});
   check_rank("combine_rows: row_ids", row_ids, 1);
   check_dtype("combine_rows: row_ids", row_ids, {i32, i64});
   kernel::SlotsSpec spec = slots_spec("combine_rows: rows", rows.size(1), topk);
   check_that(row_ids.size(0) % topk == 0, "combine_rows: row_ids", "their number must be a multiple of topk");
   const int64_t tokens = row_ids.size(0) / topk;
-  if (weights.defined()) check_shape("combine_rows: weights", weights, {tokens, topk});
+  if (weights.defined()) {
+    check_shape("combine_rows: weights", weights, {tokens, topk});
+    check_dtype("combine_rows: weights", weights, {f32, bf16, f16, f64});
+  }
   static const auto run = jit(kernel::combine_rows, kRows);
   spec.weighted = weights.defined();
   Tensor out = Tensor::empty({tokens, rows.size(1)}, rows.dtype(), stream);
@@ -212,8 +220,9 @@ Tensor spread_slots(const Stream &stream, const Tensor &x, const Tensor &row_ids
 
 static void run_unsloth_unpermute(OpCall &c) {
   c.out("unpermuted", scatter_rows(c.stream(), c.in("x"), c.in("gather_indices")));
-  if (c.has("grad_output") && c.wants({"grad_x"}))
-    c.out("grad_x", gather_rows(c.stream(), c.in("grad_output"), c.in("gather_indices")));
+  if (!c.has("grad_output") || !c.wants({"grad_x"})) return;
+  check_shape("unsloth_unpermute: grad_output", c.in("grad_output"), {c.in("x").size(0), -1});
+  c.out("grad_x", gather_rows(c.stream(), c.in("grad_output"), c.in("gather_indices")));
 }
 
 void register_rows(Library &l) {

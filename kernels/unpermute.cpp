@@ -55,6 +55,7 @@ Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, c
                       bool compact) {
   const std::string asked = what;
   check_rank((asked + ": rows").c_str(), x, 2);
+  check_dtype((asked + ": rows").c_str(), x, {f32, bf16, f16, f64});
   check_rank((asked + ": map").c_str(), map, 2);
   check_dtype((asked + ": map").c_str(), map, {i32});
   check_that(!compact || (map.size(1) % 2 == 1 && map.size(1) >= 3), what, fmt::format("row_id_map is {}", map.text()),
@@ -62,7 +63,10 @@ Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, c
   const int64_t tokens = map.size(0), experts = compact ? map.size(1) / 2 : map.size(1);
   check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
   check_that(x.size(1) >= 1 && x.size(1) <= 1 << 24, what, "rows must have 1 to 2^24 elements");
-  if (weights.defined()) check_shape((asked + ": probs").c_str(), weights, {tokens, experts});
+  if (weights.defined()) {
+    check_shape((asked + ": probs").c_str(), weights, {tokens, experts});
+    check_dtype((asked + ": probs").c_str(), weights, {f32, bf16, f16, f64});
+  }
   static const auto run = jit(kernel::sum_token_rows, kSchedule);
   kernel::SumSpec spec{static_cast<int>(experts), static_cast<int>(x.size(1)), block_for(x.size(1), 4096), compact,
                        weights.defined()};
@@ -81,6 +85,7 @@ Tensor unpermute(const Stream &stream, const Tensor &permuted, const RoutingMap 
 
 static void check_indices(const std::string &what, const Tensor &permuted, const Tensor &sorted_indices) {
   check_rank((what + ": permuted_tokens").c_str(), permuted, 2);
+  check_dtype((what + ": permuted_tokens").c_str(), permuted, {f32, bf16, f16, f64});
   check_shape((what + ": sorted_indices").c_str(), sorted_indices, {permuted.size(0)});
   check_dtype((what + ": sorted_indices").c_str(), sorted_indices, {i32, i64});
 }
@@ -155,15 +160,23 @@ static void put_unpermuted(OpCall &c, const UnpermuteGrads &g) {
 }
 
 static int64_t tokens_of(OpCall &c) {
+  int64_t tokens = -1;
   for (const char *name : {"grad_output", "routing_map", "probs"})
-    if (c.has(name)) return c.in(name).size(0);
-  return c.integer("tokens");
+    if (c.has(name)) {
+      check_shape(fmt::format("{}: {}", c.op().name, name).c_str(), c.in(name), {tokens, -1});
+      tokens = c.in(name).size(0);
+    }
+  return tokens < 0 ? c.integer("tokens") : tokens;
 }
 
 static void run_drop_and_pad(OpCall &c) {
   const Tensor &rows = c.in("permuted_tokens"), &indices = c.in("sorted_indices");
   Tensor probs = c.has("probs") ? c.in("probs") : Tensor();
   const int64_t experts = probs.defined() && probs.rank() == 2 ? probs.size(1) : 1;
+  if (c.has("routing_map")) {
+    check_map("unpermute_drop_and_pad: routing_map", c.in("routing_map"));
+    if (probs.defined()) check_shape("unpermute_drop_and_pad: routing_map", c.in("routing_map"), {-1, experts});
+  }
   c.out("output", unpermute_drop_and_pad(c.stream(), rows, indices, tokens_of(c), experts, probs));
   if (c.has("grad_output") && c.wants({"grad_permuted_tokens", "grad_probs"}))
     put_unpermuted(c, unpermute_drop_and_pad_backward(c.stream(), c.in("grad_output"), rows, indices, experts, probs));

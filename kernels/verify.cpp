@@ -8,10 +8,9 @@
 #include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
-#include <thread>
 
 #include "kernels/registry.h"
-#include "runtime/convert.h"
+#include "runtime/compare.h"
 
 namespace moec {
 
@@ -173,15 +172,9 @@ void run_case(const std::string &path, Device device, CaseReport &report) {
   auto wanted = references(file);
   for (const auto &[name, reference] : wanted)
     report.tensors.push_back({name, CheckStatus::unsupported, 0, 0, "not produced"});
-  const Op &op = op_at(report.op);
-  NamedTensors inputs;
-  for (const auto &[name, tensor] : file.tensors)
-    if (name.starts_with("in.") && op.input(name.substr(3))) inputs.emplace(name.substr(3), tensor);
-  std::vector<std::string> outputs;
-  for (const auto &[name, reference] : wanted)
-    if (const OpTensor *t = op.output(excerpt_of(name).tensor)) outputs.push_back(t->name);
-  if (outputs.empty()) throw UnsupportedError(report.op, "moec produces none of the case's tensors", "");
-  OpCall call(op, Stream(device), std::move(inputs), parameters_of(op, file), outputs);
+  RecordedCall recorded = recorded_call(file);
+  const Op &op = *recorded.op;
+  OpCall call(op, Stream(device), std::move(recorded.inputs), recorded.parameters, std::move(recorded.outputs));
   call.run();
   call.stream().synchronize();
   const bool low = is_low(dtype_of_case(file));
@@ -208,46 +201,6 @@ int CaseReport::unsupported_tensors() const {
   return static_cast<int>(std::ranges::count(tensors, CheckStatus::unsupported, &TensorReport::status));
 }
 
-namespace {
-
-double uniform(uint64_t seed, uint64_t i) {
-  uint64_t z = seed * 0x100000001B3u + i;
-  z += 0x9E3779B97F4A7C15u;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  z ^= z >> 31;
-  return static_cast<double>(z >> 40) * 0x1p-23 - 1;
-}
-/// Finite floats only.
-uint16_t bf16_of(float f) {
-  uint32_t b = std::bit_cast<uint32_t>(f);
-  return static_cast<uint16_t>((b + 0x7fff + (b >> 16 & 1)) >> 16);
-}
-
-} // namespace
-
-Tensor hash_uniform(uint64_t seed, double scale, const Dims &shape, DType dtype, Device device) {
-  Tensor t = Tensor::empty(shape, dtype);
-  auto *data = static_cast<std::byte *>(t.data());
-  const int64_t n = t.numel(), width = size_bytes(dtype);
-  auto fill = [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      double value = scale * uniform(seed, static_cast<uint64_t>(i));
-      if (dtype == bf16)
-        reinterpret_cast<uint16_t *>(data)[i] = bf16_of(static_cast<float>(value));
-      else
-        store_element(dtype, data + i * width, value);
-    }
-  };
-  // Weights of a real layer have 10^8 elements.
-  const int64_t workers = n < 1 << 20 ? 1 : std::max(1u, std::thread::hardware_concurrency());
-  std::vector<std::thread> threads;
-  for (int64_t w = 1; w < workers; ++w) threads.emplace_back(fill, n * w / workers, n * (w + 1) / workers);
-  fill(0, n / workers);
-  for (std::thread &thread : threads) thread.join();
-  return device == Device::host() ? t : t.to(device);
-}
-
 TensorFile load_case(const std::string &path) {
   TensorFile file = read_safetensors(path);
   if (!file.metadata.contains("op"))
@@ -259,31 +212,25 @@ TensorFile load_case(const std::string &path) {
   return file;
 }
 
+RecordedCall recorded_call(const TensorFile &file) {
+  RecordedCall call{&op_at(file.metadata.at("op")), {}, {}, {}};
+  for (const auto &[name, tensor] : file.tensors)
+    if (name.starts_with("in.") && call.op->input(name.substr(3))) call.inputs.emplace(name.substr(3), tensor);
+  for (const auto &[name, reference] : references(file))
+    if (const OpTensor *t = call.op->output(excerpt_of(name).tensor)) call.outputs.push_back(t->name);
+  if (call.outputs.empty()) throw UnsupportedError(call.op->name, "moec produces none of the case's tensors", "");
+  call.parameters = parameters_of(*call.op, file);
+  return call;
+}
+
 TensorReport compare(std::string name, const Tensor &got, const Tensor &reference, double tolerance) {
   TensorReport r{std::move(name), CheckStatus::pass, 0, tolerance, ""};
-  auto fail = [&](std::string why) {
-    r.status = CheckStatus::fail;
-    if (r.detail.empty()) r.detail = std::move(why);
-  };
-  if (got.shape() != reference.shape() || got.dtype() != reference.dtype()) {
-    r.max_error = INFINITY;
-    fail(fmt::format("it is {}, the reference {}", got.text(), reference.text()));
-    return r;
-  }
-  std::vector<double> a = got.to_values(), b = reference.to_values();
-  double largest = 0;
-  for (double v : b)
-    if (std::isfinite(v)) largest = std::max(largest, std::abs(v));
-  int64_t different = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]))) continue;
-    ++different;
-    double error = std::abs(a[i] - b[i]) / (std::abs(b[i]) + 0.05 * largest);
-    if (!std::isfinite(b[i]) || !(error < INFINITY)) error = INFINITY;
-    if (tolerance > 0) r.max_error = std::max(r.max_error, error);
-    if (tolerance == 0 || error > tolerance) fail(fmt::format("element {} is {}, not {}", i, a[i], b[i]));
-  }
-  if (tolerance == 0) r.max_error = static_cast<double>(different);
+  Comparison c = compare_values(got, reference, tolerance);
+  bool same_type = got.dtype() == reference.dtype(); // recorded dtypes are part of what is right
+  r.detail = c.ok() && !same_type ? fmt::format("it is {}, the reference {}", got.text(), reference.text()) : c.problem;
+  if (!r.detail.empty()) r.status = CheckStatus::fail;
+  bool comparable = same_type && got.shape() == reference.shape();
+  r.max_error = !comparable ? INFINITY : tolerance > 0 ? c.max_error : static_cast<double>(c.different);
   return r;
 }
 

@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/registry.h"
 #include "runtime/device.h"
+#include "runtime/hash_values.h"
 #include "runtime/safetensors.h"
 #include "runtime/tensor.h"
 
@@ -43,8 +45,16 @@ struct CaseReport {
 /// A case with its generated tensors (metadata gen.<name> = "hash_uniform seed=S scale=C shape=AxB") filled in as
 /// in.<name>. Throws UserError for a file that is no case.
 TensorFile load_case(const std::string &path);
-/// The values of the recorded cases' generator: element i is scale * u(seed, i) with u in [-1, 1), exact in f32.
-Tensor hash_uniform(uint64_t seed, double scale, const Dims &shape, DType dtype, Device device = Device::host());
+/// A recorded case as a call of its op.
+struct RecordedCall {
+  const Op *op = nullptr;
+  NamedTensors inputs;              ///< those that the op takes
+  Settings parameters;              ///< those of the metadata that the op takes
+  std::vector<std::string> outputs; ///< recorded ones that the op makes
+};
+/// Throws UnsupportedError for an op that moec does not have, a parameter that it does not know, and where none of the
+/// recorded outputs is made.
+RecordedCall recorded_call(const TensorFile &file);
 
 /// Runs one case on `device` and compares every out.* (out.ref32.X replaces out.X). Never throws for what is in the
 /// file: that is a failed case with the message.

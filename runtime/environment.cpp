@@ -108,7 +108,7 @@ const EnvironmentVariable table[] = {
        e.sim_checked = on;
        return wrong;
      }},
-    {"MOEC_SIM_SEED", "number", "0", "simulated GPU: seed of the order in which warps run; 0 is round robin",
+    {"MOEC_SIM_SEED", "number", "0", "simulated GPU: seed of a random order of CTAs, warps, lanes and atomics; 0: in order",
      [](std::string_view t, Environment &e) {
        return number(t, e.sim_seed) ? nullptr : "it is not a whole number; say for example 1";
      }},

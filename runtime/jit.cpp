@@ -39,8 +39,8 @@ struct Arguments {
 
   Arguments(Device device, const KernelType &type, const void *spec, std::span<const LaunchArg> args) {
     if (device.kind() == DeviceKind::host) device.backend(); // throws: the host runs no kernels
-    bool checked = device.kind() == DeviceKind::sim && sim_checked();
-    key.add(static_cast<uint64_t>(device.kind()) | static_cast<uint64_t>(device.index()) << 8 | uint64_t{checked} << 32);
+    bool instrumented = device.kind() == DeviceKind::sim && sim_instrumented();
+    key.add(static_cast<uint64_t>(device.kind()) | static_cast<uint64_t>(device.index()) << 8 | uint64_t{instrumented} << 32);
     type.add_spec(spec, key);
     for (count = 0; count < args.size(); ++count) {
       facts[count] = facts_of(args[count], type.parameters[count], static_cast<int>(count), device);

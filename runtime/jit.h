@@ -16,6 +16,7 @@
 
 #include "dsl/kernel.h"
 #include "runtime/device.h"
+#include "runtime/simulator.h"
 #include "runtime/spec.h"
 #include "runtime/tensor.h"
 
@@ -47,10 +48,6 @@ struct CompileRecord {
 std::vector<CompileRecord> compile_records();
 /// Calls `listener` after each (from the thread that made it; keep it short). An empty function stops it.
 void on_compile(std::function<void(const CompileRecord &)> listener);
-
-/// The program's choice whether the simulated GPU watches accesses and barriers; MOEC_SIM_CHECKED, if set, wins. Default: no.
-void set_sim_checked(bool checked);
-bool sim_checked();
 
 /// Compile options of a target under a schedule, as the disk cache's key has them: "target=sm_90a;num_warps=4;...".
 std::string compile_options(std::string_view target, const Schedule &schedule);

@@ -8,4 +8,5 @@
 #include "runtime/graph.h"
 #include "runtime/jit.h"
 #include "runtime/safetensors.h"
+#include "runtime/simulator.h"
 #include "runtime/tensor.h"

@@ -7,6 +7,8 @@
 #include "runtime/error.h"
 #include "runtime/host_backend.h"
 #include "runtime/sim/executor.h"
+#include "runtime/sim/traffic.h"
+#include "runtime/simulator.h"
 
 namespace moec {
 
@@ -52,19 +54,27 @@ public:
     launch.params = l.params;
     std::vector<sim::MemoryRange> allowed;
     for (const MemoryRange &r : l.ranges) allowed.push_back({r.begin, r.end, true});
-    const Environment &env = environment();
+    const SimSettings settings = sim_settings();
     sim::SimOptions options;
-    options.checked = e.image.checked();
-    options.seed = env.sim_seed;
-    options.workers = static_cast<unsigned>(env.sim_workers);
+    options.checked = e.image.checked() && *settings.checked;
+    options.seed = *settings.seed;
+    options.workers = static_cast<unsigned>(environment().sim_workers);
+    sim::TrafficCounts traffic;
+    std::unique_lock<std::mutex> counting;
+    if (settings.traffic) {
+      counting = std::unique_lock(settings.traffic->mutex());
+      traffic.sectors = &settings.traffic->sectors();
+      options.traffic = &traffic;
+    }
     options.allowed = allowed;
-    options.cta_seconds = env.sim_seconds;
+    options.cta_seconds = environment().sim_seconds;
     std::vector<sim::SimFinding> findings;
     try {
       findings = sim::launch(e.image, launch, options);
     } catch (const std::invalid_argument &wrong) {
       throw DeviceError(fmt::format("launch {} on the simulated GPU", e.kernel), wrong.what());
     }
+    if (settings.traffic) settings.traffic->add(e.kernel, traffic);
     if (!findings.empty()) report(e, findings);
   }
 

@@ -45,7 +45,6 @@ void tell(const CompileRecord &record) {
   if (listener) listener(record);
 }
 
-std::atomic<bool> program_wants_checks{false};
 
 std::string sim_level() {
   if (environment().sim_level != "auto") return environment().sim_level;
@@ -157,9 +156,6 @@ void on_compile(std::function<void(const CompileRecord &)> listener) {
   compile_log().listener = std::move(listener);
 }
 
-void set_sim_checked(bool checked) { program_wants_checks = checked; }
-bool sim_checked() { return environment().sim_checked.value_or(program_wants_checks); }
-
 std::string Schedule::options() const {
   return fmt::format("num_warps={};num_stages={};contract_fma={}", num_warps, num_stages, contract_fma ? 1 : 0);
 }
@@ -168,7 +164,7 @@ std::string compile_options(std::string_view target, const Schedule &schedule) {
   bool sim = target == "sim" || target.starts_with("sim-");
   std::string full = target == "sim" ? "sim-x86-64-" + sim_level() : std::string(target);
   std::string options = fmt::format("target={};{}", full, schedule.options());
-  if (sim) options += fmt::format(";checked={}", sim_checked() ? 1 : 0);
+  if (sim) options += fmt::format(";checked={}", sim_instrumented() ? 1 : 0);
   if (!sim && environment().lineinfo) options += ";lineinfo=1";
   return options;
 }

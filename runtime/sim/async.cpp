@@ -51,6 +51,7 @@ void sim_cp_async(SimContext *context, char *to, const char *from, uint32_t size
   Thread &thread = thread_of(context);
   PendingCopy copy{to, from, size, std::min(source_bytes, size), thread.committed_groups + 1, ++thread.issued_copies, loc};
   Worker &worker = *thread.home->worker;
+  worker.before_access(thread, from, kAccessRead | copy.source_bytes, loc, __builtin_return_address(0));
   if (Checker *checker = worker.checker(); checker && !checker->cp_async(thread, copy, loc)) return;
   if (worker.launch().options.eager_async) copy_now(copy);
   else thread.copies.push_back(copy);

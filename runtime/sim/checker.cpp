@@ -250,7 +250,9 @@ void Checker::mbarrier_waited(Thread &thread, uint32_t offset) {
 
 char *sim_access(SimContext *context, char *address, uint32_t bits, uint32_t loc) {
   Thread &thread = thread_of(context);
-  Checker *checker = thread.home->worker->checker();
+  Worker &worker = *thread.home->worker;
+  worker.before_access(thread, address, bits, loc, __builtin_return_address(0));
+  Checker *checker = worker.checker();
   return checker ? checker->access(thread, address, bits, loc) : address;
 }
 

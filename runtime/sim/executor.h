@@ -10,6 +10,8 @@
 
 namespace moec::sim {
 
+struct TrafficCounts;
+
 /// Memory that a launch may touch: [begin, end) in bytes.
 struct MemoryRange {
   uint64_t begin = 0, end = 0;
@@ -25,11 +27,14 @@ struct SimLaunch {
 
 struct SimOptions {
   bool checked = false;      ///< needs an image that was compiled checked; such an image may also run unchecked
-  uint64_t seed = 0;         ///< 0: threads run in order; else a random schedule, the same for the same seed
+  /// 0: CTAs and threads run in order. Else a random schedule, the same for the same seed: order of CTAs, warps and lanes,
+  /// and, in instrumented (checked) images, preemption before accesses, atomics above all. One worker.
+  uint64_t seed = 0;
   double cta_seconds = 0;    ///< processor time after which a CTA that has not ended is given up; 0: never
   bool eager_async = false;  ///< asynchronous copies are done at once instead of as late as possible
-  unsigned workers = 0;      ///< host threads; 0: one per core. Checked launches use one
+  unsigned workers = 0;      ///< host threads; 0: one per core. Checked, seeded and counted launches use one
   std::span<const MemoryRange> allowed = {}; ///< checked: global memory that may be touched
+  TrafficCounts *traffic = nullptr; ///< counts accesses to global memory; needs an instrumented image
   size_t max_findings = 100; ///< distinct findings after which no more are recorded
 };
 

@@ -49,6 +49,7 @@ void validate(const LoadedImage &image, const SimLaunch &launch, const SimOption
   if (launch.grid[0] > 0x7fffffffu || launch.grid[1] > 65535 || launch.grid[2] > 65535)
     refuse("the grid is at most 2147483647 x 65535 x 65535");
   if (options.checked && !image.checked()) refuse("a checked launch needs code that was compiled with checks");
+  if (options.traffic && !image.checked()) refuse("counting accesses needs code that was compiled with checks");
 }
 
 } // namespace
@@ -80,7 +81,8 @@ std::vector<SimFinding> launch(const LoadedImage &image, const SimLaunch &reques
   unsigned workers = options.workers ? options.workers : std::max(1u, std::thread::hardware_concurrency());
   workers = static_cast<unsigned>(std::min<uint64_t>(workers, ctas));
   // The checker forgives a write that leaves the bytes as they are, which only CTAs that run one after the other can tell.
-  if (options.checked) workers = 1;
+  // A seed's schedule and the counts are those of one worker, too.
+  if (options.checked || options.seed || options.traffic) workers = 1;
   auto work = [&state] {
     auto worker = WorkerPool::instance().take();
     worker->run(state);

@@ -4,6 +4,7 @@
 #include "runtime/sim/executor.h"
 #include "runtime/sim/fiber.h"
 #include "runtime/sim/global_shadow.h"
+#include "runtime/sim/traffic.h"
 
 #include <array>
 #include <atomic>
@@ -141,6 +142,9 @@ public:
   MatrixScratch &matrix_scratch() { return *matrix_; }
   /// Suspends `thread` until something has made it ready and its turn comes.
   void block(Thread &thread, WaitKind kind, uint32_t loc, uint64_t object = 0, uint64_t phase = 0);
+  /// What every access of an instrumented image begins with: in a random schedule other threads may run first; counted
+  /// launches count it. `site`: of the code that asks.
+  void before_access(Thread &thread, const char *address, uint32_t bits, uint32_t loc, const void *site);
   /// Lets another thread run first, any that can.
   void yield(Thread &thread, uint32_t loc);
   /// `thread` has used up its loop iterations: the others' turn, if the CTA has time left.
@@ -174,6 +178,7 @@ private:
   LaunchState *launch_ = nullptr;
   Cta cta_;
   std::unique_ptr<Checker> checker_;
+  std::unique_ptr<TrafficRecorder> traffic_;
   std::vector<std::unique_ptr<Fiber>> fibers_;
   Fiber *free_ = nullptr;
   Fiber main_;

@@ -44,6 +44,24 @@ uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
+/// The CTA that runs as number `index` of `count` in the order of `seed`: a permutation of 0..count-1, from a Feistel
+/// network over the next power of four.
+uint64_t cta_in_order(uint64_t index, uint64_t count, uint64_t seed) {
+  if (!seed || count < 2) return index;
+  unsigned half = (static_cast<unsigned>(std::bit_width(count - 1)) + 1) / 2;
+  uint64_t mask = (uint64_t{1} << half) - 1;
+  do {
+    uint64_t left = index >> half, right = index & mask;
+    for (uint64_t round = 0; round < 4; ++round) {
+      uint64_t next = left ^ (mix(mix(seed + round) ^ right) & mask);
+      left = right;
+      right = next;
+    }
+    index = left << half | right;
+  } while (index >= count);
+  return index;
+}
+
 } // namespace
 
 Worker::Worker() : window_(map_window()), matrix_(make_matrix_scratch()) {
@@ -125,6 +143,8 @@ void Worker::prepare() {
   info.cluster_nctarank = 1;
   info.total_smem = info.dynamic_smem = info.aggr_smem = launch.shared_bytes;
   checker_ = launch_->checked ? std::make_unique<Checker>(*this) : nullptr;
+  TrafficCounts *traffic = launch_->options.traffic;
+  traffic_ = traffic ? std::make_unique<TrafficRecorder>(*traffic) : nullptr;
 }
 
 void Worker::start_cta(uint64_t index) {
@@ -158,13 +178,15 @@ void Worker::start_cta(uint64_t index) {
   cta_.polls = 0;
   cta_began_ = processor_seconds();
   if (checker_) checker_->begin_cta();
+  if (traffic_) traffic_->begin_cta(cta_.num_threads);
 }
 
 bool Worker::next_cta() {
+  if (traffic_) traffic_->end_cta();
   if (launch_->aborted.load(std::memory_order_relaxed)) return false;
   uint64_t index = launch_->next_cta.fetch_add(1, std::memory_order_relaxed);
   if (index >= launch_->num_ctas) return false;
-  start_cta(index);
+  start_cta(cta_in_order(index, launch_->num_ctas, launch_->options.seed));
   return true;
 }
 
@@ -180,6 +202,7 @@ void Worker::run(LaunchState &launch) {
     switch_fiber(&main_, fiber);
   }
   checker_.reset();
+  traffic_.reset();
   launch_ = nullptr;
 }
 
@@ -336,6 +359,15 @@ void Worker::next_turn(Thread &thread, uint32_t loc) {
   double limit = launch_->options.cta_seconds;
   if (limit > 0 && processor_seconds() - cta_began_ > limit) livelock(thread, loc);
   yield(thread, loc);
+}
+
+void Worker::before_access(Thread &thread, const char *address, uint32_t bits, uint32_t loc, const void *site) {
+  if (launch_->options.seed && random() % (bits & kAccessAtomic ? 2 : 16) == 0) yield(thread, loc);
+  if (!traffic_ || static_cast<uint64_t>(address - cta_.shared) < kSharedWindow) return;
+  TrafficKind kind = bits & kAccessAtomic  ? TrafficKind::Atomic
+                     : bits & kAccessWrite ? TrafficKind::Store
+                                           : TrafficKind::Load;
+  traffic_->access(site, thread.index, reinterpret_cast<uint64_t>(address), bits & kAccessSizeMask, kind);
 }
 
 SimFinding Worker::finding(const Thread &thread, FindingKind kind, uint32_t loc, std::string message, uint32_t other_loc) {

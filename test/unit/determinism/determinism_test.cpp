@@ -1,0 +1,198 @@
+// The same input gives the same bits: every op of the registry, through its public host function, under random
+// schedules of the simulated GPU and on cuts of the batch (so at other sizes, divisibilities and alignments). A new op
+// takes part by its recorded cases; what its tensors' values say of the batch's rows stands in batches.h.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "batches.h"
+#include "dsl/dsl.h"
+#include "kernels/moe.h"
+#include "runtime/testing.h"
+#include "test/unit/kernels/recorded_calls.h"
+
+namespace moec {
+namespace {
+
+constexpr int kSchedules = 20;
+constexpr int64_t kMostElements = 60'000;
+
+NamedTensors run(const RecordedCall &call) {
+  OpCall c(*call.op, Device::sim(), call.inputs, call.parameters, call.outputs);
+  c.run();
+  return c.outputs();
+}
+
+Report schedules(const RecordedCall &call) {
+  auto function = [&](const Stream &, const Tensors &) {
+    Tensors out;
+    for (auto &[name, tensor] : run(call)) out.push_back(tensor);
+    return out;
+  };
+  return same_on_schedules(TensorFunction(function), {}, kSchedules, false);
+}
+
+/// Compares the outputs of rows begin..end alone with those of the whole batch; true if there was anything to compare.
+bool same_on_cut(const Cutter &cutter, int64_t begin, int64_t end, std::string &problem) {
+  std::optional<RecordedCall> part = cutter.cut(begin, end);
+  if (!part) return false;
+  bool compared = false;
+  for (const auto &[name, got] : run(*part)) {
+    std::optional<Tensor> expected = cutter.expected(name, begin, end);
+    if (!expected) continue;
+    compared = true;
+    bool enough = got.rank() == expected->rank() && got.size(0) >= expected->size(0);
+    std::string what = different_bits(enough ? got.slice(0, 0, expected->size(0)) : got, *expected);
+    if (!what.empty() && problem.empty())
+      problem = name + " of rows " + std::to_string(begin) + " to " + std::to_string(end) + ": " + what;
+  }
+  return compared;
+}
+
+/// "" if every cut gives the whole batch's bits. `count`: how many were compared.
+std::string cuts(const RecordedCall &recorded, const Batch &batch, int &count) {
+  const RecordedCall call = flattened(recorded);
+  if (batch.rows_alone && !batch.rows_alone(call)) return "";
+  NamedTensors whole = run(call);
+  Cutter cutter(call, batch, whole);
+  std::string problem;
+  const int64_t rows = cutter.rows();
+  for (int64_t n = 1; n <= rows && problem.empty(); n += n < 40 ? 1 : 17) count += same_on_cut(cutter, 0, n, problem);
+  for (int64_t b = 1; b < rows && b <= 5 && problem.empty(); ++b) count += same_on_cut(cutter, b, rows, problem);
+  for (int64_t b = 3; b + 16 <= rows && b < 20 && problem.empty(); b += 5)
+    count += same_on_cut(cutter, b, b + 16, problem);
+  return problem;
+}
+
+/// Few and different: one of each dtype and set of inputs, small ones first.
+std::vector<NamedCall> chosen(const Op &op, size_t most) {
+  std::vector<NamedCall> all = recorded_calls(op, kMostElements), some;
+  auto size = [](const NamedCall &c) {
+    int64_t n = 0;
+    for (const auto &[name, tensor] : c.call.inputs) n += tensor.numel();
+    return n;
+  };
+  std::ranges::stable_sort(all, {}, size);
+  std::set<std::string> seen;
+  for (NamedCall &c : all) {
+    std::string kind;
+    for (const auto &[name, tensor] : c.call.inputs) kind += name + std::string(moec::name(tensor.dtype()));
+    for (const auto &[name, value] : c.call.parameters)
+      if (const OpParameter *p = op.parameter(name);
+          p->type == OpParameter::Type::boolean || p->type == OpParameter::Type::text)
+        kind += name + value;
+    if (size(c) == 0 || some.size() == most || !seen.insert(kind).second) continue;
+    c.call = with_gradients(std::move(c.call));
+    some.push_back(std::move(c));
+  }
+  return some;
+}
+
+class Determinism : public testing::TestWithParam<std::string> {};
+
+TEST_P(Determinism, RandomSchedulesGiveTheSameBits) {
+  const Op &op = op_at(GetParam());
+  std::vector<NamedCall> calls = chosen(op, 2);
+  ASSERT_FALSE(calls.empty()) << "record a case of at most " << kMostElements << " elements in test/golden/" << op.name;
+  for (const NamedCall &c : calls) EXPECT_TRUE(schedules(c.call)) << c.name;
+}
+
+TEST_P(Determinism, RowsDoNotDependOnTheBatch) {
+  const Op &op = op_at(GetParam());
+  if (auto it = uncut_ops().find(op.name); it != uncut_ops().end()) GTEST_SKIP() << it->second;
+  int compared = 0;
+  for (const NamedCall &c : chosen(op, 3)) {
+    int count = 0;
+    EXPECT_EQ(cuts(c.call, batch_of(c.call), count), "") << c.name;
+    compared += count;
+  }
+  EXPECT_GT(compared, 0) << "nothing was compared: say in batches.h how the batch is cut, or why it is not";
+}
+TEST(Batches, AreOfOpsThatExist) {
+  for (const auto &[name, batch] : batches()) {
+    const Op &op = op_at(name);
+    EXPECT_TRUE(batch.routed.empty() || op.input(batch.routed) || op.output(batch.routed)) << name;
+    for (const auto &[tensor, values] : batch.values) EXPECT_TRUE(op.input(tensor) || op.output(tensor)) << tensor;
+  }
+  for (const auto &[name, reason] : uncut_ops()) EXPECT_FALSE(op_at(name).name.empty() || reason.empty());
+}
+
+std::vector<std::string> names() {
+  std::vector<std::string> list;
+  for (const Op &op : ops()) list.push_back(op.name);
+  return list;
+}
+INSTANTIATE_TEST_SUITE_P(Ops, Determinism, testing::ValuesIn(names()), [](const auto &info) { return info.param; });
+
+// -- what must fail
+
+/// y[t] += rows[i] of the token's rows by atomics, whose order is the schedule's.
+void scatter_add(const NoSpec &, View rows, View tokens, Pointer y) {
+  auto [N, D] = rows.sizes<2>();
+  tokens.expect({N});
+  grid(N);
+  Int i = program_id(0), t = cast(load(tokens(i)), i32);
+  Tile c = arange(64);
+  atomic_add(y[t * D + c], cast(load(rows(i, c)), f32), c < D);
+}
+void run_scatter_add(OpCall &call) {
+  static const auto kernel = jit(scatter_add);
+  const Tensor &rows = call.in("rows");
+  Tensor y = Tensor::zeros({6, rows.size(1)}, f32);
+  kernel(call.stream(), {}, rows, call.in("tokens"), y);
+  call.out("y", y);
+}
+
+/// Sums of columns in blocks whose number depends on the number of rows.
+struct BlockSpec {
+  int block = 8;
+  static void fields(auto &s, auto &&f) { f("block", s.block); }
+};
+void block_sums(const BlockSpec &s, View x, View y) {
+  auto [T, D] = x.sizes<2>();
+  y.expect({T});
+  grid(T);
+  Tile sum = zeros({s.block}, f32);
+  for (Int c : range(0, D, s.block)) sum += load(x(program_id(0), c + arange(s.block)));
+  store(y(program_id(0)), moec::sum(sum));
+}
+void run_block_sums(OpCall &call) {
+  static const auto kernel = jit(block_sums);
+  const Tensor &x = call.in("x");
+  Tensor y = Tensor::empty({x.size(0)}, f32);
+  kernel(call.stream(), {.block = x.size(0) > 8 ? 32 : 8}, x, y);
+  call.out("y", y);
+}
+
+Op planted(std::string name, std::vector<OpTensor> tensors, void (*run)(OpCall &)) {
+  Op op{name, name, name, name, name, {}, std::move(tensors), {}, run};
+  return op;
+}
+
+TEST(Planted, AtomicSumsFailUnderRandomSchedules) {
+  Op op = planted("scatter_add",
+                  {{"rows", "[N, D]", "f32", "rows"},
+                   {"tokens", "[N]", "i32", "of each row"},
+                   {"y", "[T, D]", "f32", "sums", true}},
+                  run_scatter_add);
+  RecordedCall call{
+      &op, {{"rows", hash_uniform(1, 1, {64, 48}, f32)}, {"tokens", hash_integers(2, 0, 5, {64}, i32)}}, {}, {}};
+  Report report = schedules(call);
+  EXPECT_FALSE(report);
+  EXPECT_THAT(
+      report.text(),
+      testing::HasSubstr(
+          "output 0 (f32[6, 48] on host) under random schedule 1 differs from the schedule in order: element ["));
+}
+
+TEST(Planted, AFormThatTheBatchChoosesFailsOnCuts) {
+  Op op = planted("block_sums", {{"x", "[T, D]", "f32", "rows"}, {"y", "[T]", "f32", "sums", true}}, run_block_sums);
+  RecordedCall call{&op, {{"x", hash_uniform(1, 1, {20, 100}, f32)}}, {}, {}};
+  int count = 0;
+  EXPECT_THAT(cuts(call, {}, count), testing::HasSubstr("y of rows 0 to 1: element ["));
+  EXPECT_EQ(count, 1);
+}
+
+} // namespace
+} // namespace moec

@@ -1,0 +1,97 @@
+// Recorded cases as calls, for tests that run every op of the registry.
+#pragma once
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/registry.h"
+#include "kernels/verify.h"
+#include "places.h"
+
+namespace moec {
+
+struct NamedCall {
+  std::string name; ///< of the case
+  RecordedCall call;
+};
+
+/// Calls of ops that have no recorded cases.
+inline std::vector<NamedCall> made_calls(const Op &op) {
+  std::vector<NamedCall> calls;
+  if (op.name == "limit_capacity")
+    for (const char *policy : {"probs", "position"})
+      calls.push_back(
+          {policy,
+           {&op,
+            {{"routing_map", hash_integers(1, 0, 1, {23, 6}, boolean)}, {"probs", hash_uniform(2, 1, {23, 6}, f32)}},
+            {{"capacity", "7"}, {"drop_policy", policy}},
+            {"routing_map", "probs", "routed"}}});
+  return calls;
+}
+
+/// The op's recorded cases that moec supports, with at most `most_elements` in all inputs together, or made_calls.
+inline std::vector<NamedCall> recorded_calls(const Op &op, int64_t most_elements) {
+  std::vector<NamedCall> calls = made_calls(op);
+  std::string folder = golden_folder() + op.name;
+  if (!std::filesystem::exists(folder)) return calls;
+  for (const std::string &file : find_cases({folder})) {
+    try {
+      RecordedCall call = recorded_call(load_case(file));
+      int64_t elements = 0;
+      for (const auto &[name, tensor] : call.inputs) elements += tensor.numel();
+      OpCall(op, Device::sim(), call.inputs, call.parameters, call.outputs); // throws for values that it does not do
+      if (elements <= most_elements) calls.push_back({std::filesystem::path(file).stem().string(), std::move(call)});
+    } catch (const UnsupportedError &) {} // golden_test lists them
+  }
+  return calls;
+}
+
+/// Gradients that are not called grad_ and the tensor's name: "op.grad_X", tensor; "": of a part of the op, which no
+/// other gradient takes into account.
+inline const std::map<std::string, std::string> &renamed_gradients() {
+  static const std::map<std::string, std::string> all{{"apply_bias.grad_probs", "permuted_probs"},
+                                                      {"permute_fused_te.grad_output", ""}};
+  return all;
+}
+
+/// The tensor whose gradient `tensor` is, or nullptr: grad_X is that of X, an output grad_X of an input X and an input
+/// grad_Y of an output Y; where the op has no Y (grad_output), that of its first output.
+inline const OpTensor *gradient_of(const Op &op, const OpTensor &tensor) {
+  if (!tensor.name.starts_with("grad_")) return nullptr;
+  auto it = renamed_gradients().find(op.name + "." + tensor.name);
+  if (it != renamed_gradients().end() && it->second.empty()) return nullptr;
+  std::string_view of = it == renamed_gradients().end() ? std::string_view(tensor.name).substr(5) : it->second;
+  if (tensor.output) return op.input(of);
+  if (const OpTensor *output = op.output(of)) return output;
+  auto first = std::ranges::find(op.tensors, true, &OpTensor::output);
+  return first == op.tensors.end() ? nullptr : &*first;
+}
+
+/// The call with gradients of its outputs, if it was recorded without any and the op has gradients.
+inline RecordedCall with_gradients(RecordedCall call) {
+  const Op &op = *call.op;
+  if (auto it = call.parameters.find("fuse_mul_post"); it != call.parameters.end() && it->second == "true")
+    return call; // for inference only
+  for (const OpTensor &t : op.tensors)
+    if (!t.output && t.name.starts_with("grad_") && call.inputs.contains(t.name)) return call;
+  OpCall forward(op, Device::sim(), call.inputs, call.parameters, call.outputs);
+  forward.run();
+  bool any = false;
+  for (const OpTensor &t : op.tensors) {
+    const OpTensor *of = t.output ? nullptr : gradient_of(op, t);
+    auto y = of ? forward.outputs().find(of->name) : forward.outputs().end();
+    if (y == forward.outputs().end() || !is_float(y->second.dtype())) continue;
+    call.inputs[t.name] = hash_uniform(77, 1, y->second.shape(), y->second.dtype());
+    any = true;
+  }
+  for (const OpTensor &t : op.tensors)
+    if (const OpTensor *of = t.output && any ? gradient_of(op, t) : nullptr; of && call.inputs.contains(of->name))
+      call.outputs.push_back(t.name);
+  return call;
+}
+
+} // namespace moec

@@ -93,13 +93,16 @@ public:
   int local_experts() const { return config_.n_routed_experts / communicator_->size(); }
   Device device() const { return device_; }
   DType parameter_dtype() const { return form_.dtype; }
-  /// As the layer holds them; undefined before initialize() or load_state().
+  /// As the layer holds them; undefined before initialize(), set_parameters() or load_state().
   const ExpertParameters &parameters() const { return parameters_; }
 
   /// Weights from N(0, 0.02), biases 0. Element i of a parameter's [E, ., .] form over all ranks comes from the
   /// Box-Muller transform of two values of splitmix64 at (seed, parameter, i/2), in f64, rounded once: the same for all
   /// layers, ranks and devices.
   void initialize(uint64_t seed);
+  /// Takes tensors of the caller's, on the layer's device, in its layout and dtype, without copying: changes of their
+  /// contents are the layer's. Throws UserError for shapes and dtypes that do not fit; then nothing has changed.
+  void set_parameters(const ExpertParameters &parameters);
   /// Parameters by key (11.1's names after `prefix`) in the stacked form, on the host: write_safetensors() takes it.
   TensorFile state(const std::string &prefix = "") const;
   /// Takes parameters from read_safetensors()'s result or another layer's state; undefined tensors leave a parameter as

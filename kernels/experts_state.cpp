@@ -36,7 +36,7 @@ void ExpertsLayer::check_ready() const {
   for (const Entry &e : entries())
     if (!(parameters_.*e.member).defined()) missing += (missing.empty() ? "" : ", ") + e.key;
   check_that(missing.empty(), form_.name, fmt::format("no values for {}", missing),
-             "call initialize() or load_state() first");
+             "call initialize(), set_parameters() or load_state() first");
 }
 
 namespace {
@@ -67,6 +67,21 @@ Tensor normal_values(uint64_t key, int64_t first, double deviation, const Dims &
 }
 
 } // namespace
+
+void ExpertsLayer::set_parameters(const ExpertParameters &parameters) {
+  for (const Entry &e : entries()) {
+    const Dims &s = e.shape;
+    const Dims shape = form_.transposed && e.matrix ? Dims{s[0], s[2], s[1]} : s;
+    const Tensor &value = parameters.*e.member;
+    const std::string asked = fmt::format("{}: {}", form_.name, e.key);
+    check_that(value.defined() && value.shape() == shape, asked.c_str(),
+               fmt::format("it is {}", value.defined() ? value.text() : "missing"),
+               fmt::format("its shape must be {}", shape.text()).c_str());
+    check_dtype(asked.c_str(), value, {form_.dtype});
+  }
+  parameters_ = parameters;
+  if (!config_.expert_bias) parameters_.gate_up_bias = parameters_.down_bias = {};
+}
 
 void ExpertsLayer::initialize(uint64_t seed) {
   uint64_t parameter = 0;

@@ -33,8 +33,7 @@ void run_qwen3(OpCall &c) {
 
 void run_llama4(OpCall &c) {
   Llama4MoeBlock block(
-      {c.in("router"), c.in("gate_up_proj"), c.in("down_proj"), c.in("shared_gate_up"), c.in("shared_down")},
-      static_cast<int>(c.integer("topk")));
+      {c.in("router"), c.in("gate_up_proj"), c.in("down_proj"), c.in("shared_gate_up"), c.in("shared_down")});
   Llama4MoeBlock::Result r = block.forward(c.stream(), c.in("x"));
   c.out("y", r.y);
   if (!c.has("grad_output") || !c.wants({"grad_x", "grad_router", "grad_gate_up_proj", "grad_down_proj",
@@ -96,21 +95,21 @@ Op llama4() {
           "unsloth kernels.moe.grouped_gemm.reference.layers.llama4_moe.Llama4GroupedGemmTextMoe",
           "as unsloth_calculate_topk and moe_experts_e2e; gradients of x through experts, router and shared expert are "
           "rounded, then added; grad_w: row_dots",
-          {{"topk", Type::integer, "1", "K", {"1"}}},
+          {},
           {{"x", "[B, S, D]", "f32 bf16 f16 f64", "tokens; [T, D], too"},
            {"router", "[E, D]", "x", "router"},
            {"gate_up_proj", "[E, 2*I, D]", "x", "first product, rows of gate first"},
            {"down_proj", "[E, D, I]", "x", "second product"},
-           {"shared_gate_up", "[2*S, D]", "x", "the shared expert's first product"},
-           {"shared_down", "[D, S]", "x", "and its second"},
+           {"shared_gate_up", "[2*H, D]", "x", "the shared expert's first product"},
+           {"shared_down", "[D, H]", "x", "and its second"},
            {"grad_output", "[B, S, D]", "x", "gradient of y", false, true},
            output("y", "[B, S, D]", "result"),
            gradient("grad_x", "[B, S, D]", "gradient of x"),
            gradient("grad_router", "[E, D]", "gradient of router"),
            gradient("grad_gate_up_proj", "[E, 2*I, D]", "gradient of gate_up_proj"),
            gradient("grad_down_proj", "[E, D, I]", "gradient of down_proj"),
-           gradient("grad_shared_gate_up", "[2*S, D]", "gradient of shared_gate_up"),
-           gradient("grad_shared_down", "[D, S]", "gradient of shared_down")},
+           gradient("grad_shared_gate_up", "[2*H, D]", "gradient of shared_gate_up"),
+           gradient("grad_shared_down", "[D, H]", "gradient of shared_down")},
           {"matmul", "calculate_topk", "route_count", "route_place", "gather_rows", "grouped_mm", "combine_rows",
            "row_dots", "select_backward", "grouped_mm_backward_b", "activation", "activation_backward", "map_gather",
            "add"},

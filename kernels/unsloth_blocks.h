@@ -67,8 +67,8 @@ public:
     Tensor router;         ///< [E, D]
     Tensor gate_up_proj;   ///< [E, 2I, D], rows of gate first
     Tensor down_proj;      ///< [E, D, I]
-    Tensor shared_gate_up; ///< [2S, D]: of the shared expert
-    Tensor shared_down;    ///< [D, S]
+    Tensor shared_gate_up; ///< [2H, D]: of the shared expert
+    Tensor shared_down;    ///< [D, H]
   };
   /// All parameters have one dtype: f32, bf16, f16 or f64; they are not copied. Throws UserError for others, and for
   /// topk other than 1: the weighted inputs of several experts are no one token.

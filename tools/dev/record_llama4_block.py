@@ -115,7 +115,7 @@ def record(folder, seed, batch, seq, hidden, inter, shared_inter, experts):
     }
     case = f"b{batch}_s{seq}_d{hidden}_i{inter}_e{experts}"
     metadata = {
-        "op": "unsloth_llama4_moe_block", "case": case, "split": "golden", "dtype": "f32", "topk": "1", "format": "1",
+        "op": "unsloth_llama4_moe_block", "case": case, "split": "golden", "dtype": "f32", "format": "1",
         "source": "tools/dev/record_llama4_block.py: a plain f64 model of Llama4GroupedGemmTextMoe",
         "seed": str(seed), "num_experts": str(experts), "hidden": str(hidden), "inter": str(inter),
         "batch": str(batch), "seq": str(seq),

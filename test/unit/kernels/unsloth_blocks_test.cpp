@@ -7,10 +7,10 @@
 #include <functional>
 #include <numeric>
 
+#include "experts_data.h"
 #include "kernels/unsloth_blocks.h"
 #include "kernels/verify.h"
 #include "places.h"
-#include "random_data.h"
 #include "runtime/error.h"
 #include "runtime/graph.h"
 #include "runtime/jit.h"
@@ -117,27 +117,11 @@ TEST_P(BlocksOn, Llama4MatchesThePlainReference) {
 // ------------------------------------------------------------------------------------------------------------
 // gradients
 
-/// <grad, v> against the central difference of `loss` along a random v.
-void expect_gradient(const char *what, const Tensor &value, const Tensor &grad,
-                     const std::function<double(const Tensor &)> &loss) {
-  ASSERT_EQ(grad.shape(), value.shape()) << what;
-  auto at = value.to_values(), v = random_floats(value.shape(), f64).to_values(), g = grad.to_values();
-  auto moved = [&](double by) {
-    auto to = at;
-    for (size_t i = 0; i < to.size(); ++i) to[i] += by * v[i];
-    return Tensor::from_values(to, value.shape(), f64).to(value.device());
-  };
-  const double step = 1e-5, want = (loss(moved(step)) - loss(moved(-step))) / (2 * step),
-               got = std::inner_product(g.begin(), g.end(), v.begin(), 0.0);
-  EXPECT_LE(std::abs(got - want), 1e-6 * std::max(std::abs(want), 0.1)) << what << ": " << got << ", not " << want;
-}
-
 template <class Block, class Make>
 void expect_gradients(const Stream &stream, typename Block::Parameters p, const Tensor &x, const Tensor &grad,
                       Make make, std::vector<std::pair<const char *, Tensor Block::Parameters::*>> members) {
   auto loss = [&](const typename Block::Parameters &parameters, const Tensor &at) {
-    auto y = make(parameters).forward(stream, at).y.to_values(), g = grad.to_values();
-    return std::inner_product(y.begin(), y.end(), g.begin(), 0.0);
+    return dot(make(parameters).forward(stream, at).y, grad);
   };
   Block block = make(p);
   auto g = block.backward(stream, grad, block.forward(stream, x).kept);

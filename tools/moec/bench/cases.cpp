@@ -35,7 +35,7 @@ constexpr Special kSpecials[] = {
     {"unsloth_grouped_gemm", "M=T*topk;X=M;K=D;N=2*I", "", "", "2*M*K*N"},
     {"moe_experts_e2e", "", "", "", "6*T*topk*D*I"},
     {"unsloth_qwen3_moe_block", "", "", "", "6*T*topk*D*I"},
-    {"unsloth_llama4_moe_block", "", "", "", "6*T*topk*D*I"},
+    {"unsloth_llama4_moe_block", "", "", "", "6*T*D*(I+H)"},
     {"gate_route", "", "", "", "2*T*D*E"},
     {"permute", "", "", "tokens", ""},
     {"permute_drop_and_pad", "N=E*C", "tokens", "tokens", ""},

@@ -280,5 +280,5 @@ FN(double, frem_f64, "frem.f64", double x, double y) {
 }
 FN(float, frem_f32, "frem.f32", float x, float y) { return (float)frem_f64(x, y); }
 
-#include "support_approximate.h"
-#include "support_conversions.h"
+#include "compiler/target/sim/support_approximate.h"
+#include "compiler/target/sim/support_conversions.h"

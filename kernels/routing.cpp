@@ -91,7 +91,7 @@ void sum_counts(const RouteSpec &s, View counts, View loads) {
 } // namespace
 } // namespace kernel
 
-static constexpr Schedule kCount{.num_warps = 4}, kPlace{.num_warps = 4};
+static constexpr Schedule kCount{.num_warps = 4}, kPlace{.num_warps = 8};
 
 namespace {
 /// Slots counted by expert and block: what both functions begin with.

@@ -128,12 +128,6 @@ template <class X, class Y, class Z> LogicalResult lowerGridCoordinate(Lowering 
 
 // ---- structured control flow
 
-/// The back edge asks ptxas not to unroll: bodies are already unrolled over registers, and unrolling costs compile time.
-LLVM::LoopAnnotationAttr noUnroll(MLIRContext *ctx) {
-  auto unroll = LLVM::LoopUnrollAttr::get(ctx, BoolAttr::get(ctx, true), {}, {}, {}, {}, {}, {});
-  return LLVM::LoopAnnotationAttr::get(ctx, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {});
-}
-
 void condBranch(Lowering &l, Value cond, Block *yes, ValueRange yesArgs, Block *no, ValueRange noArgs, bool backEdge = false) {
   auto br = LLVM::CondBrOp::create(l.b, l.loc, cond, yes, yesArgs, no, noArgs);
   if (backEdge) br.setLoopAnnotationAttr(noUnroll(l.b.getContext()));
@@ -287,6 +281,11 @@ LogicalResult lowerAssert(Lowering &l, Operation *op) {
 LogicalResult lowerNothing(Lowering &, Operation *) { return success(); }
 
 } // namespace
+
+LLVM::LoopAnnotationAttr moec::compiler::noUnroll(MLIRContext *ctx) {
+  auto unroll = LLVM::LoopUnrollAttr::get(ctx, BoolAttr::get(ctx, true), {}, {}, {}, {}, {}, {});
+  return LLVM::LoopAnnotationAttr::get(ctx, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {});
+}
 
 void moec::compiler::registerControlLowerings(MLIRContext *ctx, HandlerTable &table) {
   setHandler<tile::KernelOp>(ctx, table, lowerKernel);

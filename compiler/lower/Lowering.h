@@ -114,6 +114,9 @@ private:
   std::shared_ptr<Impl> impl;
 };
 
+/// For a loop's back edge: asks ptxas not to unroll. Bodies are already unrolled over registers, and unrolling costs compile time.
+mlir::LLVM::LoopAnnotationAttr noUnroll(mlir::MLIRContext *context);
+
 // One registration function per op family, each in its own file of this folder.
 void registerControlLowerings(mlir::MLIRContext *, HandlerTable &);     // Control.cpp: kernel, scf.for/if/while, program_id, barrier, assert
 void registerElementwiseLowerings(mlir::MLIRContext *, HandlerTable &); // Elementwise.cpp, Math.cpp, Cast.cpp

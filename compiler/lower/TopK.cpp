@@ -1,7 +1,10 @@
 // tile.topk. Keys carry their position, so it is free in which order elements are looked at: registers first, then lanes, then warps.
 //
 // Where a warp has whole rows and keys fit into 32 bits, each thread sorts its own elements, and k times the least of all threads' first
-// ones is found by redux and taken off that thread's list. Else sorted blocks of k are merged two at a time, keeping the better half.
+// ones is found by redux, taken off that thread's list and kept by the lane of that rank: a loop, as short in code for any k. Else sorted blocks of
+// k are merged two at a time, keeping the better half.
+//
+// What is found are keys if values can be read off them, else only positions.
 #include "compiler/lower/SortNetwork.h"
 
 using namespace mlir;
@@ -29,7 +32,9 @@ public:
     for (int i = 0; i < work.inBits(Lane); ++i)
       if (uint32_t row = work.flatBasis(Lane, i) >> axisBits) rowLanes |= row ? 1u << i : 0;
     constexpr int mostRounds = 4, mostRowBits = 1;
-    byRounds = !acrossWarps && registerBits < axisBits && elementOf(op.getValue()).getIntOrFloatBitWidth() <= 32 && blockBits <= mostRounds &&
+    int rankBits = 0;
+    for (int i = 0; i < work.inBits(Lane); ++i) rankBases.push_back(rowLanes >> i & 1 || rankBits == blockBits ? 0 : 1 << rankBits++);
+    byRounds = rankBits == blockBits && !acrossWarps && registerBits < axisBits && elementOf(op.getValue()).getIntOrFloatBitWidth() <= 32 && blockBits <= mostRounds &&
                std::popcount(rowLanes) <= mostRowBits;
     found = byRounds ? foundByRounds() : foundByMerging();
   }
@@ -40,6 +45,7 @@ public:
   SmallVector<int> bits;   ///< the axis' index bits, those in registers first
   int registerBits = 0;    ///< how many of them are
   uint32_t rowLanes = 0;   ///< lane bits that number rows
+  SmallVector<int32_t> rankBases; ///< rounds: what each lane bit counts in the rank that its lane keeps
   bool byRounds;
 
   /// Bits that number what a thread sorts by itself before the rounds.
@@ -68,14 +74,14 @@ private:
     return result;
   }
 
-  /// Every lane of a row has all k, in its lowest register bits.
+  /// The lanes of a row number its k, from their lowest bits on; further lanes have copies.
   LinearLayout foundByRounds() const {
     LinearLayout result(Dims{output.numElements()});
-    for (int i = 0; i < blockBits; ++i) result.addFlatBasis(Register, 1u << i);
     for (InDim in : {Register, Lane, Warp})
       for (int i = 0; i < work.inBits(in); ++i) {
         uint32_t row = work.flatBasis(in, i) >> axisBits << blockBits;
-        if (row || in != Register) result.addFlatBasis(in, row);
+        if (in == Lane && !row) result.addFlatBasis(in, rankBases[i]);
+        else if (row || in != Register) result.addFlatBasis(in, row);
       }
     return result;
   }
@@ -84,16 +90,67 @@ private:
 /// The rounds: for each row that a thread has a part of, its sorted list, of which the first ones compete.
 class Rounds {
 public:
-  Rounds(Lowering &l, const TopKPlan &plan, SortNetwork &network) : l(l), plan(plan), network(network), k(1u << plan.blockBits) {}
+  Rounds(Lowering &l, const TopKPlan &plan, SortNetwork &network)
+      : l(l), plan(plan), network(network), k(1u << plan.blockBits), wide(network.keys[0][0].getType().isInteger(64)),
+        keepsImages(!wide || plan.format.isReversible()) {}
 
-  /// Keys in layout plan.found.
+  /// Keys, or positions, in layout plan.found.
   SmallVector<Registers> run() {
-    wide = network.keys[0][0].getType().isInteger(64);
+    SmallVector<SmallVector<Key>> lists = firstLists();
+    Value zero = l.i32(0), rank = l.linearOfThread(plan.rankBases, {});
+    SmallVector<Key> kept(lists.size(), Key{keepsImages ? zero : Value(), wide ? zero : Value()});
+    if (k == 1) {
+      step(lists, kept, rank, zero);
+    } else {
+      mlir::Block *head = newBlock(), *exit = newBlock();
+      SmallVector<Value> inits{zero};
+      forEach(lists, kept, [&](Value &v) { inits.push_back(v); });
+      for (Value v : inits) head->addArgument(v.getType(), l.loc);
+      LLVM::BrOp::create(l.b, l.loc, inits, head);
+      l.b.setInsertionPointToStart(head);
+      unsigned next = 1;
+      forEach(lists, kept, [&](Value &v) { v = head->getArgument(next++); });
+      step(lists, kept, rank, head->getArgument(0));
+      SmallVector<Value> carried{LLVM::AddOp::create(l.b, l.loc, head->getArgument(0), l.i32(1))};
+      forEach(lists, kept, [&](Value &v) { carried.push_back(v); });
+      Value more = LLVM::ICmpOp::create(l.b, l.loc, LLVM::ICmpPredicate::slt, carried[0], l.i32(k));
+      auto back = LLVM::CondBrOp::create(l.b, l.loc, more, head, carried, exit, ValueRange());
+      back.setLoopAnnotationAttr(noUnroll(l.b.getContext()));
+      l.b.setInsertionPointToStart(exit);
+    }
+    Registers found;
+    for (const Key &key : kept) found.push_back(plan.format.isReversible() ? join(key) : wide ? key.position : plan.format.position(l, key.image));
+    return {found};
+  }
+
+private:
+  /// image and position, or both in one word (then `position` is null).
+  struct Key {
+    Value image, position;
+  };
+
+  mlir::Block *newBlock() {
+    OpBuilder::InsertionGuard guard(l.b);
+    Region *region = l.b.getInsertionBlock()->getParent();
+    return l.b.createBlock(region, region->end());
+  }
+
+  template <class F> static void forEach(SmallVector<SmallVector<Key>> &lists, SmallVector<Key> &kept, F f) {
+    auto both = [&](Key &key) {
+      if (key.image) f(key.image);
+      if (key.position) f(key.position);
+    };
+    for (auto &list : lists)
+      for (Key &key : list) both(key);
+    for (Key &key : kept) both(key);
+  }
+
+  SmallVector<SmallVector<Key>> firstLists() {
     PlaceFinder finder(network.layout);
     uint32_t axisRegisters = 0;
     for (int i = 0; i < plan.registerBits; ++i) axisRegisters |= PlaceFinder(plan.work).find(1u << plan.bits[i]).reg;
     uint32_t copies = plan.work.freeMasks()[int(Register)];
-    Registers keys;
+    SmallVector<SmallVector<Key>> lists;
     for (unsigned r = 0; r < network.keys[0].size(); ++r) {
       if (r & (axisRegisters | copies)) continue;
       SmallVector<Key> list;
@@ -103,16 +160,10 @@ public:
           if (i >> bit & 1) reg ^= finder.find(1u << plan.bits[bit]).reg;
         list.push_back(split(network.keys[0][reg]));
       }
-      for (Value v : select(list)) keys.push_back(v);
+      lists.push_back(std::move(list));
     }
-    return {keys};
+    return lists;
   }
-
-private:
-  /// image and position, or both in one word (then `position` is null).
-  struct Key {
-    Value image, position;
-  };
 
   Key split(Value packed) {
     if (!wide) return {packed, {}};
@@ -131,20 +182,20 @@ private:
   Value equal(Value a, Value b) { return LLVM::ICmpOp::create(l.b, l.loc, LLVM::ICmpPredicate::eq, a, b); }
   Value choose(Value condition, Value a, Value b) { return moec::compiler::select(l, condition, a, b); }
 
-  /// The k least of a row, in order.
-  SmallVector<Value> select(SmallVector<Key> list) {
+  /// One round: the best of each row leaves its list, and the lane whose rank is the round's number keeps it.
+  void step(SmallVector<SmallVector<Key>> &lists, SmallVector<Key> &kept, Value rank, Value round) {
     Value none = l.i32(-1); // behind the end of a list: loses against every key, as positions are smaller
-    SmallVector<Value> result;
-    for (unsigned round = 0; round < k; ++round) {
+    Value keeps = equal(rank, round);
+    for (auto [list, result] : llvm::zip(lists, kept)) {
       Value mine;
-      result.push_back(join(best(list[0], mine)));
-      unsigned needed = std::min<unsigned>(list.size(), k - 1 - round);
-      for (unsigned i = 0; i < needed; ++i) {
+      Key found = best(list[0], mine);
+      if (result.image) result.image = choose(keeps, found.image, result.image);
+      if (result.position) result.position = choose(keeps, found.position, result.position);
+      for (unsigned i = 0; i < list.size(); ++i) {
         Key next = i + 1 < list.size() ? list[i + 1] : Key{none, none};
         list[i] = {choose(mine, next.image, list[i].image), wide ? choose(mine, next.position, list[i].position) : Value()};
       }
     }
-    return result;
   }
 
   /// The least first key among the lanes of this lane's row; `mine`: it is this lane's.
@@ -176,7 +227,8 @@ private:
   const TopKPlan &plan;
   SortNetwork &network;
   unsigned k;
-  bool wide = false;
+  bool wide;        ///< image and position are two words
+  bool keepsImages; ///< not where only positions are asked for
 };
 } // namespace
 
@@ -191,11 +243,14 @@ LogicalResult lowerTopK(Lowering &l, Operation *op) {
   network.sortBlocks(block);
   ArrayRef<int> merged = plan.byRounds ? bits.slice(block.size(), plan.registerBits - block.size()) : bits.drop_front(block.size());
   for (int bit : merged) network.keepLeast(block, bit);
-  SmallVector<Registers> best = plan.byRounds ? Rounds(l, plan, network).run() : network.keys;
+  bool reversible = plan.format.isReversible();
+  SmallVector<Registers> best = plan.byRounds ? Rounds(l, plan, network).run()
+                                : reversible  ? network.keys
+                                              : SmallVector<Registers>{positionsOf(l, plan.format, network.keys)};
   best = toLayout(l, scratch, best, plan.found, plan.output);
 
-  Registers positions = positionsOf(l, plan.format, best), values;
-  if (plan.format.isReversible()) {
+  Registers positions = reversible ? positionsOf(l, plan.format, best) : best[0], values;
+  if (reversible) {
     values = valuesOf(l, plan.format, best);
   } else {
     Value buffer = scratch.open();

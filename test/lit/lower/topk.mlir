@@ -1,12 +1,23 @@
-// tile.topk: each thread sorts its own elements; then the least of all first keys is found k times by redux and leaves its thread's list.
+// tile.topk: each thread sorts its own elements; then, in a loop, the least of all first keys is found k times by redux, leaves its thread's list and
+// is kept by the lane of its rank.
 // RUN: moec-opt %s --split-input-file --pass-pipeline="builtin.module(tilegpu-allocate-shared{num-warps=4},tile.kernel(tilegpu-insert-barriers{num-warps=4}),tilegpu-lower-to-nvvm{num-warps=4})" | FileCheck %s
 
-// The 8 greatest of 128 integers, a warp per row, 4 per thread: two redux per round (value, then position), and no shuffle.
+// The 8 greatest of 128 integers, a warp per row, 4 per thread: two redux per round (value, then position). Shuffles only because this result has
+// four ranks per lane.
 // CHECK-LABEL: module attributes {tilegpu.shared_bytes = 0
+// CHECK: %[[EIGHT:.*]] = llvm.mlir.constant(8 : i32)
 // CHECK: llvm.intr.umin{{.*}} i64
-// CHECK-COUNT-16: nvvm.redux.sync umin
+// CHECK: ^[[ROUND:bb[0-9]+]](%[[I:[0-9a-z]+]]: i32
+// CHECK: %[[KEEPS:.*]] = llvm.icmp "eq" %{{.*}}, %[[I]]
+// CHECK: %[[IMAGE:.*]] = nvvm.redux.sync umin
+// CHECK: %[[AT:.*]] = nvvm.redux.sync umin
+// CHECK: llvm.select %[[KEEPS]], %[[IMAGE]],
+// CHECK: llvm.select %[[KEEPS]], %[[AT]],
 // CHECK-NOT: nvvm.redux
-// CHECK-NOT: nvvm.shfl
+// CHECK: %[[NEXT:.*]] = llvm.add %[[I]],
+// CHECK: %[[MORE:.*]] = llvm.icmp "slt" %[[NEXT]], %[[EIGHT]]
+// CHECK: llvm.cond_br %[[MORE]], ^[[ROUND]](%[[NEXT]]
+// CHECK-NOT: nvvm.redux
 // CHECK-NOT: nvvm.barrier
 // CHECK: llvm.return
 #l = #tilegpu.linear<"register = [[1], [2]], lane = [[4], [8], [16], [32], [64]], warp = [[128], [256]]">

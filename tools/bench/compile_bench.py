@@ -71,8 +71,8 @@ def machine_code(cubin, trips):
     return len(lines), issued, int(re.search(r"REG:(\d+)", use).group(1))
 
 
-# How often moec's loops run: over blocks of columns. Triton's are unrolled.
-TRIPS = {"indices_to_multihot": [], "weighted_swiglu": [2], "permute_rows": []}
+# How often moec's loops run: over the slots, over blocks of columns. Triton's are unrolled.
+TRIPS = {"indices_to_multihot": [8], "weighted_swiglu": [2], "permute_rows": []}
 
 
 class Measured:

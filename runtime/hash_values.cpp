@@ -1,13 +1,12 @@
 #include "runtime/hash_values.h"
 
-#include <algorithm>
 #include <bit>
 #include <functional>
 #include <numeric>
-#include <thread>
 #include <vector>
 
 #include "runtime/convert.h"
+#include "runtime/parallel.h"
 
 namespace moec {
 
@@ -33,7 +32,7 @@ Tensor hash_uniform(uint64_t seed, double scale, const Dims &shape, DType dtype,
   Tensor t = Tensor::empty(shape, dtype);
   auto *data = static_cast<std::byte *>(t.data());
   const int64_t n = t.numel(), width = size_bytes(dtype);
-  auto fill = [&](int64_t begin, int64_t end) {
+  for_chunks(n, [&](int64_t begin, int64_t end) { // weights of a real layer have 10^8 elements
     for (int64_t i = begin; i < end; ++i) {
       double value = scale * uniform(seed, static_cast<uint64_t>(i));
       if (dtype == bf16)
@@ -41,13 +40,7 @@ Tensor hash_uniform(uint64_t seed, double scale, const Dims &shape, DType dtype,
       else
         store_element(dtype, data + i * width, value);
     }
-  };
-  // Weights of a real layer have 10^8 elements.
-  const int64_t workers = n < 1 << 20 ? 1 : std::max(1u, std::thread::hardware_concurrency());
-  std::vector<std::thread> threads;
-  for (int64_t w = 1; w < workers; ++w) threads.emplace_back(fill, n * w / workers, n * (w + 1) / workers);
-  fill(0, n / workers);
-  for (std::thread &thread : threads) thread.join();
+  });
   return device == Device::host() ? t : t.to(device);
 }
 

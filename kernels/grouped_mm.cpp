@@ -9,7 +9,7 @@
 
 namespace moec {
 
-const Form &form_for(DType t, Device device, bool epilogue) {
+const Form &form_for(DType t, Device device) {
   const bool large = device.is_cuda(); // on the simulated GPU small tiles waste less on short groups
   switch (t) {
   case f64:
@@ -19,7 +19,7 @@ const Form &form_for(DType t, Device device, bool epilogue) {
   case e4m3:
     return kForms[large ? 3 : 2];
   default:
-    return kForms[large ? (epilogue ? 6 : 5) : 4];
+    return kForms[large ? 5 : 4];
   }
 }
 
@@ -139,7 +139,7 @@ Tensor grouped_mm(const Stream &stream, const Tensor &a, const Tensor &b, const 
   check_index("grouped_mm: gather", o.gather, -1);
   const int64_t rows = o.gather.defined() ? o.gather.size(0) : a.size(0);
   const DType dtype = result_dtype("grouped_mm: dtype", o, a.dtype());
-  const Form &form = form_for(a.dtype(), stream.device(), o.bias.defined() || o.activation.has_value());
+  const Form &form = form_for(a.dtype(), stream.device());
 
   kernel::GroupedMmSpec s{
       .experts = static_cast<int>(b.size(0)), .n = static_cast<int>(n), .k = static_cast<int>(a.size(1))};
@@ -158,12 +158,13 @@ Tensor grouped_mm(const Stream &stream, const Tensor &a, const Tensor &b, const 
   check_that((rows / s.bm + s.experts) * cdiv(s.width(), s.tile_width()) < int64_t{1} << 31, "grouped_mm",
              "the result has more than 2^31 tiles");
 
-  Tensor c = s.accumulate ? o.accumulate : Tensor::empty({rows, s.width()}, dtype, stream.device());
+  Tensor c = s.accumulate ? o.accumulate : Tensor::empty({rows, s.width()}, dtype, stream);
   if (rows == 0) return c;
+  const Tensor scale_b = s.scale_b == kernel::Scale::row ? o.scale_b.reshape({s.experts, s.n, 1}) : o.scale_b;
   auto given = [&](const Tensor &t) -> const Tensor & { return t.defined() ? t : offs; }; // offs: for what is not used
   kernel_of<kernel::grouped_mm>(form)(stream, s, a, b, c, offs, given(o.gather), given(o.scatter), given(o.row_weights),
                                       given(o.bias), given(o.bias_weights), given(o.pre_activation), given(o.scale_a),
-                                      given(o.scale_b));
+                                      given(scale_b));
   return c;
 }
 
@@ -197,7 +198,7 @@ Tensor grouped_mm_backward_b(const Stream &stream, const Tensor &a, const Tensor
   s.transposed = o.transposed, s.sizes = o.sizes, s.gather = o.gather.defined(), s.divide = o.divide;
   s.scatter = o.scatter.defined(), s.accumulate = o.accumulate.defined();
   set_form(s, form);
-  Tensor out = s.accumulate ? o.accumulate : Tensor::empty(shape, dtype, stream.device());
+  Tensor out = s.accumulate ? o.accumulate : Tensor::empty(shape, dtype, stream);
   kernel_of<kernel::grouped_mm_backward_b>(form)(stream, s, a, grad, out, offs, s.gather ? o.gather : offs,
                                                  s.scatter ? o.scatter : offs);
   return out;

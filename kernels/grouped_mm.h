@@ -19,7 +19,7 @@ struct GroupedMmOptions {
 
   Tensor gather = {};  ///< [M]: row r is a's row gather[r] / divide; a row of zeros where gather[r] < 0
   int divide = 1;      ///< topk, where gather holds slots (token * topk + k)
-  Tensor scatter = {}; ///< [M]: row r goes to c's row scatter[r], of M or of accumulate's rows; dropped if < 0
+  Tensor scatter = {}; ///< [M], distinct: row r goes to c's row scatter[r], of M or of accumulate's; dropped if < 0
 
   /// Scales of fp8 operands, f32. a: [rows of a, 1], or [rows of a, ceil(K/128)] for blocks of 1x128. b: [E, U] for
   /// columns, [E, U, ceil(K/128)] for blocks of 128 along K, [E, ceil(U/128), ceil(K/128)] for blocks of 128x128. Sums

@@ -15,17 +15,12 @@ struct Form {
 inline constexpr Form kForms[] = {
     {32, 32, 16, {.num_warps = 4, .num_stages = 2}},   // f64
     {32, 64, 16, {.num_warps = 4, .num_stages = 2}},   // f32
-    {32, 128, 128, {.num_warps = 4, .num_stages = 2}}, // fp8 on the simulated GPU; bk is a block of scales
-    {64, 128, 128, {.num_warps = 4, .num_stages = 3}}, // fp8
+    {32, 128, 64, {.num_warps = 4, .num_stages = 2}},  // fp8 on the simulated GPU; bk divides a block of scales
+    {64, 128, 64, {.num_warps = 8, .num_stages = 3}},  // fp8
     {32, 128, 64, {.num_warps = 4, .num_stages = 2}},  // f16 and bf16 on the simulated GPU
-    {128, 128, 64, {.num_warps = 4, .num_stages = 3}}, // f16 and bf16
-    {128,
-     128,
-     64,
-     {.num_warps = 8, .num_stages = 3}}, // f16 and bf16 with a bias or an activation, which need registers
+    {128, 128, 64, {.num_warps = 8, .num_stages = 3}}, // f16 and bf16; with 4 warps what is fused spills
 };
-/// `epilogue`: there is a bias or an activation.
-const Form &form_for(DType t, Device device, bool epilogue = false);
+const Form &form_for(DType t, Device device);
 
 /// Of all ops made from these products.
 inline constexpr const char *kProductOrder =

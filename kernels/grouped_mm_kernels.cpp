@@ -76,38 +76,48 @@ Tile scales_of_a(const GroupedMmSpec &s, const Operands &o, const Place &p, cons
 /// Scales of b's columns there: [1, bn].
 Tile scales_of_b(const GroupedMmSpec &s, const Operands &o, const Place &p, int part, const Int &kb) {
   const int bn = s.part_width();
-  if (s.scale_b == Scale::row) return load(part_of(s, o.scale_b, 1, part).tile({p.e, p.col}, {1, bn}));
-  if (s.scale_b == Scale::blocks) return trans(load(part_of(s, o.scale_b.at(p.e), 0, part).tile({p.col, kb}, {bn, 1})));
+  if (s.scale_b != Scale::square) return trans(load(part_of(s, o.scale_b.at(p.e), 0, part).tile({p.col, kb}, {bn, 1})));
   Tile col = p.col + arange(bn) + part * (s.n / 2);
   return expand_dims(load(o.scale_b(p.e, col / kScaleBlock, kb), col < s.n), 0);
 }
 
-/// acc + left * right, where a sum over this block of K is scaled first if its scales depend on k.
-Tile accumulated(const GroupedMmSpec &s, const Operands &o, const Place &p, int part, const Int &k, const Tile &left,
-                 const Tile &right, const Tile &acc) {
-  if (!s.scales_in_loop()) return dot(left, right, acc);
-  Int kb = k / kScaleBlock;
-  Tile sum = dot(left, right), scale;
-  if (s.scale_a == Scale::blocks) scale = scales_of_a(s, o, p, kb);
-  if (s.scale_b > Scale::row) {
-    Tile columns = scales_of_b(s, o, p, part, kb);
-    scale = s.scale_a == Scale::blocks ? scale * columns : columns;
+using Parts = std::vector<Tile>; ///< one tile [bm, part_width] per part of b
+
+/// Adds the products over k.. k + bk to each part.
+void add_products(const GroupedMmSpec &s, const Operands &o, const Place &p, const Int &k, Parts &acc) {
+  const int bn = s.part_width();
+  View weight = o.b.at(p.e);
+  Tile left = s.gather ? load(o.a(along_rows(p.from), k + arange(s.bk)), along_rows(p.from >= 0))
+                       : load(o.a.rows_before(p.end).tile({p.first, k}, {s.bm, s.bk}));
+  for (int i = 0; i < s.parts(); ++i) {
+    View w = part_of(s, weight, s.transposed ? 0 : 1, i);
+    Tile right = s.transposed ? trans(load(w.tile({p.col, k}, {bn, s.bk}))) : load(w.tile({k, p.col}, {s.bk, bn}));
+    Tile &sum = acc[static_cast<size_t>(i)];
+    sum = dot(left, right, sum);
   }
-  return fma(sum, broadcast(scale, sum.shape()), acc);
 }
 
-/// The tile's sums, one tile per part.
-std::vector<Tile> products(const GroupedMmSpec &s, const Operands &o, const Place &p) {
-  const int bn = s.part_width();
-  std::vector<Tile> acc(static_cast<size_t>(s.parts()), zeros({s.bm, bn}, wide_dtype(o.a.dtype())));
-  View rows = o.a.rows_before(p.end), weight = o.b.at(p.e);
-  for (Int k : range(0, s.k, s.bk)) {
-    Tile left = s.gather ? load(o.a(along_rows(p.from), k + arange(s.bk)), along_rows(p.from >= 0))
-                         : load(rows.tile({p.first, k}, {s.bm, s.bk}));
+/// The scales of both operands in block `kb` of K: [bm, bn], or less where they repeat.
+Tile scales(const GroupedMmSpec &s, const Operands &o, const Place &p, int part, const Int &kb) {
+  if (s.scale_b < Scale::blocks) return scales_of_a(s, o, p, kb);
+  Tile columns = scales_of_b(s, o, p, part, kb);
+  return s.scale_a == Scale::blocks ? scales_of_a(s, o, p, kb) * columns : columns;
+}
+
+/// The tile's sums. Where scales depend on k, each block of K is summed by itself, scaled and added.
+Parts products(const GroupedMmSpec &s, const Operands &o, const Place &p) {
+  Tile zero = zeros({s.bm, s.part_width()}, wide_dtype(o.a.dtype()));
+  Parts acc(static_cast<size_t>(s.parts()), zero);
+  if (!s.scales_in_loop()) {
+    for (Int k : range(0, s.k, s.bk)) add_products(s, o, p, k, acc);
+    return acc;
+  }
+  for (Int k : range(0, s.k, kScaleBlock)) {
+    Parts sums(acc.size(), zero);
+    for (int step = 0; step < kScaleBlock; step += s.bk) add_products(s, o, p, Int(k + step), sums);
     for (int i = 0; i < s.parts(); ++i) {
-      View w = part_of(s, weight, s.transposed ? 0 : 1, i);
-      Tile right = s.transposed ? trans(load(w.tile({p.col, k}, {bn, s.bk}))) : load(w.tile({k, p.col}, {s.bk, bn}));
-      acc[static_cast<size_t>(i)] = accumulated(s, o, p, i, k, left, right, acc[static_cast<size_t>(i)]);
+      Tile &sum = acc[static_cast<size_t>(i)], scale = scales(s, o, p, i, Int(k / kScaleBlock));
+      sum = fma(sums[static_cast<size_t>(i)], broadcast(scale, sum.shape()), sum);
     }
   }
   return acc;
@@ -129,7 +139,7 @@ Tile completed(const GroupedMmSpec &s, const Operands &o, const Place &p, int pa
   return cast(kept, wide); // so that a backward pass that activates what was kept gets the same bits
 }
 
-Tile activated(const GroupedMmSpec &s, const std::vector<Tile> &v) {
+Tile activated(const GroupedMmSpec &s, const Parts &v) {
   if (!s.activated) return v[0];
   GateUp x = s.parts() == 2 ? GateUp{v[0], v[1]} : s.gated() ? deinterleave(v[0]) : GateUp{v[0], {}};
   return activation_value(s.activation, clamped(s.activation, x));
@@ -178,9 +188,9 @@ void expect_shapes(const GroupedMmSpec &s, const Operands &o, const Int &M, cons
   if (s.bias_weighted) o.bias_weights.expect({M});
   if (s.keep) o.kept.expect({M, s.n});
   if (s.scale_a != Scale::none) o.scale_a.expect({o.a.size(0), s.scale_a == Scale::row ? 1 : blocks});
-  if (s.scale_b == Scale::row) o.scale_b.expect({s.experts, s.n});
-  if (s.scale_b > Scale::row)
-    o.scale_b.expect({s.experts, s.scale_b == Scale::square ? cdiv(s.n, kScaleBlock) : s.n, blocks});
+  if (s.scale_b != Scale::none)
+    o.scale_b.expect(
+        {s.experts, s.scale_b == Scale::square ? cdiv(s.n, kScaleBlock) : s.n, s.scale_b == Scale::row ? 1 : blocks});
 }
 
 } // namespace
@@ -206,7 +216,7 @@ void grouped_mm(const GroupedMmSpec &s, View a, View b, View c, View offs, View 
                });
     auto [row, col] = row_and_column(Int(i - before), Int(cdiv(end - begin, s.bm)), columns);
     Place p = place_of(s, o, Int(e), Int(begin + row * s.bm), Int(end), col);
-    std::vector<Tile> v = products(s, o, p);
+    Parts v = products(s, o, p);
     for (size_t part = 0; part < v.size(); ++part) v[part] = completed(s, o, p, static_cast<int>(part), v[part]);
     put(s, o, p, times_weights(s, o, p, activated(s, v)));
   }

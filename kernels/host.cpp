@@ -26,6 +26,13 @@ void check_rank(const char *what, const Tensor &tensor, int rank) {
                     fmt::format("it must have {} dimensions", rank));
 }
 
+Tensor as_matrix(const char *what, const Tensor &tensor) {
+  check_that(tensor.defined() && tensor.rank() >= 1, what, "it has no dimension", "it must be [..., D]");
+  int64_t rows = 1;
+  for (int i = 0; i + 1 < tensor.rank(); ++i) rows *= tensor.size(i);
+  return tensor.rank() == 2 ? tensor : tensor.reshape({rows, tensor.size(-1)});
+}
+
 void check_dtype(const char *what, const Tensor &tensor, std::initializer_list<DType> dtypes) {
   if (std::ranges::find(dtypes, tensor.dtype()) != dtypes.end()) return;
   std::vector<std::string_view> names;

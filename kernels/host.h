@@ -18,6 +18,8 @@ constexpr DType wide_dtype(DType t) { return t == f64 ? f64 : f32; }
 /// Throws UserError unless the tensor has this shape (-1: any size). `what`: "weighted_swiglu: weights".
 void check_shape(const char *what, const Tensor &tensor, std::initializer_list<int64_t> shape);
 void check_rank(const char *what, const Tensor &tensor, int rank);
+/// The tensor [..., D] as a matrix [M, D]. Throws UserError for a scalar, or strides that need a copy.
+Tensor as_matrix(const char *what, const Tensor &tensor);
 /// Throws UserError unless the dtype is one of these.
 void check_dtype(const char *what, const Tensor &tensor, std::initializer_list<DType> dtypes);
 /// Throws UserError if memory of `written` is also memory of one of `read` (undefined tensors: none).

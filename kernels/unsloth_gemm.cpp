@@ -35,7 +35,8 @@ Tensor torch_grouped_gemm(const Stream &stream, const Tensor &x, const Tensor &w
                           bool transpose) {
   check_rank("torch_grouped_gemm: w", w, 3);
   check_shape("torch_grouped_gemm: m_sizes", m_sizes, {w.size(0)});
-  return grouped_mm(stream, x, w, m_sizes, {.transposed = transpose, .sizes = true, .zero_tail = true});
+  return grouped_mm(stream, as_matrix("torch_grouped_gemm: x", x), w, m_sizes,
+                    {.transposed = transpose, .sizes = true, .zero_tail = true});
 }
 
 namespace {
@@ -55,8 +56,8 @@ Tensor stacked(const Tensor &w, const Tensor &m_sizes) {
   return w.reshape({experts, w.size(0) / experts, w.size(1)});
 }
 
+/// Of x as a matrix.
 void check_options(const Tensor &x, const UnslothGemmOptions &o) {
-  check_rank("unsloth_grouped_gemm: x", x, 2);
   check_that(o.topk >= 1, kGemm, "topk is below 1");
   check_that(!(o.permute_x && o.permute_y), kGemm, "permute_x and permute_y are both set",
              "the first product permutes x, the second y");
@@ -68,7 +69,8 @@ void check_options(const Tensor &x, const UnslothGemmOptions &o) {
   if (!o.permute_x && !o.permute_y) return;
   const int64_t rows = o.permute_x ? x.size(0) * o.topk : x.size(0);
   check_shape("unsloth_grouped_gemm: gather_indices", o.gather_indices, {rows});
-  if (o.fuse_mul_post) check_shape("unsloth_grouped_gemm: topk_weights", o.topk_weights, {rows});
+  check_that(!o.fuse_mul_post || o.topk_weights.numel() == rows, kGemm, "topk_weights is " + o.topk_weights.text(),
+             ("it must have a weight for each of the " + std::to_string(rows) + " slots").c_str());
 }
 
 /// The product's form: all rows of the result are defined, those after the last group are 0.
@@ -83,32 +85,43 @@ GroupedMmOptions product(const UnslothGemmOptions &o) {
 
 Tensor unsloth_grouped_gemm(const Stream &stream, const Tensor &x, const Tensor &w, const Tensor &m_sizes,
                             const UnslothGemmOptions &o) {
-  check_options(x, o);
+  const Tensor rows = as_matrix("unsloth_grouped_gemm: x", x);
+  check_options(rows, o);
   GroupedMmOptions p = product(o);
-  if (o.fuse_mul_post) p.row_weights = o.topk_weights, p.weights_by_slot = p.round_before_weights = true;
-  return grouped_mm(stream, x, stacked(w, m_sizes), m_sizes, p);
+  if (o.fuse_mul_post) {
+    p.row_weights = o.topk_weights.reshape({-1});
+    p.weights_by_slot = p.round_before_weights = true;
+  }
+  return grouped_mm(stream, rows, stacked(w, m_sizes), m_sizes, p);
+}
+
+/// Each token's rows [T*topk, D] summed, in the shape of the tokens [..., D].
+static Tensor summed_slots(const Stream &stream, const Tensor &rows, const Dims &shape, int topk) {
+  static const auto run = jit(kernel::sum_slots, {.num_warps = 4});
+  Tensor sums = Tensor::empty(shape, rows.dtype(), stream);
+  const int cols = static_cast<int>(rows.size(1));
+  if (rows.size(0) > 0)
+    run(stream, kernel::SumSlotsSpec{.topk = topk, .cols = cols, .block = block_for(cols, 1024)}, rows,
+        as_matrix("unsloth_grouped_gemm: gradient", sums));
+  return sums;
 }
 
 UnslothGemmGrads unsloth_grouped_gemm_backward(const Stream &stream, const Tensor &grad, const Tensor &x,
                                                const Tensor &w, const Tensor &m_sizes, const UnslothGemmOptions &o,
                                                bool of_x, bool of_w) {
-  check_options(x, o);
+  const Tensor rows = as_matrix("unsloth_grouped_gemm: x", x);
+  check_options(rows, o);
   check_that(!o.fuse_mul_post, kGemm, "fuse_mul_post has no backward", "it is for inference");
   const GroupedMmOptions forward = product(o);
   UnslothGemmGrads g;
-  if (of_w) g.w = grouped_mm_backward_b(stream, x, grad, m_sizes, forward);
+  if (of_w) g.w = grouped_mm_backward_b(stream, rows, grad, m_sizes, forward);
   if (of_w && w.rank() == 2) g.w = g.w.reshape(w.shape());
   if (!of_x) return g;
   GroupedMmOptions p{.sizes = true, .zero_tail = true};
   if (o.permute_x) p.scatter = o.gather_indices;
   if (o.permute_y) p.gather = o.gather_indices;
-  g.x = g.x_rows = grouped_mm(stream, grad, stacked(w, m_sizes), m_sizes, p);
-  if (!o.permute_x || o.topk == 1) return g;
-  static const auto run = jit(kernel::sum_slots, {.num_warps = 4});
-  g.x = Tensor::empty(x.shape(), grad.dtype(), stream.device());
-  const int cols = static_cast<int>(x.size(1));
-  if (x.size(0) > 0)
-    run(stream, kernel::SumSlotsSpec{.topk = o.topk, .cols = cols, .block = block_for(cols, 1024)}, g.x_rows, g.x);
+  g.x_rows = grouped_mm(stream, grad, stacked(w, m_sizes), m_sizes, p);
+  g.x = o.permute_x && o.topk > 1 ? summed_slots(stream, g.x_rows, x.shape(), o.topk) : g.x_rows.reshape(x.shape());
   return g;
 }
 
@@ -121,9 +134,11 @@ static void run_torch_grouped_gemm(OpCall &c) {
   c.out("y", torch_grouped_gemm(c.stream(), x, w, sizes, transpose));
   if (!c.has("grad_output")) return;
   const Tensor &grad = c.in("grad_output");
-  if (c.wants({"grad_x"})) c.out("grad_x", torch_grouped_gemm(c.stream(), grad, w, sizes, !transpose));
+  if (c.wants({"grad_x"}))
+    c.out("grad_x", torch_grouped_gemm(c.stream(), grad, w, sizes, !transpose).reshape(x.shape()));
   if (c.wants({"grad_w"}))
-    c.out("grad_w", grouped_mm_backward_b(c.stream(), x, grad, sizes, {.transposed = transpose, .sizes = true}));
+    c.out("grad_w", grouped_mm_backward_b(c.stream(), as_matrix("torch_grouped_gemm: x", x), grad, sizes,
+                                          {.transposed = transpose, .sizes = true}));
 }
 
 static void run_unsloth_grouped_gemm(OpCall &c) {

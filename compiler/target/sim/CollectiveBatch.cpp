@@ -189,11 +189,15 @@ bool Batcher::onlyUsedBy(Operation *producer, Operation *user) {
 llvm::Error Batcher::join(Operation *op, Block &block) {
   llvm::Expected<Collective> described = describeCollective(op);
   if (!described) return described.takeError();
-  ArrayRef<Operand> operands = described->operands;
-  ArrayRef<Width> results = described->results;
   auto member = std::make_unique<Member>(Member{op, described->code, {}});
   member->code.loc = info.locations.add(op->getLoc());
-  if (!canJoin(op, *member, operands)) flush(op);
+  if (!canJoin(op, *member, described->operands)) {
+    flush(op);
+    described = describeCollective(op); // what it takes from the batch is loaded now
+    if (!described) return described.takeError();
+  }
+  ArrayRef<Operand> operands = described->operands;
+  ArrayRef<Width> results = described->results;
   if (members.empty()) mask = collectiveMask(op);
   SimBatchOp &code = member->code;
   code.num_in = operands.size();

@@ -18,7 +18,7 @@ constexpr int64_t kMostElements = 60'000;
 /// Mistakes that are none, "op.tensor what", and why.
 const char *const kCopies = "rows of any dtype are copied",
                   *const kAlone = "the gradient is an op of its own, of any width",
-                  *const kOneRow = "[1, 2*H] is one row, too";
+                  *const kOneRow = "[1, 2*H] is one row, too", *const kViewed = "any leading sizes are viewed as rows";
 const char *const kBound = "the number of rows may be a bound";
 const std::map<std::string, std::string> allowed{
     {"permute.grad_permuted_probs size N", kBound},
@@ -48,6 +48,9 @@ const std::map<std::string, std::string> allowed{
     {"unsloth_routing_permute.grad_permuted size D", kAlone},
     {"unsloth_unpermute.x size D", kAlone},
     {"unsloth_unpermute.grad_output size D", kAlone},
+    {"unsloth_grouped_gemm.x dimensions", kViewed},
+    {"unsloth_grouped_gemm.topk_weights dimensions", kViewed},
+    {"unsloth_torch_grouped_gemm.x dimensions", kViewed},
     {"weighted_bias_quick_geglu.bias dimensions", kOneRow},
     {"weighted_bias_quick_geglu_impl.bias dimensions", kOneRow},
 };

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <numeric>
 
 #include "kernels/moe.h"
+#include "kernels/registry.h"
 #include "random_data.h"
 #include "runtime/error.h"
 #include "runtime/jit.h"
@@ -164,6 +164,7 @@ Tensor shuffled(int64_t n, DType t) {
   std::ranges::shuffle(v, engine());
   return Tensor::from_values(v, {n}, t);
 }
+Tensor ints(const std::vector<int32_t> &v) { return Tensor::from(v, {static_cast<int64_t>(v.size())}); }
 Tensor weights_of(int64_t rows, DType t = f32) { return random_floats({rows}, t); }
 Tensor sizes_of(const Tensor &offs, DType t) {
   auto v = values(offs);
@@ -394,6 +395,88 @@ TEST_P(GroupedMmOn, SlicesOfTheBatch) {
           whole.slice(0, begin, end).to_bytes());
 }
 
+// The same for all that is fused, with rows that are gathered and scales that change along K.
+TEST_P(GroupedMmOn, SlicesOfTheFusedBatch) {
+  const int64_t tokens = 30, rows = 40, k = 200, u = 48;
+  Tensor a = random_floats({tokens, k}, e4m3, 4), b = random_floats({2, u, k}, e4m3, 4);
+  Tensor gather = random_ints({rows}, i32, 0, 2 * tokens - 1), weights = weights_of(rows);
+  Tensor scale_a = random_floats({tokens, 2}, f32), scale_b = random_floats({2, 1, 2}, f32);
+  auto product = [&](int64_t begin, int64_t end) {
+    Tensor offs =
+        Tensor::from(std::vector<int32_t>{static_cast<int32_t>(15 - begin), static_cast<int32_t>(end - begin)}, {2});
+    return grouped_mm(stream, a, b, offs,
+                      {.transposed = true,
+                       .gather = gather.slice(0, begin, end),
+                       .divide = 2,
+                       .scale_a = scale_a,
+                       .scale_b = scale_b,
+                       .activation = Activation::swiglu(),
+                       .row_weights = weights.slice(0, begin, end),
+                       .dtype = f32});
+  };
+  Tensor whole = product(0, rows);
+  for (int64_t begin : {1, 13})
+    for (int64_t end : {16, 31}) EXPECT_EQ(product(begin, end).to_bytes(), whole.slice(0, begin, end).to_bytes());
+}
+
+// The registered op passes every option on.
+TEST_P(GroupedMmOn, OpTakesOptions) {
+  Tensor a = random_floats({kTokens, kK}, bf16), b = random_floats({kExperts, kU, kK}, bf16);
+  Tensor offs = random_offs(kExperts, kRows), slots = shuffled(kRows, i64);
+  GroupedMmOptions o{
+      .transposed = true, .sizes = true, .zero_tail = true, .gather = slots, .divide = 2, .scatter = slots};
+  o.bias = random_floats({kExperts, kU}, bf16), o.bias_weights = weights_of(kRows);
+  o.activation = Activation::swiglu_oai(1.5, 2), o.row_weights = weights_of(kRows);
+  o.weights_by_slot = o.round_before_weights = true;
+  NamedTensors in{
+      {"a", a},           {"b", b},         {"offs", sizes_of(offs, i64)},    {"gather", slots},
+      {"scatter", slots}, {"bias", o.bias}, {"bias_weights", o.bias_weights}, {"row_weights", o.row_weights}};
+  Settings settings{{"b_layout", "[E,N,K]"},
+                    {"sizes", "true"},
+                    {"divide", "2"},
+                    {"expert_activation", "swigluoai"},
+                    {"activation_alpha", "1.5"},
+                    {"activation_limit", "2"},
+                    {"weights_by_slot", "true"},
+                    {"round_before_weights", "true"}};
+  auto run = [&](const NamedTensors &given) {
+    OpCall call(op_at("grouped_mm"), stream, given, settings);
+    call.run();
+    return call.outputs().at("output");
+  };
+  EXPECT_EQ(run(in).to_bytes(), grouped_mm(stream, a, b, in["offs"], o).to_bytes());
+  Tensor before = random_floats({kRows, kU / 2}, f32);
+  in["accumulate"] = before;
+  const std::vector<double> kept = values(before), sums = values(run(in));
+  EXPECT_EQ(values(before), kept); // the op leaves its inputs alone
+  o.accumulate = before;
+  EXPECT_EQ(values(grouped_mm(stream, a, b, in["offs"], o)), sums);
+  in["grad_output"] = random_floats({kRows, kU}, bf16);
+  EXPECT_THROW(run(in), UserError);
+}
+
+// x of any rank is viewed as rows; its gradient has its shape.
+TEST_P(GroupedMmOn, UnslothViewsTokensAsRows) {
+  Tensor x = random_floats({2, 3, 8}, f32), w = random_floats({2, 10, 8}, f32), sizes = ints({5, 7});
+  Tensor slots = shuffled(12, i64), rows = x.reshape({6, 8}), grad = random_floats({12, 10}, f32);
+  UnslothGemmOptions o{.topk = 2, .gather_indices = slots, .permute_x = true};
+  EXPECT_EQ(unsloth_grouped_gemm(stream, x, w, sizes, o).to_bytes(),
+            unsloth_grouped_gemm(stream, rows, w.reshape({20, 8}), sizes, o).to_bytes());
+  UnslothGemmGrads g = unsloth_grouped_gemm_backward(stream, grad, x, w, sizes, o);
+  UnslothGemmGrads h = unsloth_grouped_gemm_backward(stream, grad, rows, w.reshape({20, 8}), sizes, o);
+  EXPECT_EQ(g.x.shape(), x.shape());
+  EXPECT_EQ(h.w.shape(), (Dims{20, 8}));
+  EXPECT_EQ(g.x.to_bytes(), h.x.to_bytes());
+  EXPECT_EQ(g.w.to_bytes(), h.w.to_bytes());
+  EXPECT_EQ(torch_grouped_gemm(stream, x, w, ints({2, 3})).to_bytes(),
+            torch_grouped_gemm(stream, rows, w, ints({2, 3})).to_bytes());
+  UnslothGemmOptions second{.topk = 2, .gather_indices = slots, .permute_y = true, .fuse_mul_post = true};
+  second.is_first_gemm = false, second.topk_weights = weights_of(12);
+  Tensor y = unsloth_grouped_gemm(stream, h.x_rows, w, sizes, second);
+  second.topk_weights = second.topk_weights.reshape({6, 2});
+  EXPECT_EQ(unsloth_grouped_gemm(stream, h.x_rows, w, sizes, second).to_bytes(), y.to_bytes());
+}
+
 TEST_P(GroupedMmOn, StridedOperands) {
   Tensor wide = random_floats({10, 64}, bf16), a = wide.slice(1, 5, 38),
          b = random_floats({2, 40, 33}, bf16).transpose(1, 2);
@@ -409,139 +492,6 @@ TEST_P(GroupedMmOn, NoRows) {
       grouped_mm(stream, x, b, none, {.gather = Tensor::zeros({0}, i32), .activation = Activation::swiglu()}).shape(),
       (Dims{0, 4}));
   for (double v : values(grouped_mm_backward_b(stream, x, Tensor::zeros({0, 8}, f32), none))) ASSERT_EQ(v, 0);
-}
-
-// What only the device can see stops the launch, checked or not.
-TEST_P(GroupedMmOn, DeviceSeesBadGroups) {
-  Tensor x = random_floats({4, 8}, f32), b = random_floats({2, 8, 16}, f32), g = random_floats({4, 16}, f32);
-  auto stops = [&](const char *why, const std::function<void()> &f) {
-    for (bool checked : {false, true}) {
-      set_sim_checked(checked);
-      try {
-        f();
-        stream.synchronize();
-        ADD_FAILURE() << "no error: " << why;
-      } catch (const DeviceError &e) { EXPECT_NE(std::string(e.what()).find(why), std::string::npos) << e.what(); }
-    }
-  };
-  auto ints = [](std::vector<int32_t> v) { return Tensor::from(v, {static_cast<int64_t>(v.size())}); };
-  for (auto v : {std::vector<int32_t>{3, 2}, {0, 5}, {-1, 4}, {1 << 30, 4}}) {
-    stops("offs must not decrease nor pass the last row", [&] { grouped_mm(stream, x, b, ints(v)); });
-    stops("offs must not decrease nor pass the last row", [&] { grouped_mm_backward_b(stream, x, g, ints(v)); });
-  }
-  stops("size is negative or above", [&] { grouped_mm(stream, x, b, ints({-1, 2}), {.sizes = true}); });
-  stops("the sum of the groups' sizes", [&] { grouped_mm(stream, x, b, ints({3, 2}), {.sizes = true}); });
-  stops("the sum of the groups' sizes", [&] { grouped_mm_backward_b(stream, x, g, ints({3, 2}), {.sizes = true}); });
-  stops("a gather index is past", [&] {
-    grouped_mm(stream, x, b, ints({2, 4}), {.gather = ints({0, 1, 2, 8}), .divide = 2});
-  });
-  Tensor far = Tensor::from(std::vector<int64_t>{0, 1, int64_t{1} << 40, 1}, {4});
-  stops("a gather index is past", [&] { grouped_mm_backward_b(stream, x, g, ints({2, 4}), {.gather = far}); });
-  stops("a scatter index is past", [&] { grouped_mm_backward_b(stream, x, g, ints({2, 4}), {.scatter = far}); });
-  stops("a scatter index is past", [&] { grouped_mm(stream, x, b, ints({2, 4}), {.scatter = ints({0, 1, 2, 4})}); });
-}
-
-TEST(GroupedMmErrors, SayWhatIsWrong) {
-  Stream stream(Device::interp());
-  Tensor a = Tensor::zeros({6, 8}, f32), b = Tensor::zeros({2, 8, 10}, f32), offs = Tensor::zeros({2}, i32);
-  Tensor a8 = Tensor::zeros({6, 8}, e4m3), b8 = Tensor::zeros({2, 8, 10}, e4m3), index = Tensor::zeros({6}, i32);
-  Tensor weights = Tensor::zeros({6}, f32), x = Tensor::zeros({3, 8}, f32), w = Tensor::zeros({2, 10, 8}, f32);
-  struct {
-    const char *text;
-    std::function<void()> call;
-  } table[] = {
-      {"its shape must be [*, 8, *]",
-       [&] {
-         grouped_mm(stream, a, Tensor::zeros({2, 9, 10}, f32), offs);
-       }},
-      {"its dtype must be f32",
-       [&] {
-         grouped_mm(stream, a, Tensor::zeros({2, 8, 10}, bf16), offs);
-       }},
-      {"its dtype must be i32", [&] { grouped_mm(stream, a, b, Tensor::zeros({2}, i64)); }},
-      {"its shape must be [2]", [&] { grouped_mm(stream, a, b, Tensor::zeros({3}, i32), {.sizes = true}); }},
-      {"the number of experts must be",
-       [&] {
-         grouped_mm(stream, a, Tensor::zeros({0, 8, 10}, f32), Tensor::zeros({0}, i32));
-       }},
-      {"it divides the indices of gather", [&] { grouped_mm(stream, a, b, offs, {.divide = 2}); }},
-      {"its dtype must be i32 or i64", [&] { grouped_mm(stream, a, b, offs, {.gather = weights}); }},
-      {"its shape must be [6]", [&] { grouped_mm(stream, a, b, offs, {.scatter = offs}); }},
-      {"even number of columns, not 9",
-       [&] {
-         grouped_mm(stream, a, Tensor::zeros({2, 8, 9}, f32), offs, {.activation = Activation::swiglu()});
-       }},
-      {"there is no activation",
-       [&] {
-         grouped_mm(stream, a, b, offs, {.pre_activation = Tensor::zeros({6, 10}, f32)});
-       }},
-      {"there is no bias", [&] { grouped_mm(stream, a, b, offs, {.bias_weights = weights}); }},
-      {"its shape must be [2, 10]", [&] { grouped_mm(stream, a, b, offs, {.bias = weights}); }},
-      {"there is no scatter",
-       [&] { grouped_mm(stream, a, b, offs, {.row_weights = weights, .weights_by_slot = true}); }},
-      {"row_weights: they are missing", [&] { grouped_mm(stream, a, b, offs, {.round_before_weights = true}); }},
-      {"scales belong to e4m3",
-       [&] {
-         grouped_mm(stream, a, b, offs, {.scale_a = Tensor::zeros({6, 1}, f32)});
-       }},
-      {"its shape must be [6, 1]",
-       [&] {
-         grouped_mm(stream, a8, b8, offs, {.scale_a = Tensor::zeros({6, 2}, f32)});
-       }},
-      {"its shape must be [2, 1, 1]",
-       [&] {
-         grouped_mm(stream, a8, b8, offs, {.scale_b = Tensor::zeros({2, 3, 1}, f32)});
-       }},
-      {"of f64 operands it is f64",
-       [&] {
-         grouped_mm(stream, Tensor::zeros({6, 8}, f64), Tensor::zeros({2, 8, 10}, f64), offs, {.dtype = f32});
-       }},
-      {"it must be f32, bf16 or f16", [&] { grouped_mm(stream, a, b, offs, {.dtype = f64}); }},
-      {"its shape must be [*, 10]",
-       [&] {
-         grouped_mm(stream, a, b, offs, {.accumulate = Tensor::zeros({6, 9}, f32)});
-       }},
-      {"shares memory with",
-       [&] {
-         grouped_mm(stream, a, Tensor::zeros({2, 8, 8}, f32), offs, {.accumulate = a});
-       }},
-      {"grad is the gradient of the product itself",
-       [&] {
-         grouped_mm_backward_b(stream, a, Tensor::zeros({6, 10}, f32), offs, {.row_weights = weights});
-       }},
-      {"its shape must be [6, *]", [&] { grouped_mm_backward_b(stream, a, x, offs); }},
-      {"permute_x and permute_y are both set",
-       [&] { unsloth_grouped_gemm(stream, x, w, offs, {.permute_x = true, .permute_y = true}); }},
-      {"only the first permutes x",
-       [&] { unsloth_grouped_gemm(stream, x, w, offs, {.permute_x = true, .is_first_gemm = false}); }},
-      {"only the second permutes y", [&] { unsloth_grouped_gemm(stream, x, w, offs, {.permute_y = true}); }},
-      {"fuse_mul_post without permute_y", [&] { unsloth_grouped_gemm(stream, x, w, offs, {.fuse_mul_post = true}); }},
-      {"fuse_mul_post without topk_weights",
-       [&] {
-         unsloth_grouped_gemm(
-             stream, a, w, offs,
-             {.gather_indices = index, .permute_y = true, .fuse_mul_post = true, .is_first_gemm = false});
-       }},
-      {"its shape must be [6]",
-       [&] { unsloth_grouped_gemm(stream, x, w, offs, {.topk = 2, .gather_indices = offs, .permute_x = true}); }},
-      {"fuse_mul_post has no backward",
-       [&] {
-         unsloth_grouped_gemm_backward(stream, Tensor::zeros({6, 10}, f32), a, w, offs,
-                                       {.gather_indices = index,
-                                        .permute_y = true,
-                                        .fuse_mul_post = true,
-                                        .topk_weights = weights,
-                                        .is_first_gemm = false});
-       }},
-      {"its rows must be E*N",
-       [&] {
-         unsloth_grouped_gemm(stream, a, Tensor::zeros({21, 8}, f32), offs);
-       }},
-  };
-  for (auto &row : table) try {
-      row.call();
-      ADD_FAILURE() << "no error: " << row.text;
-    } catch (const UserError &e) { EXPECT_NE(std::string(e.what()).find(row.text), std::string::npos) << e.what(); }
 }
 
 } // namespace

@@ -90,6 +90,25 @@ TEST(Dot, LoopsOfEveryDepth) {
   check(cases);
 }
 
+/// Dots that feed each other: on the simulator more collectives than one batch holds.
+void chained(const DotSpec &s, View a, View b, View c, View d) {
+  grid(1);
+  Tile x = whole(a, {s.m, s.k}), y = whole(b, {s.k, s.n}), sum = whole(c, {s.m, s.n});
+  for (int i = 0; i < 4; ++i) sum = dot(x, y, sum);
+  store_whole(d, sum);
+}
+
+TEST(Dot, Chains) {
+  std::vector<Case> cases;
+  for (Pair p : {Pair{bf16, bf16}, Pair{e4m3, e4m3}}) {
+    DotSpec s{32, 64, 64};
+    auto args = matrices(p.a, p.b, s, {s.m, s.n, s.k}, Lay::contiguous);
+    args[3].tolerance = [once = args[3].tolerance](double v, size_t i) { return 16 * once(v, i); };
+    cases.push_back({fmt::format("chained dots {} {}", name(p.a), spec_text(s)), chained, s, args, warps({1})});
+  }
+  check(cases);
+}
+
 /// NaN, infinities, zeros and denormals among the operands: also where the tile is shorter than the instruction, whose rest must be 0.
 TEST(Dot, SpecialValues) {
   std::vector<Case> cases;

@@ -83,8 +83,8 @@ struct ExpertsGrads {
 /// What the three layers have in common. For token t, slot k with e = indices[t, k] in 0..E-1 and token_mask[t]:
 /// h = x[t] W1[e] + b1[e]; a = act(h) w; o = a W2[e] + b2[e] w, with w = weights[t, k], or 1 with
 /// apply_router_weight_after_down; y[t] = sum over k ascending of o (times weights[t, k] then). f32 (f64 for f64)
-/// inside; a, o and y are rounded to x's dtype, parameters before use. Nothing waits for the device but what says so,
-/// so forward and backward can be captured in a Graph. Movable, not shared.
+/// inside; the products before a bias, h, a, o and y are rounded to x's dtype, parameters before use. Nothing waits for
+/// the device but what says so, so forward and backward can be captured in a Graph. Movable, not shared.
 class ExpertsLayer {
 public:
   const MoeConfig &config() const { return config_; }

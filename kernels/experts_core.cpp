@@ -22,6 +22,7 @@ ExpertsResult experts_forward(const Stream &stream, const ExpertsForm &form, con
   else
     up.gather = r.token_ids;
   up.bias = p.gate_up_bias;
+  up.round_before_bias = down.round_before_bias = true;
   up.activation = form.activation;
   up.pre_activation = Tensor::empty({indices.numel(), p.gate_up.size(form.transposed ? 1 : 2)}, x.dtype(), stream);
   down.bias = p.down_bias;

@@ -65,7 +65,8 @@ void run_experts(OpCall &c) {
 /// Forms of the products that only layers have.
 static void add_rows(Library &l) {
   l.add_specializations({
-      {"grouped_mm", "experts=128,k=2880,n=2880,width=2880,bias=true,bias_weighted=true", "gpt-oss-120b, down"},
+      {"grouped_mm", "experts=128,k=2880,n=2880,width=2880,bias=true,round_product=true,bias_weighted=true",
+       "gpt-oss-120b, down"},
       {"grouped_mm", "experts=128,k=2048,n=768,width=768,transposed=true,gather=true", "Qwen3-30B-A3B, backward"},
       {"grouped_mm",
        "experts=4,k=17,n=26,width=13,bm=32,bn=32,bk=16,dtype=f64,out=f64,bias_dtype=f64,M=20,rows=9,gather=true,bias="
@@ -84,7 +85,8 @@ void register_experts(Library &l) {
        "an experts layer and its gradients",
        "for kept slots k of token t with e = indices[t,k], w = weights[t,k]: h = x[t] W1[e] + b1[e]; a = act(h) w; o = "
        "a "
-       "W2[e] + b2[e] w, each rounded to x's dtype; y[t] = sum over k of o in f32, rounded. "
+       "W2[e] + b2[e] w, each, and each product before its bias, rounded to x's dtype; y[t] = sum over k of o in f32, "
+       "rounded. "
        "apply_router_weight_after_down: w = 1, and weights[t,k] multiplies o in the sum",
        "nemo_automodel components.moe.experts.GroupedExperts.forward",
        "products as grouped_mm, bias gradients as apply_bias; slots in ascending order in f32, one rounding; gradients "

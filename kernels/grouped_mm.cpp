@@ -107,6 +107,7 @@ void set_rows(kernel::GroupedMmSpec &s, const GroupedMmOptions &o, int64_t rows)
 void set_epilogue(kernel::GroupedMmSpec &s, const GroupedMmOptions &o, int64_t rows, int64_t c_rows, DType c) {
   s.bias = o.bias.defined(), s.bias_weighted = o.bias_weights.defined();
   check_float("grouped_mm: bias", o.bias, {s.experts, s.n});
+  s.round_product = s.bias && o.round_before_bias && (c == bf16 || c == f16); // f32 and f64 sums have c's dtype
   check_that(s.bias || !s.bias_weighted, "grouped_mm: bias_weights", "there is no bias");
   check_float("grouped_mm: bias_weights", o.bias_weights, {rows});
   s.activated = o.activation.has_value(), s.keep = o.pre_activation.defined();

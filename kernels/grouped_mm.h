@@ -28,7 +28,9 @@ struct GroupedMmOptions {
   Tensor scale_a = {}, scale_b = {};
 
   // In this order, in f32 (f64), one rounding at the end:
-  Tensor bias = {};           ///< [E, U], added
+  Tensor bias = {};               ///< [E, U], added
+  bool round_before_bias = false; ///< the product is rounded to c's dtype before it: the bits of apply_bias of the
+                                  ///< stored product, but for bf16 and f16 bias_weights, whose products are not rounded
   Tensor bias_weights = {};   ///< [M]: bias is multiplied by them first
   Tensor pre_activation = {}; ///< [M, U], dtype of c: gets the values before the activation, rows in expert order; the
                               ///< activation is then that of the rounded values

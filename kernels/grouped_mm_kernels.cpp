@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernels/host.h"
+#include "kernels/rounding.h"
 
 namespace moec::kernel {
 
@@ -129,6 +130,7 @@ Tile completed(const GroupedMmSpec &s, const Operands &o, const Place &p, int pa
   const int bn = s.part_width();
   if (s.scale_a == Scale::row) v = v * scales_of_a(s, o, p, 0);
   if (s.scale_b == Scale::row) v = v * scales_of_b(s, o, p, part, 0);
+  if (s.round_product) v = rounded(v, o.c.dtype());
   if (s.bias) {
     Tile bias = cast(load(part_of(s, o.bias, 1, part).tile({p.e, p.col}, {1, bn})), wide);
     v = v + (s.bias_weighted ? bias * along_rows(cast(load(o.bias_weights(p.row), p.live), wide)) : bias);

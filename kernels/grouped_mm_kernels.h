@@ -26,6 +26,7 @@ struct GroupedMmSpec {
   int divide = 1;
   bool scatter = false;
   Scale scale_a = Scale::none, scale_b = Scale::none;
+  bool round_product = false; ///< the sums are rounded to c's dtype before the bias
   bool bias = false, bias_weighted = false, keep = false, activated = false;
   bool weighted = false, by_slot = false, round_first = false, accumulate = false;
   ActivationFields activation = {};
@@ -34,6 +35,7 @@ struct GroupedMmSpec {
     f("bm", s.bm), f("bn", s.bn), f("bk", s.bk), f("sizes", s.sizes), f("zero_tail", s.zero_tail);
     f("gather", s.gather), f("divide", s.divide), f("scatter", s.scatter);
     f("scale_a", s.scale_a), f("scale_b", s.scale_b), f("bias", s.bias), f("bias_weighted", s.bias_weighted);
+    f("round_product", s.round_product);
     f("keep", s.keep), f("weighted", s.weighted), f("by_slot", s.by_slot), f("round_first", s.round_first);
     f("accumulate", s.accumulate), f("activated", s.activated);
     ActivationFields::fields(s.activation, f);

@@ -18,7 +18,7 @@ struct SpreadSpec {
   int cols = 4096;       ///< elements of a row
   int block = 4096;      ///< columns at a time
   bool weighted = false; ///< times probs[t, e]
-  bool zero = false;     ///< rows whose probs[t, e] is 0 are zero
+  bool zero = false;     ///< there are rows of zeros
   bool clear = true;     ///< rows that no pair has are zero, else there are none
   bool dot = false;      ///< products[t, e] = sum over columns of x[t] * other[row]
   static void fields(auto &s, auto &&f) {
@@ -42,30 +42,31 @@ void clear_rows(const SpreadSpec &s, View offs, View routed, View out, Int t, In
 }
 
 /// out[row, :] = x[t, :] (* probs[t, e]) for each row of token t.
-void spread_rows(const SpreadSpec &s, View x, View row_of, View probs, View offs, View routed, View other, View out,
-                 View products) {
-  arg_names({"x", "row_of", "probs", "offs", "routed", "other", "out", "products"});
+void spread_rows(const SpreadSpec &s, View x, View token_rows, View row_counts, View probs, View offs, View routed,
+                 View other, View out, View products) {
+  arg_names({"x", "token_rows", "row_counts", "probs", "offs", "routed", "other", "out", "products"});
   Int T = x.size(0), N = out.size(0);
-  x.expect({T, s.cols}), out.expect({N, s.cols}), row_of.expect({T, s.experts});
+  x.expect({T, s.cols}), out.expect({N, s.cols}), token_rows.expect({T, 2 * s.experts});
+  row_counts.expect({T});
   if (s.clear)
     for (const View &v : {offs, routed}) v.expect({s.experts});
-  if (s.weighted || s.zero) probs.expect({T, s.experts});
+  if (s.weighted) probs.expect({T, s.experts});
   if (s.dot) other.expect({N, s.cols}), products.expect({T, s.experts});
   grid(T);
   Int t = program_id(0);
-  RowsOfToken rows = rows_of_token(row_of, t, s.experts, false, N);
+  RowsOfToken rows = rows_of_token(token_rows, row_counts, t, s.experts, N);
   DType wide = (s.weighted && probs.dtype() == f64) || (s.dot && products.dtype() == f64) ? f64 : wide_dtype(x.dtype());
-  Tile e = arange(next_pow2(s.experts)), p = e, product = zeros({next_pow2(s.experts)}, wide);
-  if (s.weighted || s.zero) p = cast(load(probs(t, e)), wide);
+  Tile with = cast(rows.zero, i32), product = zeros({token_lanes(s.experts)}, wide);
+  if (s.weighted) with = cast(load(probs(t, rows.expert), rows.real), wide);
   for_columns(s.cols, s.block, [&](Tile col) {
     Tile v = load(x(t, col)), v_wide = cast(v, wide);
-    rows.each(p, [&](Int row, Tile weight) {
-      Tile w = s.weighted ? cast(v_wide * weight, out.dtype()) : v;
-      store(out(row, col), s.zero ? where(weight == 0.0, zeros({s.block}, out.dtype()), w) : w);
+    rows.each(with, [&](Int row, Tile own) {
+      Tile w = s.weighted ? cast(v_wide * own, out.dtype()) : v;
+      store(out(row, col), s.zero ? where(own != 0, zeros({s.block}, out.dtype()), w) : w);
       if (s.dot) product += where(rows.row == row, sum(v_wide * cast(load(other(row, col)), wide)), 0.0);
     });
   });
-  if (s.dot) store(products(t, e), cast(product, products.dtype()));
+  if (s.dot) clear_then_store(products, t, rows, cast(product, products.dtype()));
   if (s.clear) clear_rows(s, offs, routed, out, t, T);
 }
 
@@ -78,30 +79,27 @@ Tensor spread_rows(const Stream &stream, const char *what, const Tensor &x, cons
                    const Spread &o) {
   const std::string asked = what;
   check_rank((asked + ": tokens").c_str(), x, 2);
-  check_shape((asked + ": row_of").c_str(), map.row_of, {x.size(0), -1});
-  check_dtype((asked + ": row_of").c_str(), map.row_of, {i32});
-  check_map((asked + ": row_of").c_str(), map.row_of);
+  check_token_rows(asked, map);
+  check_shape((asked + ": token_rows").c_str(), map.token_rows, {x.size(0), -1});
   check_that(x.size(1) >= 1 && x.size(1) <= 1 << 24, what, "rows must have 1 to 2^24 elements");
-  const int64_t experts = map.row_of.size(1);
-  for (const Tensor &p : {o.weights, o.zero_where_0})
-    if (p.defined()) {
-      check_shape((asked + ": probs").c_str(), p, {x.size(0), experts});
-      check_dtype((asked + ": probs").c_str(), p, {f32, bf16, f16, f64});
-    }
+  const int64_t experts = map.token_rows.size(1) / 2;
+  if (o.weights.defined()) {
+    check_shape((asked + ": probs").c_str(), o.weights, {x.size(0), experts});
+    check_dtype((asked + ": probs").c_str(), o.weights, {f32, bf16, f16, f64});
+  }
   static const auto run = jit(kernel::spread_rows, kSchedule);
   kernel::SpreadSpec spec{.experts = static_cast<int>(experts),
                           .cols = static_cast<int>(x.size(1)),
                           .block = block_for(x.size(1), 4096),
                           .weighted = o.weights.defined(),
-                          .zero = o.zero_where_0.defined(),
+                          .zero = o.zero,
                           .clear = map.offs.defined() && !map.full,
                           .dot = o.products.defined()};
   const Tensor no_ends = Tensor::empty({0}, i32, stream);
   const Dims shape{rows, x.size(1)};
   Tensor out = x.size(0) == 0 ? Tensor::zeros(shape, x.dtype(), stream) : Tensor::empty(shape, x.dtype(), stream);
-  run(stream, spec, x, map.row_of, or_empty(stream, o.weights.defined() ? o.weights : o.zero_where_0, 2),
-      spec.clear ? map.offs : no_ends, spec.clear ? map.routed : no_ends, or_empty(stream, o.other, 2), out,
-      or_empty(stream, o.products, 2));
+  run(stream, spec, x, map.token_rows, map.row_counts, or_empty(stream, o.weights, 2), spec.clear ? map.offs : no_ends,
+      spec.clear ? map.routed : no_ends, or_empty(stream, o.other, 2), out, or_empty(stream, o.products, 2));
   return out;
 }
 
@@ -148,9 +146,9 @@ void put_permuted(OpCall &c, const Permuted &p, bool cut) {
   if (p.map.probs.defined()) put("permuted_probs", p.map.probs);
   if (c.op().output("sorted_indices")) put("sorted_indices", p.map.sorted_indices);
   if (c.has("grad_permuted_tokens") && c.wants({"grad_tokens"}))
-    c.out("grad_tokens", permute_backward_tokens(c.stream(), c.in("grad_permuted_tokens"), p.map.row_of));
+    c.out("grad_tokens", permute_backward_tokens(c.stream(), c.in("grad_permuted_tokens"), p.map));
   if (c.has("grad_permuted_probs") && c.wants({"grad_probs"}))
-    c.out("grad_probs", permute_backward_probs(c.stream(), c.in("grad_permuted_probs"), p.map.row_of));
+    c.out("grad_probs", permute_backward_probs(c.stream(), c.in("grad_permuted_probs"), p.map));
 }
 
 std::vector<OpTensor> permute_tensors(std::initializer_list<OpTensor> more) {
@@ -192,7 +190,8 @@ void register_permute(Library &l) {
                                          {"prob", "f32", "of the probabilities"}};
   add_kernel(l, kernel::spread_rows, "spread_rows", "each token's row to its experts' rows", kSchedule,
              {{"x", "[T, cols]", "dtype"},
-              {"row_of", "[T, experts]", "i32"},
+              {"token_rows", "[T, 2*experts]", "i32"},
+              {"row_counts", "[T]", "i32"},
               {"probs", "[T, experts]", "prob"},
               {"offs", "[experts]", "i32"},
               {"routed", "[experts]", "i32"},
@@ -221,7 +220,7 @@ void register_permute(Library &l) {
         {"max_rows", Type::integer, "-1", "a bound of the rows; without it the op waits for their number"}},
        permute_tensors({{"sorted_indices", "[N]", "i64", "their tokens", true},
                         {"tokens_per_expert", "[E]", "i64", "rows of each expert", true}}),
-       {"map_count", "map_scan", "map_place", "spread_rows", "sum_token_rows", "map_gather"},
+       {"map_count", "map_scan", "map_place", "spread_rows", "sum_token_rows", "map_scatter"},
        run_permute});
   l.ops.push_back(
       {"permute_drop_and_pad",
@@ -235,7 +234,7 @@ void register_permute(Library &l) {
         {"capacity", Type::integer, "0", "num_out_tokens/E; it changes nothing"},
         {"may_drop", Type::boolean, "true", "false: an expert with more tokens is an error with all counts"}},
        permute_tensors({{"sorted_indices", "[N]", "i64", "their tokens", true}}),
-       {"map_count", "map_scan", "map_place", "spread_rows", "sum_token_rows", "map_gather"},
+       {"map_count", "map_scan", "map_place", "spread_rows", "sum_token_rows", "map_scatter"},
        run_drop_and_pad});
 }
 

@@ -9,19 +9,19 @@ namespace moec {
 
 /// Besides plain copies; undefined tensors: not asked for.
 struct Spread {
-  Tensor weights = {};      ///< [T, E]: rows are multiplied by it
-  Tensor zero_where_0 = {}; ///< [T, E]: rows are zero where it is
-  Tensor other = {};        ///< [rows, D], with products
-  Tensor products = {};     ///< [T, E], result: sum over columns of x[t] * other[row], 0 where not routed
+  Tensor weights = {};  ///< [T, E]: rows are multiplied by it
+  bool zero = false;    ///< the map may have rows of zeros; not with weights
+  Tensor other = {};    ///< [rows, D], with products
+  Tensor products = {}; ///< [T, E], result: sum over columns of x[t] * other[row], 0 where not routed
 };
 /// out[row, :] = x[t, :] for each pair of the map; rows that no pair has are zero. [rows, D], dtype of x. `what`: the
 /// op's name for errors.
 Tensor spread_rows(const Stream &stream, const char *what, const Tensor &x, const RoutingMap &map, int64_t rows,
                    const Spread &spread = {});
-/// out[t, :] = sum over rows of the token, experts ascending, of x[row, :] (* weights[t, e]). map: row_of [T, E], or
-/// row_id_map [T, 2E+1] if `compact`.
-Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, const Tensor &map, const Tensor &weights = {},
-                bool compact = false);
+/// out[t, :] = sum over rows of the token, experts ascending, of x[row, :] (* weights[t, e]). The map is read from its
+/// row_id_map if it has no token_rows.
+Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, const RoutingMap &map,
+                      const Tensor &weights = {});
 
 /// Outputs and inputs that the permute ops have in common. `cut`: rows past the last expert's are left out.
 void put_permuted(OpCall &call, const Permuted &permuted, bool cut = false);

@@ -14,8 +14,9 @@ Permuted permute_fused(const Stream &stream, const Tensor &tokens, const Tensor 
   if (tokens.numel() == 0) num_out_tokens = 0;
   check_that(num_out_tokens > 0 || tokens.numel() == 0, "permute_fused: num_out_tokens",
              fmt::format("it is {}", num_out_tokens), "give the number of routed pairs, or a bound of it");
-  RoutingMap map = route_map(stream, routing_map, probs, {.rows = num_out_tokens, .row_id_map = true});
-  return {spread_rows(stream, "permute_fused", tokens, map, num_out_tokens, {.zero_where_0 = probs}), map};
+  RoutingMap map =
+      route_map(stream, routing_map, probs, {.rows = num_out_tokens, .row_id_map = true, .zero_rows = true});
+  return {spread_rows(stream, "permute_fused", tokens, map, num_out_tokens, {.zero = probs.defined()}), map};
 }
 
 Permuted permute_padded(const Stream &stream, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs,
@@ -28,8 +29,9 @@ Permuted permute_padded(const Stream &stream, const Tensor &tokens, const Tensor
   check_that(multiple >= 1 && multiple <= 1 << 16, "permute_padded: multiple", "it must be 1 to 65536");
   const int64_t rows = cdiv(tokens.size(0) * topk + experts * (multiple - 1), int64_t{multiple}) * multiple;
   check_that(rows < int64_t{1} << 31, "permute_padded", "there are 2^31 rows or more", "do it in parts");
-  RoutingMap map = route_map(stream, routing_map, probs, {.rows = rows, .pad_multiple = multiple, .row_id_map = true});
-  return {spread_rows(stream, "permute_padded", tokens, map, rows, {.zero_where_0 = probs}), map};
+  RoutingMap map = route_map(stream, routing_map, probs,
+                             {.rows = rows, .pad_multiple = multiple, .row_id_map = true, .zero_rows = true});
+  return {spread_rows(stream, "permute_padded", tokens, map, rows, {.zero = probs.defined()}), map};
 }
 
 int64_t count_rows(const Stream &stream, const RoutingMap &map) {
@@ -39,7 +41,9 @@ int64_t count_rows(const Stream &stream, const RoutingMap &map) {
 
 Tensor unpermute_fused(const Stream &stream, const Tensor &permuted, const Tensor &row_id_map,
                        const Tensor &merging_probs) {
-  return sum_token_rows(stream, "unpermute_fused", permuted, row_id_map, merging_probs, true);
+  RoutingMap map;
+  map.row_id_map = row_id_map;
+  return sum_token_rows(stream, "unpermute_fused", permuted, map, merging_probs);
 }
 
 // -------------------------------------------------------------------------------------------------------------
@@ -89,7 +93,7 @@ void register_permute_fused(Library &l) {
            {"grad_rows", "[N, D]", "tokens", "gradient of the rows", true, true, 1e-6, 8e-3},
            {"grad_merging_probs", "[T, E]", "probs", "gradient of the weights", true, true, 1e-6, 2e-2},
        }),
-       {"map_count", "map_scan", "map_place", "spread_rows", "sum_token_rows", "map_gather"},
+       {"map_count", "map_scan", "map_place", "spread_rows", "sum_token_rows", "map_scatter"},
        run_fused});
 }
 

@@ -63,13 +63,15 @@ int64_t count_rows(const Stream &stream, const Routing &routing);
 struct RoutingMap {
   Tensor sorted_indices; ///< i64 [rows]: token of each row, expert-major, then token ascending; -1 where there is none
   Tensor probs;          ///< [rows]: probability of each row, 0 where there is none; undefined if none were given
-  Tensor row_of;         ///< i32 [T, E]: row of each routed pair, or -1
+  Tensor token_rows; ///< i32 [T, 2*E]: a token's rows, ascending, and from column E on their experts (~expert: a row
+                     ///< of zeros); undefined past their number
+  Tensor row_counts; ///< i32 [T]: that number
   Tensor row_id_map; ///< i32 [T, 2E+1], if asked for: n of a token's columns hold its rows, descending, their experts
                      ///< stand E columns further, n in the last; -1 elsewhere (TransformerEngine's row_id_map)
   Tensor counts;     ///< i64 [E]: rows of each expert, padding included
   Tensor offs;       ///< i32 [E]: one past each expert's last row, padding included
   Tensor routed;     ///< i32 [E]: routed pairs of each expert
-  bool full = false; ///< every row has a token: drop and pad
+  bool full = false; ///< every row has a token: drop and pad, or an exact number of rows
 };
 struct RouteMapOptions {
   std::optional<int64_t> rows = {}; ///< a bound of the number of rows; a smaller one stops the launch (DeviceError at
@@ -78,6 +80,7 @@ struct RouteMapOptions {
   std::optional<int64_t> capacity = {}; ///< drop and pad: every expert gets this many rows, at most T: its routed
                                         ///< tokens ascending, then the others ascending as filler; the rest is dropped
   bool row_id_map = false;              ///< make row_id_map
+  bool zero_rows = false;               ///< pairs of probability 0 have rows of zeros
   Tensor sorted_indices = {}; ///< i64 or i32 [rows]: known already; tokens that are not the map's stop the launch
 };
 /// routing_map [T, E], bool, integer or float, not 0: routed; probs [T, E]. Three kernels, integers only: exact.

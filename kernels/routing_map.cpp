@@ -7,6 +7,7 @@
 
 #include "kernels/moe.h"
 #include "kernels/registration.h"
+#include "kernels/token_rows.h"
 
 namespace moec {
 
@@ -83,12 +84,23 @@ void store_row_id_map(const MapSpec &s, const MapBlock &m, Tile row, View out) {
   store(out(m.token, 2 * s.experts), n);
 }
 
-void map_place(const MapSpec &s, View map, View probs, View counts, View totals, Int unit, View row_of, View row_id_map,
-               View sorted_indices, View sorted_probs, View tokens_per_expert, View offs) {
-  arg_names({"routing_map", "probs", "counts", "totals", "unit", "row_of", "row_id_map", "sorted_indices",
-             "sorted_probs", "tokens_per_expert", "offs"});
+/// The rows of each token of a block, and their experts, in lists.
+void store_token_rows(const MapSpec &s, const MapBlock &m, Tile kept, Tile row, Tile p, View token_rows,
+                      View row_counts) {
+  const Shape shape{s.block, next_pow2(s.experts)};
+  Tile one = cast(kept, i32), at = cumsum(one, 1) - one, expert = broadcast(m.expert, shape);
+  store(token_rows(m.token, at), row, kept);
+  store(token_rows(m.token, at + s.experts), s.zero ? where(p == 0, -1 - expert, expert) : expert, kept);
+  store(row_counts(m.token), expand_dims(sum(one, 1), 1));
+}
+
+void map_place(const MapSpec &s, View map, View probs, View counts, View totals, Int unit, View token_rows,
+               View row_counts, View row_id_map, View sorted_indices, View sorted_probs, View tokens_per_expert,
+               View offs) {
+  arg_names({"routing_map", "probs", "counts", "totals", "unit", "token_rows", "row_counts", "row_id_map",
+             "sorted_indices", "sorted_probs", "tokens_per_expert", "offs"});
   Int T = map.size(0), N = sorted_indices.size(0), blocks = counts.size(0);
-  for (const View &v : {map, row_of}) v.expect({T, s.experts});
+  map.expect({T, s.experts}), token_rows.expect({T, 2 * s.experts}), row_counts.expect({T});
   counts.expect({cdiv(T, s.block), s.experts});
   if (s.weighted) probs.expect({T, s.experts}), sorted_probs.expect({N});
   if (s.compact) row_id_map.expect({T, 2 * s.experts + 1});
@@ -109,7 +121,9 @@ void map_place(const MapSpec &s, View map, View probs, View counts, View totals,
   }
   Tile row = where(kept, expand_dims(end - size, 0) + rank, -1);
   device_assert(row < N, "the routing map has more pairs than there are rows");
-  store(row_of(m.token, m.expert), row);
+  Tile p = row;
+  if (s.weighted) p = load(probs(m.token, m.expert));
+  store_token_rows(s, m, kept, row, p, token_rows, row_counts);
   if (s.compact) store_row_id_map(s, m, row, row_id_map);
   Tile token = broadcast(cast(m.token, sorted_indices.dtype()), {s.block, next_pow2(s.experts)});
   if (s.check)
@@ -117,7 +131,7 @@ void map_place(const MapSpec &s, View map, View probs, View counts, View totals,
                   "sorted_indices are not those of the routing map");
   else
     store(sorted_indices(row), token, kept);
-  if (s.weighted) store(sorted_probs(row), load(probs(m.token, m.expert)), kept);
+  if (s.weighted) store(sorted_probs(row), p, kept);
   for (Int e : range(b, s.experts, blocks)) { // between a padded expert's last pair and the next expert
     Int stop = sum(where(m.expert == e, end, 0)), unused = sum(where(m.expert == e, size - m.count, 0));
     if (!s.capacity) fill_rows(s, sorted_indices, sorted_probs, stop - unused, stop, 256);
@@ -125,7 +139,29 @@ void map_place(const MapSpec &s, View map, View probs, View counts, View totals,
   fill_rows(s, sorted_indices, sorted_probs, sum(size) + b * 256, N, blocks * 256);
 }
 
-/// out[t, e] = x[row_of[t, e]], 0 where not routed.
+/// Lists of the pairs with row_of[t, e] >= 0.
+void map_list(const MapSpec &s, View row_of, View token_rows, View row_counts) {
+  arg_names({"row_of", "token_rows", "row_counts"});
+  Int T = row_of.size(0);
+  row_of.expect({T, s.experts}), token_rows.expect({T, 2 * s.experts}), row_counts.expect({T});
+  grid(cdiv(T, s.block));
+  MapBlock m;
+  m.token = expand_dims(program_id(0) * s.block + arange(s.block), 1), m.expert = arange(next_pow2(s.experts));
+  Tile row = load(row_of(m.token, m.expert), Operand::none(), -1);
+  store_token_rows(s, m, row >= 0, row, row, token_rows, row_counts);
+}
+
+/// out[t, e] = x[row of the pair], 0 where not routed.
+void map_scatter(const MapSpec &s, View x, View token_rows, View row_counts, View out) {
+  arg_names({"x", "token_rows", "row_counts", "out"});
+  Int T = out.size(0), t = program_id(0);
+  out.expect({T, s.experts}), token_rows.expect({T, 2 * s.experts}), row_counts.expect({T});
+  grid(T);
+  RowsOfToken rows = rows_of_token(token_rows, row_counts, t, s.experts, x.size(0));
+  clear_then_store(out, t, rows, load(x(rows.row), rows.real));
+}
+
+/// out[t, e] = x[row_of[t, e]], 0 where it is negative.
 void map_gather(const MapSpec &s, View x, View row_of, View out) {
   arg_names({"x", "row_of", "out"});
   Int T = out.size(0);
@@ -152,6 +188,16 @@ void check_map(const char *what, const Tensor &map) {
   check_dtype(what, map, {boolean, i8, u8, i32, i64, f16, bf16, f32, f64});
   check_that(map.size(1) >= 1 && map.size(1) <= 4096, what, "the number of experts must be 1 to 4096");
   check_that(map.size(0) * map.size(1) < int64_t{1} << 31, what, "it has 2^31 cells or more", "route in parts");
+}
+
+void check_token_rows(const std::string &what, const RoutingMap &map) {
+  check_rank((what + ": token_rows").c_str(), map.token_rows, 2);
+  check_dtype((what + ": token_rows").c_str(), map.token_rows, {i32});
+  check_shape((what + ": row_counts").c_str(), map.row_counts, {map.token_rows.size(0)});
+  check_dtype((what + ": row_counts").c_str(), map.row_counts, {i32});
+  check_that(map.token_rows.size(1) % 2 == 0, what.c_str(), "token_rows has an odd number of columns");
+  check_that(map.token_rows.size(1) >= 2 && map.token_rows.size(1) <= 2 * 4096, what.c_str(),
+             "the number of experts must be 1 to 4096");
 }
 
 void scan_counts(const Stream &stream, const Tensor &counts, const Tensor &totals) {
@@ -201,7 +247,8 @@ RoutingMap route_map(const Stream &stream, const Tensor &routing_map, const Tens
   static const auto place = jit(kernel::map_place, kPlace);
   const int64_t tokens = routing_map.size(0), experts = routing_map.size(1);
   auto spec = map_spec(experts, probs.defined());
-  spec.capacity = o.capacity.has_value(), spec.check = o.sorted_indices.defined(), spec.compact = o.row_id_map;
+  spec.capacity = o.capacity.has_value(), spec.check = o.sorted_indices.defined(), spec.compact = o.row_id_map,
+  spec.zero = o.zero_rows && probs.defined();
   MapCounts counts = count_map(stream, routing_map);
   const int64_t rows = rows_of(stream, o, routing_map, counts);
   auto make = [&](const Dims &shape, DType t) { // without tokens no program writes
@@ -215,12 +262,22 @@ RoutingMap route_map(const Stream &stream, const Tensor &routing_map, const Tens
   if (tokens == 0 && rows > 0 && !spec.check)
     stream.fill(r.sorted_indices.data(), 0xff, static_cast<size_t>(rows) * 8); // -1
   if (probs.defined()) r.probs = make({rows}, probs.dtype());
-  r.row_of = make({tokens, experts}, i32);
+  r.token_rows = make({tokens, 2 * experts}, i32), r.row_counts = make({tokens}, i32);
   if (o.row_id_map) r.row_id_map = make({tokens, 2 * experts + 1}, i32);
-  r.counts = make({experts}, i64), r.offs = make({experts}, i32), r.routed = counts.totals, r.full = spec.capacity;
+  r.counts = make({experts}, i64), r.offs = make({experts}, i32), r.routed = counts.totals,
+  r.full = spec.capacity || (!o.rows && !spec.check && o.pad_multiple == 1);
   place(stream, spec, routing_map, if_there(probs, 2), counts.before, counts.totals,
-        static_cast<int32_t>(o.capacity.value_or(o.pad_multiple)), r.row_of, if_there(r.row_id_map, 2),
-        r.sorted_indices, if_there(r.probs, 1), r.counts, r.offs);
+        static_cast<int32_t>(o.capacity.value_or(o.pad_multiple)), r.token_rows, r.row_counts,
+        if_there(r.row_id_map, 2), r.sorted_indices, if_there(r.probs, 1), r.counts, r.offs);
+  return r;
+}
+
+RoutingMap list_token_rows(const Stream &stream, const Tensor &row_of) {
+  static const auto run = jit(kernel::map_list, kSchedule);
+  RoutingMap r;
+  r.token_rows = Tensor::empty({row_of.size(0), 2 * row_of.size(1)}, i32, stream);
+  r.row_counts = Tensor::empty({row_of.size(0)}, i32, stream);
+  run(stream, map_spec(row_of.size(1)), row_of, r.token_rows, r.row_counts);
   return r;
 }
 
@@ -237,8 +294,14 @@ static Tensor gather_cells(const Stream &stream, const std::string &what, const 
   return out;
 }
 
-Tensor permute_backward_probs(const Stream &stream, const Tensor &grad, const Tensor &row_of) {
-  return gather_cells(stream, "permute backward", grad, row_of, grad.dtype());
+Tensor permute_backward_probs(const Stream &stream, const Tensor &grad, const RoutingMap &map) {
+  check_rank("permute backward: gradient of probs", grad, 1);
+  check_token_rows("permute backward", map);
+  static const auto run = jit(kernel::map_scatter, kSchedule);
+  const int64_t experts = map.token_rows.size(1) / 2;
+  Tensor out = Tensor::empty({map.token_rows.size(0), experts}, grad.dtype(), stream);
+  run(stream, map_spec(experts), grad, map.token_rows, map.row_counts, out);
+  return out;
 }
 
 Tensor route_slots_backward(const Stream &stream, const Tensor &grad, const Tensor &row_ids, int topk, DType dtype) {
@@ -254,7 +317,8 @@ void register_routing_map(Library &l) {
                                          {"dtype", "f32", "of the probabilities"}};
   const KernelArgument map{"routing_map", "[T, experts]", "map"},
       counts{"counts", "[(T+block-1)/block, experts]", "i32"}, totals{"totals", "[experts]", "i32"},
-      row_of{"row_of", "[T, experts]", "i32"};
+      row_of{"row_of", "[T, experts]", "i32"}, token_rows{"token_rows", "[T, 2*experts]", "i32"},
+      row_counts{"row_counts", "[T]", "i32"};
   add_kernel(l, kernel::map_count, "map_count", "routed tokens per expert and block of tokens", kSchedule,
              {map, counts}, sizes);
   add_kernel(l, kernel::map_scan, "map_scan", "prefix sums of these counts", kSchedule, {counts, totals}, sizes);
@@ -264,25 +328,33 @@ void register_routing_map(Library &l) {
               counts,
               totals,
               {"unit", "scalar", "i32"},
-              row_of,
+              token_rows,
+              row_counts,
               {"row_id_map", "[T, 2*experts+1]", "i32"},
               {"sorted_indices", "[N]", "i64"},
               {"sorted_probs", "[N]", "dtype"},
               {"tokens_per_expert", "[experts]", "i64"},
               {"offs", "[experts]", "i32"}},
              sizes);
-  add_kernel(l, kernel::map_gather, "map_gather", "values of rows back to their cells of the map", kSchedule,
+  add_kernel(l, kernel::map_list, "map_list", "each token's rows in a list", kSchedule,
+             {row_of, token_rows, row_counts}, sizes);
+  add_kernel(l, kernel::map_scatter, "map_scatter", "values of rows back to their cells of the map", kSchedule,
+             {{"x", "[N]", "dtype"}, token_rows, row_counts, {"out", "[T, experts]", "dtype"}}, sizes);
+  add_kernel(l, kernel::map_gather, "map_gather", "values of rows back to their slots", kSchedule,
              {{"x", "[N]", "dtype"}, row_of, {"out", "[T, experts]", "dtype"}}, sizes);
   l.add_specializations({
       {"map_count", "experts=128,block=32", "Qwen3-30B-A3B"},
       {"map_scan", "experts=128,block=32", "Qwen3-30B-A3B"},
       {"map_scan", "experts=6,block=256,T=20", "recorded case"},
       {"map_place", "experts=128,block=32", "Qwen3-30B-A3B"},
-      {"map_place", "experts=128,block=32,compact=true", "Qwen3-30B-A3B, TransformerEngine's form"},
+      {"map_place", "experts=128,block=32,compact=true,zero=true", "Qwen3-30B-A3B, TransformerEngine's form"},
       {"map_place", "experts=256,block=16,dtype=bf16", "DeepSeek-V3"},
       {"map_place", "experts=8,block=256,capacity=true,map=i32", "Mixtral 8x7B, drop and pad"},
       {"map_place", "experts=60,block=64,weighted=false,check=true,T=33", "recorded case, unpermute by map"},
-      {"map_gather", "experts=128,block=32", "Qwen3-30B-A3B"},
+      {"map_list", "experts=8,block=256", "Mixtral 8x7B"},
+      {"map_scatter", "experts=128,block=32", "Qwen3-30B-A3B"},
+      {"map_scatter", "experts=6,block=256,dtype=f64,T=33", "recorded case, f64"},
+      {"map_gather", "experts=8,block=256", "Qwen3-30B-A3B, by slot"},
       {"map_gather", "experts=6,block=256,dtype=f64,T=33", "recorded case, f64"},
   });
 }

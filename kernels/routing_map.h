@@ -14,9 +14,10 @@ struct MapSpec {
   bool capacity = false; ///< every expert gets exactly `unit` rows, else its count rounded up to a multiple of `unit`
   bool check = false;    ///< sorted_indices is given and must be the map's, else it is written
   bool compact = false;  ///< row_id_map is written as well
+  bool zero = false;     ///< pairs of probability 0 have rows of zeros
   static void fields(auto &s, auto &&f) {
     f("experts", s.experts), f("block", s.block), f("weighted", s.weighted), f("capacity", s.capacity),
-        f("check", s.check), f("compact", s.compact);
+        f("check", s.check), f("compact", s.compact), f("zero", s.zero);
   }
 };
 
@@ -42,6 +43,10 @@ struct MapCounts {
 };
 /// Counts a map's columns in blocks of map_spec(E).block tokens: two kernels.
 MapCounts count_map(const Stream &stream, const Tensor &map);
+/// Throws UserError unless the map has token_rows [T, 2*E] and row_counts [T].
+void check_token_rows(const std::string &what, const RoutingMap &map);
+/// The token_rows and row_counts of row_of i32 [T, E]: row of each pair, or -1.
+RoutingMap list_token_rows(const Stream &stream, const Tensor &row_of);
 /// Replaces counts [blocks, bins] i32 by the sums of the rows before; totals [bins]: of all rows.
 void scan_counts(const Stream &stream, const Tensor &counts, const Tensor &totals);
 /// Waits for the stream. Throws UserError with all counts if one of `routed` i32 [E] is more than the capacity.

@@ -45,10 +45,10 @@ struct Permuted {
 /// drop_and_pad.
 Permuted permute(const Stream &stream, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs = {},
                  std::optional<int64_t> rows = {});
-/// Gradient of tokens [T, D]: sum over the token's rows of grad [rows, D]; row_of [T, E] of the map.
-Tensor permute_backward_tokens(const Stream &stream, const Tensor &grad, const Tensor &row_of);
-/// Gradient of probs [T, E]: grad[row_of[t, e]], 0 elsewhere; grad [rows].
-Tensor permute_backward_probs(const Stream &stream, const Tensor &grad, const Tensor &row_of);
+/// Gradient of tokens [T, D]: sum over the token's rows of grad [rows, D], by token_rows of the map.
+Tensor permute_backward_tokens(const Stream &stream, const Tensor &grad, const RoutingMap &map);
+/// Gradient of probs [T, E]: grad of the pair's row, 0 elsewhere; grad [rows].
+Tensor permute_backward_probs(const Stream &stream, const Tensor &grad, const RoutingMap &map);
 
 /// y[t, :] = sum over the token's rows of permuted[row, :] (* probs[t, e]), rounded to the rows' dtype. permuted
 /// [rows, D]; probs [T, E] of any float dtype. For the map of any of the permutes here.

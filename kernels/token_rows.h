@@ -2,6 +2,7 @@
 // rows come experts ascending. Internal to kernels/.
 #pragma once
 
+#include <algorithm>
 #include <array>
 
 #include "kernels/host.h"
@@ -10,7 +11,9 @@ namespace moec::kernel {
 
 struct RowsOfToken {
   Tile row;    ///< i32 lanes: its rows, kNone where a lane has none
-  Tile expert; ///< i32 lanes: their experts
+  Tile expert; ///< i32 lanes: their experts, 0 where there is none
+  Tile zero;   ///< bool lanes: it is a row of zeros
+  Tile real;   ///< bool lanes: there is a row
   Int count;
 
   static constexpr int kNone = 0x7fffffff;
@@ -30,22 +33,32 @@ struct RowsOfToken {
   }
 };
 
-/// Of token t, from row_of [T, E], or from a row_id_map [T, 2E+1] if `compact`. All rows must be below `rows`.
-inline RowsOfToken rows_of_token(View map, Int t, int experts, bool compact, Int rows) {
-  Tile lane = arange(next_pow2(experts));
-  Tile row, expert = lane;
-  if (compact) {
-    Int n = load(map(t, 2 * experts));
-    device_assert((n >= 0) & (n <= experts), "row_id_map is none: its last column must be 0 to E");
-    row = load(map(t, lane), lane < n, -1);
-    expert = load(map(t, lane + experts), lane < n, 0);
-    device_assert((expert >= 0) & (expert < experts) & ((lane >= n) | (row >= 0)),
-                  "row_id_map is none: a row or expert is out of range");
-  } else {
-    row = load(map(t, lane), Operand::none(), -1);
-  }
-  device_assert(row < rows, "the routing map has more pairs than there are rows");
-  return {where(row >= 0, row, RowsOfToken::kNone), expert, sum(cast(row >= 0, i32))};
+/// Lanes for a token's experts: at least one for each thread of four warps, so that no two warps read the same.
+constexpr int token_lanes(int experts) { return std::max(128, next_pow2(experts)); }
+
+/// Of token t, from token_rows [T, 2E] and row_counts [T], or from a row_id_map [T, 2E+1], whose last column is the
+/// count; then `counts` is not read. All rows must be below `rows`.
+inline RowsOfToken rows_of_token(View map, View counts, Int t, int experts, Int rows, bool row_id_map = false) {
+  RowsOfToken r;
+  Tile lane = arange(token_lanes(experts)), first = lane == 0;
+  r.count = sum(row_id_map ? load(map(t, lane + 2 * experts), first) : load(counts(t + lane), first));
+  device_assert((r.count >= 0) & (r.count <= experts), "a token has more rows than there are experts");
+  r.real = lane < r.count;
+  Tile row = load(map(t, lane), r.real, 0), expert = load(map(t, lane + experts), r.real, 0);
+  r.zero = expert < 0;
+  r.expert = where(r.zero, -1 - expert, expert);
+  device_assert((row >= 0) & (r.expert < experts), "a row or expert of a token is out of range");
+  device_assert(row < rows | !r.real, "the routing map has more pairs than there are rows");
+  r.row = where(r.real, row, RowsOfToken::kNone);
+  return r;
+}
+
+/// out[t, expert] = value for each row of token t, 0 in the rest of its row.
+inline void clear_then_store(View out, Int t, const RowsOfToken &rows, Tile value) {
+  Tile lane = arange(static_cast<int>(rows.row.shape()[0]));
+  store(out(t, lane), zeros(rows.row.shape(), out.dtype()));
+  barrier();
+  store(out(t, rows.expert), value, rows.real);
 }
 
 /// Calls f(columns) for each block of a row of `cols` elements.

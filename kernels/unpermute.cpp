@@ -17,7 +17,7 @@ struct SumSpec {
   int experts = 128;     ///< of the map
   int cols = 4096;       ///< elements of a row
   int block = 4096;      ///< columns at a time
-  bool compact = false;  ///< map is a row_id_map, else row_of
+  bool compact = false;  ///< map is a row_id_map, else token_rows
   bool weighted = false; ///< times weights[t, e]
   static void fields(auto &s, auto &&f) {
     f("experts", s.experts), f("cols", s.cols), f("block", s.block), f("compact", s.compact), f("weighted", s.weighted);
@@ -25,17 +25,18 @@ struct SumSpec {
 };
 
 /// out[t, :] = sum of x[row, :] (* weights[t, e]) over the rows of token t, experts ascending.
-void sum_token_rows(const SumSpec &s, View x, View map, View weights, View out) {
-  arg_names({"x", "map", "weights", "out"});
+void sum_token_rows(const SumSpec &s, View x, View map, View row_counts, View weights, View out) {
+  arg_names({"x", "map", "row_counts", "weights", "out"});
   Int T = out.size(0);
-  x.expect({x.size(0), s.cols}), out.expect({T, s.cols}), map.expect({T, s.compact ? 2 * s.experts + 1 : s.experts});
+  x.expect({x.size(0), s.cols}), out.expect({T, s.cols}), map.expect({T, 2 * s.experts + (s.compact ? 1 : 0)});
+  if (!s.compact) row_counts.expect({T});
   if (s.weighted) weights.expect({T, s.experts});
   grid(T);
   Int t = program_id(0);
-  RowsOfToken rows = rows_of_token(map, t, s.experts, s.compact, x.size(0));
+  RowsOfToken rows = rows_of_token(map, row_counts, t, s.experts, x.size(0), s.compact);
   DType wide = s.weighted && weights.dtype() == f64 ? f64 : wide_dtype(x.dtype());
   Tile w = rows.expert;
-  if (s.weighted) w = cast(load(weights(t, rows.expert), rows.row != RowsOfToken::kNone), wide);
+  if (s.weighted) w = cast(load(weights(t, rows.expert), rows.real), wide);
   for_columns(s.cols, s.block, [&](Tile col) {
     Tile acc = zeros({s.block}, wide);
     rows.each(w, [&](Int row, Tile weight) {
@@ -51,16 +52,22 @@ void sum_token_rows(const SumSpec &s, View x, View map, View weights, View out) 
 
 static constexpr Schedule kSchedule{.num_warps = 4};
 
-Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, const Tensor &map, const Tensor &weights,
-                      bool compact) {
+Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, const RoutingMap &routing,
+                      const Tensor &weights) {
   const std::string asked = what;
   check_rank((asked + ": rows").c_str(), x, 2);
   check_dtype((asked + ": rows").c_str(), x, {f32, bf16, f16, f64});
-  check_rank((asked + ": map").c_str(), map, 2);
-  check_dtype((asked + ": map").c_str(), map, {i32});
-  check_that(!compact || (map.size(1) % 2 == 1 && map.size(1) >= 3), what, fmt::format("row_id_map is {}", map.text()),
-             "its shape must be [T, 2*E+1]");
-  const int64_t tokens = map.size(0), experts = compact ? map.size(1) / 2 : map.size(1);
+  const bool compact = !routing.token_rows.defined();
+  const Tensor &map = compact ? routing.row_id_map : routing.token_rows;
+  if (compact) {
+    check_rank((asked + ": row_id_map").c_str(), map, 2);
+    check_dtype((asked + ": row_id_map").c_str(), map, {i32});
+    check_that(map.size(1) % 2 == 1 && map.size(1) >= 3, what, fmt::format("row_id_map is {}", map.text()),
+               "its shape must be [T, 2*E+1]");
+  } else {
+    check_token_rows(asked, routing);
+  }
+  const int64_t tokens = map.size(0), experts = map.size(1) / 2;
   check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
   check_that(x.size(1) >= 1 && x.size(1) <= 1 << 24, what, "rows must have 1 to 2^24 elements");
   if (weights.defined()) {
@@ -71,16 +78,17 @@ Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, c
   kernel::SumSpec spec{static_cast<int>(experts), static_cast<int>(x.size(1)), block_for(x.size(1), 4096), compact,
                        weights.defined()};
   Tensor out = Tensor::empty({tokens, x.size(1)}, x.dtype(), stream);
-  run(stream, spec, x, map, or_empty(stream, weights, 2), out);
+  run(stream, spec, x, map, or_empty(stream, compact ? Tensor() : routing.row_counts, 1), or_empty(stream, weights, 2),
+      out);
   return out;
 }
 
-Tensor permute_backward_tokens(const Stream &stream, const Tensor &grad, const Tensor &row_of) {
-  return sum_token_rows(stream, "permute backward", grad, row_of);
+Tensor permute_backward_tokens(const Stream &stream, const Tensor &grad, const RoutingMap &map) {
+  return sum_token_rows(stream, "permute backward", grad, map);
 }
 
 Tensor unpermute(const Stream &stream, const Tensor &permuted, const RoutingMap &map, const Tensor &probs) {
-  return sum_token_rows(stream, "unpermute", permuted, map.row_of, probs);
+  return sum_token_rows(stream, "unpermute", permuted, map, probs);
 }
 
 static void check_indices(const std::string &what, const Tensor &permuted, const Tensor &sorted_indices) {
@@ -111,7 +119,7 @@ static RoutingMap routing_of(const Stream &stream, const std::string &what, cons
 Tensor unpermute(const Stream &stream, const Tensor &permuted, const Tensor &sorted_indices, int64_t tokens,
                  const Tensor &probs, const Tensor &map) {
   RoutingMap routing = routing_of(stream, "unpermute", permuted, sorted_indices, tokens, probs, map);
-  if (routing.row_of.defined()) return unpermute(stream, permuted, routing, probs);
+  if (probs.defined()) return unpermute(stream, permuted, routing, probs);
   return sum_listed_rows(stream, permuted, list_rows(stream, sorted_indices, tokens));
 }
 
@@ -119,7 +127,7 @@ UnpermuteGrads unpermute_backward(const Stream &stream, const Tensor &grad, cons
                                   const Tensor &sorted_indices, const Tensor &probs, const Tensor &map) {
   check_gradient(grad, permuted);
   RoutingMap routing = routing_of(stream, "unpermute backward", permuted, sorted_indices, grad.size(0), probs, map);
-  if (routing.row_of.defined()) return unpermute_backward(stream, grad, permuted, routing, probs);
+  if (probs.defined()) return unpermute_backward(stream, grad, permuted, routing, probs);
   return {gather_rows(stream, grad, sorted_indices), {}};
 }
 
@@ -131,10 +139,7 @@ static RoutingMap routing_of_capacity(const Stream &stream, const Tensor &permut
   check_that(permuted.size(0) % experts == 0, "unpermute_drop_and_pad: permuted_tokens",
              fmt::format("there are {} rows for {} experts", permuted.size(0), experts),
              "their number must be a multiple of the number of experts");
-  RoutingMap map;
-  map.sorted_indices = sorted_indices;
-  map.row_of = invert_index(stream, sorted_indices, tokens, experts, true);
-  return map;
+  return list_token_rows(stream, invert_index(stream, sorted_indices, tokens, experts, true));
 }
 
 Tensor unpermute_drop_and_pad(const Stream &stream, const Tensor &permuted, const Tensor &sorted_indices,
@@ -177,7 +182,8 @@ static void run_drop_and_pad(OpCall &c) {
     check_map("unpermute_drop_and_pad: routing_map", c.in("routing_map"));
     if (probs.defined()) check_shape("unpermute_drop_and_pad: routing_map", c.in("routing_map"), {-1, experts});
   }
-  c.out("output", unpermute_drop_and_pad(c.stream(), rows, indices, tokens_of(c), experts, probs));
+  if (c.wants({"output"}))
+    c.out("output", unpermute_drop_and_pad(c.stream(), rows, indices, tokens_of(c), experts, probs));
   if (c.has("grad_output") && c.wants({"grad_permuted_tokens", "grad_probs"}))
     put_unpermuted(c, unpermute_drop_and_pad_backward(c.stream(), c.in("grad_output"), rows, indices, experts, probs));
 }
@@ -186,7 +192,7 @@ static void run_unpermute(OpCall &c) {
   if (c.flag("drop_and_pad")) return run_drop_and_pad(c);
   const Tensor &rows = c.in("permuted_tokens"), &indices = c.in("sorted_indices");
   Tensor probs = c.has("probs") ? c.in("probs") : Tensor(), map = c.has("routing_map") ? c.in("routing_map") : Tensor();
-  c.out("output", unpermute(c.stream(), rows, indices, tokens_of(c), probs, map));
+  if (c.wants({"output"})) c.out("output", unpermute(c.stream(), rows, indices, tokens_of(c), probs, map));
   if (c.has("grad_output") && c.wants({"grad_permuted_tokens", "grad_probs"}))
     put_unpermuted(c, unpermute_backward(c.stream(), c.in("grad_output"), rows, indices, probs, map));
 }
@@ -206,12 +212,13 @@ void register_unpermute(Library &l) {
   using Type = OpParameter::Type;
   const std::vector<KernelSetting> sizes{{"T", "4096", "tokens"},
                                          {"N", "32768", "rows"},
-                                         {"columns", "128", "of the map: experts, or 2*experts+1 if compact"},
+                                         {"columns", "256", "of the map: 2*experts, or 2*experts+1 if compact"},
                                          {"dtype", "bf16", "of the rows"},
                                          {"weight", "f32", "of the weights"}};
   add_kernel(l, kernel::sum_token_rows, "sum_token_rows", "sum of each token's rows by map", kSchedule,
              {{"x", "[N, cols]", "dtype"},
               {"map", "[T, columns]", "i32"},
+              {"row_counts", "[T]", "i32"},
               {"weights", "[T, experts]", "weight"},
               {"out", "[T, cols]", "dtype"}},
              sizes);
@@ -219,9 +226,9 @@ void register_unpermute(Library &l) {
       {"sum_token_rows", "experts=128,cols=2048,block=2048", "Qwen3-30B-A3B"},
       {"sum_token_rows", "experts=256,columns=513,cols=7168,block=4096,compact=true,weighted=true",
        "DeepSeek-V3, fused"},
-      {"sum_token_rows", "experts=8,columns=8,cols=4096,block=4096,weighted=true", "Mixtral 8x7B"},
-      {"sum_token_rows", "experts=6,columns=6,cols=24,block=32,weighted=true,dtype=f64,weight=f64,T=37,N=111", "f64"},
-      {"sum_token_rows", "experts=32,columns=32,cols=2880,block=4096,T=33,N=99", "gpt-oss, odd sizes"},
+      {"sum_token_rows", "experts=8,columns=16,cols=4096,block=4096,weighted=true", "Mixtral 8x7B"},
+      {"sum_token_rows", "experts=6,columns=12,cols=24,block=32,weighted=true,dtype=f64,weight=f64,T=37,N=111", "f64"},
+      {"sum_token_rows", "experts=32,columns=64,cols=2880,block=4096,T=33,N=99", "gpt-oss, odd sizes"},
   });
   const std::string formula = "y[t] = sum over i with sorted_indices[i]=t of permuted[i] (* probs[t, e(i)]); "
                               "grad_permuted[i] = grad[t(i)] * p[i]; "
@@ -237,7 +244,7 @@ void register_unpermute(Library &l) {
                    {{"drop_and_pad", Type::boolean, "false", "see unpermute_drop_and_pad"}, tokens},
                    unpermute_tensors("the map that permute took; needed with probs, then bool"),
                    {"map_count", "map_scan", "map_place", "sum_token_rows", "digit_count", "digit_place", "list_starts",
-                    "sum_listed_rows", "spread_rows", "gather_rows", "invert_index"},
+                    "sum_listed_rows", "spread_rows", "gather_rows", "invert_index", "map_list"},
                    run_unpermute});
   l.ops.push_back({"unpermute_drop_and_pad",
                    "a fixed number of rows per expert summed back to tokens",
@@ -246,8 +253,8 @@ void register_unpermute(Library &l) {
                    order,
                    {{"capacity", Type::integer, "0", "N/E; it changes nothing"}, tokens},
                    unpermute_tensors("tells E"),
-                   {"invert_index", "sum_token_rows", "spread_rows", "digit_count", "digit_place", "map_scan",
-                    "list_starts", "sum_listed_rows", "gather_rows"},
+                   {"invert_index", "map_list", "sum_token_rows", "spread_rows", "digit_count", "digit_place",
+                    "map_scan", "list_starts", "sum_listed_rows", "gather_rows"},
                    run_drop_and_pad});
 }
 

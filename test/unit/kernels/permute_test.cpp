@@ -95,6 +95,45 @@ TEST_P(PermuteOn, ByMap) {
   }
 }
 
+// More blocks of tokens than the prefix sums take at a time.
+TEST_P(PermuteOn, ManyBlocks) {
+  const int64_t tokens = 1500, experts = 128, cols = 8;
+  Values m(static_cast<size_t>(tokens * experts));
+  for (int64_t t = 0; t < tokens; ++t)
+    for (int k = 0; k < 8; ++k) m[at(t, experts, random_int(0, t % 3 == 0 ? 9 : experts - 1))] = 1;
+  Tensor map = floats(m, {tokens, experts}, boolean), x = random_floats({tokens, cols}, bf16),
+         probs = random_floats({tokens, experts}, f32);
+  Rows r = rows_of(map);
+  expect_permuted(permute(stream, x, map, probs, static_cast<int64_t>(r.token.size()) + 600), r, x, probs);
+  expect_permuted(permute_drop_and_pad(stream, x, map, probs, 70 * experts), rows_of_capacity(map, 70), x, probs);
+  expect_permuted(permute_padded(stream, x, map, probs, 8, 16), rows_of(map, 16), x, probs, true);
+}
+
+// Rows and columns of larger tensors, at addresses that allow no wide access.
+TEST_P(PermuteOn, StridedTensors) {
+  const int64_t tokens = 21, experts = 6, cols = 24;
+  Tensor x = random_floats({tokens, 40}, bf16).slice(1, 1, 1 + cols),
+         probs = random_floats({tokens, 9}, f32).slice(1, 2, 8),
+         map =
+             random_ints({2 * tokens, experts + 3}, boolean, 0, 1).slice(0, 0, 2 * tokens, 2).slice(1, 3, 3 + experts);
+  Tensor x1 = x.contiguous(), probs1 = probs.contiguous(), map1 = map.contiguous();
+  Permuted p = permute(stream, x, map, probs), q = permute(stream, x1, map1, probs1);
+  EXPECT_EQ(p.tokens.to_bytes(), q.tokens.to_bytes());
+  EXPECT_EQ(p.map.probs.to_bytes(), q.map.probs.to_bytes());
+  const int64_t rows = p.tokens.size(0);
+  Tensor g = random_floats({rows, cols + 3}, bf16).slice(1, 3, cols + 3);
+  EXPECT_EQ(unpermute(stream, g, p.map, probs).to_bytes(), unpermute(stream, g.contiguous(), q.map, probs1).to_bytes());
+  UnpermuteGrads a = unpermute_backward(stream, x, g, p.map, probs),
+                 b = unpermute_backward(stream, x1, g.contiguous(), q.map, probs1);
+  EXPECT_EQ(a.permuted.to_bytes(), b.permuted.to_bytes());
+  EXPECT_EQ(a.probs.to_bytes(), b.probs.to_bytes());
+  EXPECT_EQ(pad_routing_map(stream, map, 4).routing_map.to_bytes(),
+            pad_routing_map(stream, map1, 4).routing_map.to_bytes());
+  Tensor sizes = Tensor::from(std::vector<int64_t>{5, 16}, {2}), order = Tensor::from(std::vector<int64_t>{1, 0}, {2});
+  EXPECT_EQ(sort_chunks(stream, x, sizes, order).output.to_bytes(),
+            sort_chunks(stream, x1, sizes, order).output.to_bytes());
+}
+
 TEST_P(PermuteOn, FusedAndPadded) {
   const int64_t tokens = 41, experts = 5, cols = 40;
   Tensor x = random_floats({tokens, cols}, bf16), map = some_map(tokens, experts);
@@ -105,7 +144,7 @@ TEST_P(PermuteOn, FusedAndPadded) {
   Permuted p = permute_fused(stream, x, map, probs, static_cast<int64_t>(r.token.size()) + 3);
   expect_permuted(p, r, x, probs, true);
   // row_id_map: rows descending, experts beside them, -1 elsewhere.
-  Values id = p.map.row_id_map.to_values(), row_of = p.map.row_of.to_values();
+  Values id = p.map.row_id_map.to_values(), row_of = dense(p.map).to_values();
   for (int64_t t = 0; t < tokens; ++t) {
     int64_t n = 0;
     for (int64_t e = experts - 1; e >= 0; --e)
@@ -160,7 +199,7 @@ TEST_P(PermuteOn, UnpermuteInOrder) {
     EXPECT_EQ(unpermute(stream, rows, index, tokens, probs, map).to_values(), summed(v, r, tokens, cols, w, experts));
     EXPECT_EQ(unpermute(stream, rows, index, tokens, {}, map).to_values(), summed(v, r, tokens, cols, {}, 0));
     EXPECT_EQ(unpermute(stream, rows, index, tokens).to_values(), summed(v, r, tokens, cols, {}, 0));
-    EXPECT_EQ(permute_backward_tokens(stream, rows, route_map(stream, map).row_of).to_values(),
+    EXPECT_EQ(permute_backward_tokens(stream, rows, route_map(stream, map)).to_values(),
               summed(v, r, tokens, cols, {}, 0));
     Rows c = rows_of_capacity(map, 5);
     Tensor padded = random_floats({5 * experts, cols}, f32), at_capacity = Tensor::from(c.token, {5 * experts});
@@ -246,8 +285,8 @@ TEST(PermuteGradients, AgainstCentralDifferences) {
     const int64_t rows = q.tokens.size(0);
     Tensor g = random_floats({rows, cols}, f64), gp = random_floats({rows}, f64),
            gy = random_floats({tokens, cols}, f64);
-    gradcheck({&x}, [&] { return forward().tokens; }, g, {permute_backward_tokens(stream, g, q.map.row_of)});
-    gradcheck({&p}, [&] { return forward().map.probs; }, gp, {permute_backward_probs(stream, gp, q.map.row_of)});
+    gradcheck({&x}, [&] { return forward().tokens; }, g, {permute_backward_tokens(stream, g, q.map)});
+    gradcheck({&p}, [&] { return forward().map.probs; }, gp, {permute_backward_probs(stream, gp, q.map)});
     Tensor r = random_floats({rows, cols}, f64), index = q.map.sorted_indices;
     UnpermuteGrads u = unpermute_backward(stream, gy, r, q.map, p),
                    v = drop ? unpermute_drop_and_pad_backward(stream, gy, r, index, experts, p)
@@ -305,8 +344,8 @@ TEST_P(PermuteOn, Stops) {
     unpermute(stream, random_floats({16, 8}, f32), ids({0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0}), 5, p, map);
   });
   stops([&] { unpermute(stream, rows, ids({0, 1, 2, 5}), 5); });
-  stops([&] { permute_backward_tokens(stream, rows, route_map(stream, map).row_of); });
-  stops([&] { permute_backward_probs(stream, random_floats({4}, f32), route_map(stream, map).row_of); });
+  stops([&] { permute_backward_tokens(stream, rows, route_map(stream, map)); });
+  stops([&] { permute_backward_probs(stream, random_floats({4}, f32), route_map(stream, map)); });
   stops([&] { unpermute_fused(stream, rows, Tensor::from_values(Values(14, 9), {2, 7}, i32)); });
   stops([&] { unpermute_drop_and_pad(stream, rows, ids({0, 1, 2, 2}), 5, 2, two); });
   stops([&] { unpermute_drop_and_pad(stream, rows, ids({0, 1, 2, -1}), 5, 2, two); });

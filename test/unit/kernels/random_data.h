@@ -6,6 +6,7 @@
 #include <random>
 #include <vector>
 
+#include "kernels/routing.h"
 #include "kernels/verify.h"
 #include "runtime/tensor.h"
 
@@ -47,6 +48,19 @@ inline Tensor some_map(int64_t tokens, int64_t experts, DType t = boolean) {
       if (r == tokens / 2) m[at(r, experts, e)] = 0;
   }
   return Tensor::from_values(m, {tokens, experts}, t);
+}
+
+/// Row of each pair of a map [T, E], or -1.
+inline Tensor dense(const RoutingMap &map) {
+  const int64_t tokens = map.token_rows.size(0), experts = map.token_rows.size(1) / 2;
+  std::vector<double> list = map.token_rows.to_values(), counts = map.row_counts.to_values(),
+                      out(static_cast<size_t>(tokens * experts), -1);
+  for (int64_t t = 0; t < tokens; ++t)
+    for (int64_t i = 0; i < static_cast<int64_t>(counts[static_cast<size_t>(t)]); ++i) {
+      auto e = static_cast<int64_t>(list[at(t, 2 * experts, experts + i)]);
+      out[at(t, experts, e < 0 ? -1 - e : e)] = list[at(t, 2 * experts, i)];
+    }
+  return Tensor::from_values(out, {tokens, experts}, i32);
 }
 
 } // namespace moec

@@ -107,7 +107,7 @@ TEST_P(RoutingOn, RouteMap) {
     RoutingMap r = route_map(stream, map, probs);
     EXPECT_EQ(ints(r.sorted_indices), sorted);
     EXPECT_EQ(r.probs.to_values(), sorted_probs);
-    EXPECT_EQ(ints(r.row_of), rows);
+    EXPECT_EQ(ints(dense(r)), rows);
     EXPECT_EQ(ints(r.counts), counts);
     // A bound instead of waiting for the number: rows past the last have no token.
     RoutingMap bounded = route_map(stream, map, probs, {.rows = static_cast<int64_t>(sorted.size()) + 700});

@@ -107,6 +107,20 @@ Call unpermute(const char *permute, const Call &forward) {
           {},
           {"output"}};
 }
+/// Gradients of the rows alone: the forward's part of the op is not asked for.
+Call permute_backward(const Sizes &s, DType dtype) {
+  Call c = permute(s, dtype);
+  c.inputs["grad_permuted_tokens"] = floats({s.T * s.K, s.D}, dtype, 5);
+  c.inputs["grad_permuted_probs"] = floats({s.T * s.K}, f32, 6);
+  c.outputs = {"permuted_tokens", "grad_tokens", "grad_probs"};
+  return c;
+}
+Call unpermute_backward(const Sizes &s, DType dtype) {
+  Call c = unpermute("permute", permute(s, dtype));
+  c.inputs["grad_output"] = floats({s.T, s.D}, dtype, 5);
+  c.outputs = {"grad_permuted_tokens", "grad_probs"};
+  return c;
+}
 Call sort_chunks(int64_t N, int64_t D, int64_t chunks, DType dtype) {
   std::vector<double> order;
   for (int64_t c = 0; c < chunks; ++c) order.push_back(static_cast<double>((c * 7 + 3) % chunks));
@@ -175,6 +189,17 @@ const std::vector<Row> rows = [] {
       {"apply_bias", "tail: 5603 x 5768 of 64 experts, bf16", [] { return bias(5603, 5768, 64, bf16); }},
       {"deterministic_bias_grad", "gpt-oss-120b, 32768 rows, 256 columns, bf16",
        [] { return bias_grad(32768, 256, 128, bf16); }},
+      {"permute", "Qwen3-30B-A3B, 64 tokens, bf16", [] { return permute(kQwen, bf16); }},
+      {"permute", "Qwen3-30B-A3B, 512 tokens, bf16", [] { return permute({512, 2048, 128, 8}, bf16); }},
+      {"permute", "DeepSeek-V3, 64 tokens, bf16", [] { return permute({64, 7168, 256, 8}, bf16); }},
+      {"permute", "backward, Mixtral 8x7B, 128 tokens, bf16", [] { return permute_backward(kMixtral, bf16); }},
+      {"permute", "backward, Qwen3-30B-A3B, 64 tokens, bf16", [] { return permute_backward(kQwen, bf16); }},
+      {"permute_fused_te", "Qwen3-30B-A3B, 64 tokens, bf16", [] { return permute_fused(kQwen, bf16); }},
+      {"unpermute", "Qwen3-30B-A3B, 64 tokens, bf16", [] { return unpermute("permute", permute(kQwen, bf16)); }},
+      {"unpermute", "DeepSeek-V3, 64 tokens, bf16", [] { return unpermute("permute", permute({64, 7168, 256, 8}, bf16)); }},
+      {"unpermute", "backward, Mixtral 8x7B, 128 tokens, bf16", [] { return unpermute_backward(kMixtral, bf16); }},
+      {"unpermute", "backward, Qwen3-30B-A3B, 64 tokens, bf16", [] { return unpermute_backward(kQwen, bf16); }},
+      {"unpermute", "backward, tail: 67 x 1032, f32", [] { return unpermute_backward(kTail, f32); }},
       {"permute", "Mixtral 8x7B, 128 tokens, bf16", [] { return permute(kMixtral, bf16); }},
       {"permute", "Llama-4, 64 tokens, bf16", [] { return permute(kLlama, bf16); }},
       {"permute", "tail: 67 x 1032, f32", [] { return permute(kTail, f32); }},

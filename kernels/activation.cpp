@@ -49,7 +49,8 @@ namespace {
 /// One call of an activation: its tensors as matrices. Throws UserError where they do not fit.
 struct Call {
   Call(const char *what, const Tensor &x, const Activation &activation, const Tensor &weights, const Tensor &bias)
-      : what(what), activation(activation), shape(x.shape()), bias_shape(bias.shape()), weights(weights), bias(bias) {
+      : what(what), activation(activation), shape(x.shape()), weights_shape(weights.shape()), bias_shape(bias.shape()),
+        weights(weights), bias(bias) {
     check_that(x.defined() && x.rank() >= 1, named("x").c_str(),
                fmt::format("it is {}", x.defined() ? x.text() : "missing"), "it must have at least one dimension");
     const int64_t inputs = x.size(-1);
@@ -60,7 +61,8 @@ struct Call {
     width = activation.gated ? inputs / 2 : inputs;
     this->x = x.rank() == 2 ? x : x.reshape({rows, inputs});
     if (weights.defined()) {
-      check_that(weights.shape() == Dims{rows, 1}, named("weights").c_str(), fmt::format("it is {}", weights.text()),
+      if (weights.shape() == shaped(1)) this->weights = weights.reshape({rows, 1});
+      check_that(this->weights.shape() == Dims{rows, 1}, named("weights").c_str(), fmt::format("it is {}", weights.text()),
                  fmt::format("its shape must be [{}, 1], one for each row of x {}", rows, x.text()).c_str());
       check_dtype(named("weights").c_str(), weights, {f32, bf16, f16, f64});
     }
@@ -91,7 +93,7 @@ struct Call {
 
   const char *what;
   Activation activation;
-  Dims shape, bias_shape;
+  Dims shape, weights_shape, bias_shape;
   Tensor x, weights, bias; ///< [rows, U], [rows, 1], [1 or rows, U]
   int64_t rows = 1, width = 0;
   kernel::Bias kind = kernel::Bias::none;
@@ -187,6 +189,7 @@ ActivationGrads backward(const Stream &stream, const Tensor &gradient, const Cal
     run(stream, spec, grad, call.x, or_empty(stream, call.weights, 2), or_empty(stream, call.bias, 2), g.x,
         or_empty(stream, g.weights, 2), or_empty(stream, g.bias, 2));
   if (g.bias.defined()) g.bias = g.bias.reshape(call.bias_shape);
+  if (g.weights.defined()) g.weights = g.weights.reshape(call.weights_shape);
   g.x = g.x.reshape(call.shape);
   return g;
 }

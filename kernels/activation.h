@@ -56,7 +56,7 @@ bool is_gated_activation(std::string_view name);
 Activation activation_named(std::string_view expert_activation, double activation_alpha = 1.702,
                             double activation_limit = 7, double swiglu_limit = 0);
 
-/// y = activation(x) * weights, [..., H], dtype of x. x [..., U] of f32, bf16, f16 or f64; weights [M, 1] with M = the
+/// y = activation(x) * weights, [..., H], dtype of x. x [..., U] of f32, bf16, f16 or f64; weights [M, 1] or [..., 1] with M = the
 /// product of x's leading sizes, any float dtype; bias [U], [1, U] or [M, U], added after the clamp. f32 inside (f64 if
 /// any tensor is), one rounding. UserError for an odd U of a gated activation and shapes and dtypes that do not fit.
 /// Sources: moe_utils.swiglu, geglu, quick_geglu, quick_gelu, weighted_*; experts.*_deepep.

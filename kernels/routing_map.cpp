@@ -296,6 +296,7 @@ static Tensor gather_cells(const Stream &stream, const std::string &what, const 
 
 Tensor permute_backward_probs(const Stream &stream, const Tensor &grad, const RoutingMap &map) {
   check_rank("permute backward: gradient of probs", grad, 1);
+  check_dtype("permute backward: gradient of probs", grad, {f32, bf16, f16, f64});
   check_token_rows("permute backward", map);
   static const auto run = jit(kernel::map_scatter, kSchedule);
   const int64_t experts = map.token_rows.size(1) / 2;

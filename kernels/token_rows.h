@@ -48,7 +48,7 @@ inline RowsOfToken rows_of_token(View map, View counts, Int t, int experts, Int 
   r.zero = expert < 0;
   r.expert = where(r.zero, -1 - expert, expert);
   device_assert((row >= 0) & (r.expert < experts), "a row or expert of a token is out of range");
-  device_assert(row < rows | !r.real, "the routing map has more pairs than there are rows");
+  device_assert((row < rows) | !r.real, "the routing map has more pairs than there are rows");
   r.row = where(r.real, row, RowsOfToken::kNone);
   return r;
 }

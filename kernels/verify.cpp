@@ -66,7 +66,11 @@ constexpr std::string_view kDescribing[] = {"op",
                                             "train_gate",
                                             "router_bias",
                                             "force_e_score_correction_bias",
-                                            "gate_bias_update_factor"};
+                                            "gate_bias_update_factor",
+                                            "shared_expert_gate",
+                                            "shared_expert_inter_dim",
+                                            "shared_expert_activation",
+                                            "moe_latent_size"};
 
 CheckStatus worse(CheckStatus a, CheckStatus b) {
   if (a == CheckStatus::fail || b == CheckStatus::fail) return CheckStatus::fail;
@@ -122,7 +126,9 @@ Settings parameters_of(const Op &op, const TensorFile &file) {
   Settings parameters;
   for (const auto &[key, value] : file.metadata) {
     if (key.starts_with("gen.")) continue;
-    if (op.parameter(key))
+    const OpParameter *p = op.parameter(key);
+    if (p && !p->required && p->type != OpParameter::Type::text && value == "none") continue; // the default
+    if (p)
       parameters[key] = value;
     else if (std::ranges::find(kDescribing, key) == std::end(kDescribing))
       throw UnsupportedError(fmt::format("{} with {}={}", op.name, key, value), "moec does not know this parameter",

@@ -59,8 +59,8 @@ def main(program, golden, scratch):
 
     rows = [  # arguments, status, last line, texts that must be there, texts that must not
         ("a good case", [good], 0, "1 passed, 0 failed, 0 unsupported", [" y  ", "max error"], ["FAIL"]),
-        ("a wrong float", [float_wrong], 1, "0 passed, 1 failed, 0 unsupported", ["FAIL", " y  ", "element 7 is", "tolerance"], []),
-        ("a wrong integer", [int_wrong], 1, "0 passed, 1 failed, 0 unsupported", ["FAIL", " offs  ", "element 0 is", "(exact)"], []),
+        ("a wrong float", [float_wrong], 1, "0 passed, 1 failed, 0 unsupported", ["FAIL", " y  ", "element [0, 7] is", "tolerance"], []),
+        ("a wrong integer", [int_wrong], 1, "0 passed, 1 failed, 0 unsupported", ["FAIL", " offs  ", "element [0] is", "(exact)"], []),
         ("a wrong shape", [shape_wrong], 1, "0 passed, 1 failed, 0 unsupported", ["FAIL", " y  ", "f32[21, 24]", "f32[20, 24]"], []),
         ("quietly", ["-q", good, float_wrong], 1, "1 passed, 1 failed, 0 unsupported", ["FAIL", " y  "], ["pass  "]),
         ("an unknown op", [no_op], 2, "0 passed, 0 failed, 1 unsupported", ["weighted_swigloo", "no such op", "weighted_swiglu"], []),

@@ -449,5 +449,18 @@ TEST(Activations, BadInput) {
   for (auto &row : table) EXPECT_THAT(row.got, HasSubstr(row.want));
 }
 
+TEST(Activation, WeightsMayHaveTheLeadingSizesOfX) {
+  const Stream stream{Device::sim()};
+  Tensor x = hash_uniform(1, 2, {2, 3, 8}, f32), w = hash_uniform(2, 1, {2, 3, 1}, f32),
+         g = hash_uniform(3, 1, {2, 3, 4}, f32);
+  Tensor flat = w.reshape({6, 1});
+  const Activation a = Activation::swiglu_oai();
+  EXPECT_EQ(activate(stream, x, a, w).to_bytes(), activate(stream, x, a, flat).to_bytes());
+  ActivationGrads deep = activate_backward(stream, g, x, a, w), even = activate_backward(stream, g, x, a, flat);
+  EXPECT_EQ(deep.weights.shape(), w.shape());
+  EXPECT_EQ(deep.weights.to_bytes(), even.weights.to_bytes());
+  EXPECT_EQ(deep.x.to_bytes(), even.x.to_bytes());
+}
+
 } // namespace
 } // namespace moec

@@ -27,10 +27,12 @@ struct Special {
   std::string_view letters = {};         ///< "N=2*I;M=T*K"
   std::string_view forward_partial = {}; ///< inputs that the forward pass does not read whole
   std::string_view backward_partial = {};
-  std::string_view flops = {}; ///< of the forward pass; the backward pass has twice as many
+  std::string_view flops = {};   ///< of the forward pass; the backward pass has twice as many
+  std::string_view without = {}; ///< optional inputs that are not given
 };
 constexpr Special kSpecials[] = {
-    {"grouped_mm", "M=T*topk;K=D;N=2*I", "", "", "2*M*K*N"},
+    {"grouped_mm", "M=T*topk;K=D;N=2*I", "", "", "2*M*K*N",
+     "gather scatter scale_a scale_b bias bias_weights row_weights activation_weights accumulate"},
     {"unsloth_torch_grouped_gemm", "M=T*topk;K=D;N=2*I", "", "", "2*M*K*N"},
     {"unsloth_grouped_gemm", "M=T*topk;X=M;K=D;N=2*I", "", "", "2*M*K*N"},
     {"moe_experts_e2e", "", "", "", "6*T*topk*D*I"},
@@ -232,7 +234,7 @@ std::vector<Case> cases(const Op &op, const Model &model, int64_t tokens, DType 
     Case c{&op, model, pass, tokens, dtype, parameters_for(op, model, letters), {}, {}, 0};
     for (const OpTensor &t : op.tensors) {
       const bool gradient = t.name.starts_with("grad_");
-      if (!t.output && gradient && forward) continue;
+      if (!t.output && ((gradient && forward) || names(s.without, t.name))) continue;
       if (t.output && gradient == forward) continue;
       CaseTensor tensor = tensor_of(op, t, letters, dtype);
       tensor.counted = !names(forward ? s.forward_partial : s.backward_partial, t.name);

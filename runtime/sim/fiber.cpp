@@ -41,26 +41,9 @@ static void fill_stack_bounds(Fiber *fiber) { // of a host thread's own stack
   pthread_attr_destroy(&attributes);
   fiber->stack = static_cast<char *>(low);
 }
-
-/// A fiber that starts anew leaves AddressSanitizer's stack of its last run behind, which grows by each launch: switch to
-/// it in name only, and away from it for good.
-__attribute__((no_sanitize("address"))) static void drop_fake_stack(Fiber *fiber) {
-  if (!fiber->fake_stack) return;
-  Fiber here;
-  fill_stack_bounds(&here);
-  __sanitizer_start_switch_fiber(&here.fake_stack, here.stack, here.stack_bytes);
-  __sanitizer_finish_switch_fiber(fiber->fake_stack, nullptr, nullptr);
-  __sanitizer_start_switch_fiber(nullptr, here.stack, here.stack_bytes);
-  __sanitizer_finish_switch_fiber(here.fake_stack, nullptr, nullptr);
-  fiber->fake_stack = nullptr;
-  here.stack = nullptr;
-}
 #endif
 
-void Fiber::reset(void (*function)(transfer_t)) {
-#ifdef MOEC_ASAN_FIBERS
-  drop_fake_stack(this);
-#endif
+void Fiber::start_with(void (*function)(transfer_t)) {
   context = boost::context::detail::make_fcontext(stack + stack_bytes, stack_bytes, function);
 }
 
@@ -76,7 +59,7 @@ void switch_fiber(Fiber *from, Fiber *to) {
   static_cast<Fiber *>(transfer.data)->context = transfer.fctx;
 }
 
-Fiber *fiber_started(transfer_t transfer, [[maybe_unused]] Fiber *self) {
+Fiber *fiber_started(transfer_t transfer) {
 #ifdef MOEC_ASAN_FIBERS
   __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
 #endif

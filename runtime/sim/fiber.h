@@ -29,12 +29,12 @@ struct Fiber {
   void allocate(size_t bytes, size_t stagger);
   void release();
   /// The next switch to this fiber starts `function` on an empty stack.
-  void reset(void (*function)(boost::context::detail::transfer_t));
+  void start_with(void (*function)(boost::context::detail::transfer_t));
 };
 
 /// Leaves `from` (the running fiber) for `to`; returns when something switches back to `from`.
 void switch_fiber(Fiber *from, Fiber *to);
 /// What a fiber's function calls first, with what it was given; returns the fiber that it came from.
-Fiber *fiber_started(boost::context::detail::transfer_t transfer, Fiber *self);
+Fiber *fiber_started(boost::context::detail::transfer_t transfer);
 
 } // namespace moec::sim

@@ -160,7 +160,6 @@ private:
   void prepare();
   void start_cta(uint64_t index);
   bool next_cta();
-  void begin_threads();
   void finish(Thread &thread);
   Thread *pick(const Warp *current, uint32_t lane);
   Thread *pick_any();
@@ -170,9 +169,9 @@ private:
   std::string whereabouts(Thread *&example);
   [[noreturn]] void deadlock(Thread &thread);
   [[noreturn]] void livelock(Thread &thread, uint32_t loc);
-  [[noreturn]] void leave();
   void switch_to(Thread &next);
   Fiber *take_fiber();
+  void release_fibers();
   uint64_t random();
 
   LaunchState *launch_ = nullptr;
@@ -180,14 +179,14 @@ private:
   std::unique_ptr<Checker> checker_;
   std::unique_ptr<TrafficRecorder> traffic_;
   std::vector<std::unique_ptr<Fiber>> fibers_;
-  Fiber *free_ = nullptr;
+  Fiber *free_ = nullptr; ///< those that wait in fiber_main for a thread to run
+  bool abandoned_ = false; ///< the last launch ended in the middle: its fibers are suspended anywhere
   Fiber main_;
   Fiber *current_ = nullptr;
   Thread *to_start_ = nullptr;
   size_t stack_bytes_ = 0;
   uint64_t random_ = 0;
   double cta_began_ = 0; ///< this host thread's processor time, in seconds
-  uint32_t prepared_threads_ = 0;
   std::unique_ptr<char[]> exchange_;
   char *window_ = nullptr;
   MatrixScratch *matrix_;

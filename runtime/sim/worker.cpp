@@ -72,7 +72,13 @@ Worker::Worker() : window_(map_window()), matrix_(make_matrix_scratch()) {
 
 Worker::~Worker() {
   free_matrix_scratch(matrix_);
+  release_fibers();
+}
+
+void Worker::release_fibers() {
   for (auto &fiber : fibers_) fiber->release();
+  fibers_.clear();
+  free_ = nullptr;
 }
 
 uint64_t Worker::random() { return random_ = mix(random_); }
@@ -82,16 +88,10 @@ void Worker::prepare() {
   const SimLaunch &launch = launch_->launch;
   const SimImageHeader &header = launch_->image.header();
   size_t stack = std::max<size_t>(64 * 1024, (2 * size_t(header.stack_bytes) + 48 * 1024 + 4095) / 4096 * 4096);
-  if (stack > stack_bytes_) {
-    for (auto &fiber : fibers_) fiber->release();
-    fibers_.clear();
-    stack_bytes_ = stack;
-  }
-  free_ = nullptr;
-  for (auto &fiber : fibers_) { // an abandoned launch may have left any of them anywhere
-    fiber->reset(fiber_main);
-    fiber->next_free = free_;
-    free_ = fiber.get();
+  if (stack > stack_bytes_ || abandoned_) {
+    release_fibers();
+    stack_bytes_ = std::max(stack, stack_bytes_);
+    abandoned_ = false;
   }
   cta_.num_threads = launch.threads;
   cta_.num_warps = (launch.threads + kWarpSize - 1) / kWarpSize;
@@ -214,7 +214,7 @@ Fiber *Worker::take_fiber() {
   auto fiber = std::make_unique<Fiber>();
   fiber->owner = this;
   fiber->allocate(stack_bytes_, (fibers_.size() % 31) * 128);
-  fiber->reset(fiber_main);
+  fiber->start_with(fiber_main);
   fibers_.push_back(std::move(fiber));
   return fibers_.back().get();
 }
@@ -222,7 +222,7 @@ Fiber *Worker::take_fiber() {
 /// Runs threads that have not started, one after the other, on this stack; when the next thread to run has its own stack,
 /// this one is set aside for later use. So threads that never wait cost no switch.
 void Worker::fiber_main(boost::context::detail::transfer_t transfer) {
-  Fiber *from = fiber_started(transfer, nullptr);
+  Fiber *from = fiber_started(transfer);
   auto &worker = *static_cast<Worker *>(from->owner);
   Fiber *self = worker.current_;
   LoadedImage::Entry entry = nullptr;
@@ -231,22 +231,20 @@ void Worker::fiber_main(boost::context::detail::transfer_t transfer) {
     entry = worker.launch_->image.entry();
     entry(thread, worker.launch_->launch.params);
     worker.finish(*thread);
-    Thread *next;
-    if (worker.cta_.alive == 0) {
-      if (!worker.next_cta()) worker.leave();
-      next = worker.pick(nullptr, 0);
-    } else {
+    Thread *next = nullptr; // none: this launch is over here
+    if (worker.cta_.alive)
       next = worker.pick_or_progress(*thread);
-    }
-    if (!next->fiber) {
+    else if (worker.next_cta())
+      next = worker.pick(nullptr, 0);
+    if (next && !next->fiber) {
       next->fiber = self;
       worker.to_start_ = next;
       continue;
     }
     self->next_free = worker.free_;
     worker.free_ = self;
-    worker.current_ = next->fiber;
-    switch_fiber(self, next->fiber);
+    worker.current_ = next ? next->fiber : &worker.main_;
+    switch_fiber(self, worker.current_);
   }
 }
 
@@ -259,14 +257,6 @@ void Worker::finish(Thread &thread) {
       fatal(thread, FindingKind::DivergentCollective, warp.waiting[i].loc, "a lane that the operation's mask names has exited");
   if (checker_) checker_->thread_exits(thread);
   if (cta_.alive) barriers_after_exit(thread);
-}
-
-/// Back to the host thread's own stack, for good: this launch is over here.
-void Worker::leave() {
-  Fiber *self = current_;
-  current_ = &main_;
-  switch_fiber(self, &main_);
-  __builtin_unreachable();
 }
 
 /// The next thread to run, taken off its ready set; null if none can. In order: the following lane of the same warp, then the
@@ -390,7 +380,11 @@ void Worker::fatal(Thread &thread, FindingKind kind, uint32_t loc, std::string m
   result.fatal = true;
   launch_->report(std::move(result));
   launch_->aborted = true;
-  leave();
+  abandoned_ = true;
+  Fiber *self = current_;
+  current_ = &main_;
+  switch_fiber(self, &main_);
+  __builtin_unreachable();
 }
 
 } // namespace moec::sim

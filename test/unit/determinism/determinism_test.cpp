@@ -73,7 +73,7 @@ std::vector<NamedCall> chosen(const Op &op, size_t most) {
     for (const auto &[name, tensor] : c.call.inputs) n += tensor.numel();
     return n;
   };
-  std::ranges::stable_sort(all, {}, size);
+  std::ranges::sort(all, {}, [&](const NamedCall &c) { return std::pair(size(c), c.name); });
   std::set<std::string> seen;
   for (NamedCall &c : all) {
     std::string kind;

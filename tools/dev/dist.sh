@@ -5,7 +5,7 @@ root=$PWD
 build=$root/build-release
 version=$(sed -n 's/^project(moec VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 bundle=$root/dist/moec-$version
-programs=(moec moec-opt moec_layer_demo own_kernel runtime_test launch_test kernels_test bench_test ops_test)
+programs=(moec moec-opt moec_layer_demo own_kernel {runtime,launch,ops,testing,kernels,gradcheck,determinism,bad_input,bench}_test)
 libraries=(libmoec_compiler.so libfake_cuda.so libfake_compiler.so) # the stand-ins: tests open them
 limit=$((64 * 1024 * 1024))
 
@@ -27,7 +27,7 @@ for header in $(g++ -std=c++20 -MM -I. -Iinclude include/moec/*.h | tr -d '\\' |
   install -D -m 644 "$header" "$bundle/include/${header#include/}"
 done
 archives=("$build"/lib/libmoec_{dsl,sim,runtime,kernels,fmt}.a)
-for name in XXHASH B2; do archives+=("$(sed -n "s/^MOEC_$name:FILEPATH=//p" "$build/CMakeCache.txt")"); done
+for name in XXHASH B2 BOOST_CONTEXT; do archives+=("$(sed -n "s/^MOEC_$name:FILEPATH=//p" "$build/CMakeCache.txt")"); done
 { echo "CREATE $bundle/lib/libmoec.a"; printf 'ADDLIB %s\n' "${archives[@]}"; echo SAVE; echo END; } | ar -M
 strip --strip-debug "$bundle/lib/libmoec.a"
 install -D -m 644 examples/own_kernel.cpp "$bundle/examples/own_kernel.cpp"

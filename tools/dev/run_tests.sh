@@ -31,7 +31,7 @@ for device in "${devices[@]}"; do
 done
 check "the layer" "$here/bin/moec_layer_demo" --device "${devices[0]}" --golden "$MOEC_TEST_GOLDEN"
 check "a program of one's own" "$here/bin/own_kernel"
-for test in runtime launch kernels bench ops; do
+for test in runtime launch ops testing kernels gradcheck determinism bad_input bench; do
   check "$test" "$here/bin/${test}_test"
 done
 echo

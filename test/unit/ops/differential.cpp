@@ -27,13 +27,15 @@ namespace {
 struct Setup {
   moec::testing::ScratchDirectory cache;
   Setup() {
-    for (const char *other : {"MOEC_DEVICE", "MOEC_CACHE", "MOEC_SIM_CHECKED", "MOEC_SIM_SEED", "MOEC_SIM_LEVEL"}) ::unsetenv(other);
+    for (const char *other : {"MOEC_CACHE", "MOEC_SIM_CHECKED", "MOEC_SIM_SEED", "MOEC_SIM_LEVEL"}) ::unsetenv(other);
     ::setenv("MOEC_CHECK", "record", 1);
     ::setenv("MOEC_CACHE_DIR", cache.path("kernels").c_str(), 1);
     reload_environment();
     set_sim_checked(true);
   }
 } const setup;
+
+Device device_under_test() { return std::getenv("MOEC_DEVICE") ? Device::best() : Device::sim(); }
 
 uint64_t mask_of(DType t) { return ~uint64_t{0} >> (64 - 8 * size_bytes(t)); }
 
@@ -130,6 +132,12 @@ void Argument::set(int64_t element, uint64_t v) {
   std::memcpy(memory() + element * size_bytes(dtype), &v, static_cast<size_t>(size_bytes(dtype)));
 }
 
+detail::Placed::Placed(Argument &a, Device device)
+    : argument(&a), memory(Tensor::lend(a.memory(), {static_cast<int64_t>(8 * a.words.size())}, u8).to(device)),
+      tensor(Tensor::lend(static_cast<std::byte *>(memory.data()) + a.offset * size_bytes(a.dtype), a.shape, a.dtype, device, a.strides)) {}
+
+void detail::Placed::fetch() const { Tensor::lend(argument->memory(), memory.shape(), u8).copy_from(memory); }
+
 double number(DType dtype, uint64_t bits) { return load_element(dtype, &bits); }
 
 Argument value(LaunchArg scalar) {
@@ -194,7 +202,7 @@ std::string difference(const std::vector<Argument> &expected, const std::vector<
       if (want == have) continue;
       if (i >= 0 && e.compare == Compare::bounded && near_enough(e, want, have, static_cast<size_t>(i))) continue;
       if (!wrong++)
-        first = fmt::format("argument {} ({}{}) at {}: interpreter {}, simulator {}", n, moec::name(e.dtype), e.shape.text(),
+        first = fmt::format("argument {} ({}{}) at {}: interpreter {}, device {}", n, moec::name(e.dtype), e.shape.text(),
                             i < 0 ? "a gap" : fmt::format("element {}", i), describe(e.dtype, want), describe(e.dtype, have));
     }
     if (wrong) return fmt::format("{} ({} elements differ)", first, wrong);
@@ -237,6 +245,7 @@ void check(const std::vector<Case> &cases) {
     for (const Schedule &s : c.schedules)
       if (r.launches.empty() || !kSanitized) r.launches.push_back(c.jit(s));
   }
+  const Device device = device_under_test();
   for (const char *seed : {"0", "1", "29"}) {
     moec::testing::WithVariable variable("MOEC_SIM_SEED", seed);
     reload_environment();
@@ -251,14 +260,14 @@ void check(const std::vector<Case> &cases) {
         for (size_t k = 0; k < r.launches.size(); ++k) {
           at = fmt::format("{}, {}, seed {}", r.c->name, r.c->schedules[k].options(), seed);
           std::vector<Argument> got = r.c->args;
-          r.launches[k](Device::sim(), got);
+          r.launches[k](device, got);
           if (std::string d = difference(r.expected, got); !d.empty()) throw std::runtime_error(d);
         }
       } catch (const std::exception &e) {
         throw std::runtime_error(at + ": " + e.what());
       }
     });
-    if (::testing::Test::HasFailure() || kSanitized) break;
+    if (::testing::Test::HasFailure() || kSanitized || device != Device::sim()) break;
   }
   reload_environment();
 }

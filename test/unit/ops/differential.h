@@ -1,4 +1,5 @@
-// Kernels written in the DSL, run through jit on the reference interpreter and on the checked simulator: memory must end up the same.
+// Kernels written in the DSL, run through jit on the reference interpreter and on another device (the checked simulator, or what MOEC_DEVICE
+// says): memory must end up the same.
 #pragma once
 
 #include <moec/moec.h>
@@ -18,7 +19,7 @@ inline constexpr DType kNumbers[] = {i8, u8, i32, i64, f16, bf16, f32, f64};
 inline constexpr DType kFloats[] = {f16, bf16, f32, f64};
 inline constexpr DType kInts[] = {i8, u8, i32, i64};
 
-/// How an output of the simulator may differ from the interpreter's.
+/// How an output of the device may differ from the interpreter's.
 enum class Compare : uint8_t {
   bits,    ///< not at all, not even in a NaN's bits
   bounded, ///< by the argument's tolerance
@@ -70,9 +71,16 @@ inline std::vector<Schedule> warps(std::initializer_list<int> numbers) {
 inline const std::vector<Schedule> kAllWarps = warps({1, 2, 4, 8});
 
 namespace detail {
-template <class P> decltype(auto) host(Argument &a, std::vector<Tensor> &tensors) {
+/// An argument's memory on a device.
+struct Placed {
+  Argument *argument;
+  Tensor memory, tensor;
+  Placed(Argument &a, Device device);
+  void fetch() const;
+};
+template <class P> decltype(auto) host(Argument &a, Device device, std::vector<Placed> &placed) {
   if constexpr (std::is_same_v<P, View> || std::is_same_v<P, Pointer>)
-    return static_cast<const Tensor &>(tensors.emplace_back(a.tensor()));
+    return static_cast<const Tensor &>(placed.emplace_back(a, device).tensor);
   else if constexpr (std::is_same_v<P, Int>)
     return a.scalar->dtype() == i64 ? moec::detail::IntArg(static_cast<long>(a.scalar->integer()))
                                     : moec::detail::IntArg(*static_cast<const int *>(a.scalar->bytes()));
@@ -99,18 +107,19 @@ struct Case {
     if (sizeof...(P) != args.size()) throw std::invalid_argument(name + ": number of arguments");
     jit = [kernel, spec](const Schedule &schedule) -> Launch {
       return [run = moec::jit(kernel, schedule), spec](Device device, std::vector<Argument> &a) {
-        std::vector<Tensor> tensors;
-        tensors.reserve(a.size());
+        std::vector<detail::Placed> placed;
+        placed.reserve(a.size());
         size_t i = 0;
         auto next = [&]() -> Argument & { return a[i++]; };
-        std::tuple<typename moec::detail::host_argument<P>::type...> list{detail::host<P>(next(), tensors)...}; // braces: in order
+        std::tuple<typename moec::detail::host_argument<P>::type...> list{detail::host<P>(next(), device, placed)...}; // braces: in order
         std::apply([&](auto &...x) { run(device, spec, x...); }, list);
+        for (const detail::Placed &p : placed) p.fetch();
       };
     };
   }
 };
 
-/// Runs every case on the interpreter and, under each schedule and with several seeds of the order of warps, on the checked simulator.
+/// Runs every case on the interpreter and, under each schedule, on the device: on the checked simulator with several seeds of the order of warps.
 /// Fails the test for each that differs, with what and where.
 void check(const std::vector<Case> &cases);
 /// "" or the first difference of `got` from `expected`.

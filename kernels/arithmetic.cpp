@@ -1,6 +1,7 @@
 // Sums and products of tensors.
 #include "kernels/arithmetic.h"
 
+#include "kernels/convert.h"
 #include "kernels/host.h"
 #include "kernels/registration.h"
 
@@ -47,9 +48,9 @@ namespace {
 constexpr Schedule kSchedule{.num_warps = 4};
 
 /// The tensor as a matrix whose columns are its last dimension.
-Tensor matrix_of(const Tensor &t) {
+Tensor matrix_of(const Stream &stream, const Tensor &t) {
   const int64_t columns = t.rank() == 0 ? 1 : t.size(-1);
-  return t.contiguous().reshape({columns == 0 ? 0 : t.numel() / columns, columns});
+  return packed(stream, t).reshape({columns == 0 ? 0 : t.numel() / columns, columns});
 }
 kernel::ArithmeticSpec spec_for(int64_t columns, int most) {
   kernel::ArithmeticSpec s;
@@ -64,8 +65,8 @@ Tensor add(const Stream &stream, const Tensor &a, const Tensor &b) {
   check_dtype("add: b", b, {a.dtype()});
   check_that(a.shape() == b.shape(), "add", "a is " + a.text() + ", b " + b.text(), "they must have one shape");
   static const auto run = jit(kernel::add, kSchedule);
-  Tensor out = Tensor::empty(a.shape(), a.dtype(), stream), to = matrix_of(out);
-  run(stream, spec_for(to.size(1), 1024), matrix_of(a), matrix_of(b), to);
+  Tensor out = Tensor::empty(a.shape(), a.dtype(), stream), to = matrix_of(stream, out);
+  run(stream, spec_for(to.size(1), 1024), matrix_of(stream, a), matrix_of(stream, b), to);
   return out;
 }
 

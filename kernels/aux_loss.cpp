@@ -71,12 +71,12 @@ void aux_loss_backward(const AuxSpec &s, View grad, View expert_load, View valid
   if (s.masked) token_mask.expect({T});
   const int padded = next_pow2(s.experts), rows = padded >= 1024 ? 1 : 1024 / padded;
   grid(cdiv(T, rows));
-  DType wide = out.dtype();
+  DType wide = grad.dtype();
   Tile t = expand_dims(program_id(0) * rows + arange(rows), 1), e = arange(padded);
   Tile divisor = maximum(load(valid(0)), 1);
   Tile g = load(grad(0)) * s.factor / cast(divisor, wide) * share_of(s, load(expert_load(e)), divisor, wide);
   Tile row = broadcast(expand_dims(g, 0), {rows, padded});
-  store(out(t, e), s.masked ? where(load(token_mask(t)), row, 0) : row);
+  store(out(t, e), cast(s.masked ? where(load(token_mask(t)), row, 0) : row, out.dtype()));
 }
 
 struct FillSpec {
@@ -138,14 +138,16 @@ AuxLoss aux_loss(const Stream &stream, const Tensor &scores, const Tensor &load,
 }
 
 Tensor aux_loss_backward(const Stream &stream, const Tensor &grad, const Tensor &load, const Tensor &valid,
-                         int64_t tokens, int topk, const Tensor &token_mask, double factor) {
+                         int64_t tokens, int topk, const Tensor &token_mask, double factor,
+                         std::optional<DType> dtype) {
   check_dtype("aux_loss_backward: gradient", grad, {f32, f64});
   check_rank("aux_loss_backward: load", load, 1);
   check_dtype("aux_loss_backward: load", load, {i64});
   check_dtype("aux_loss_backward: valid", valid, {i64});
   static const auto run = jit(kernel::aux_loss_backward, kSchedule);
   auto spec = aux_spec("aux_loss_backward", load.size(0), topk, token_mask.defined(), factor);
-  Tensor out = Tensor::empty({tokens, load.size(0)}, grad.dtype(), stream);
+  Tensor out = Tensor::empty({tokens, load.size(0)}, dtype.value_or(grad.dtype()), stream);
+  check_dtype("aux_loss_backward: result", out, {f32, bf16, f16, f64});
   run(stream, spec, one_element("aux_loss_backward: gradient", grad), load,
       one_element("aux_loss_backward: valid", valid),
       mask_or_none(stream, "aux_loss_backward: token_mask", token_mask, tokens), out);
@@ -181,6 +183,57 @@ static void run_scaler(OpCall &c) {
   c.out("grad_aux_loss", g.aux_loss);
 }
 
+static void run_load(OpCall &c) {
+  c.out("expert_load", expert_load(c.stream(), c.in("indices"), static_cast<int>(c.integer("n_routed_experts")),
+                                   c.has("token_mask") ? c.in("token_mask") : Tensor()));
+}
+
+static void run_loss(OpCall &c) {
+  const Tensor &scores = c.in("scores"), &load = c.in("expert_load"),
+               mask = c.has("token_mask") ? c.in("token_mask") : Tensor();
+  const int topk = static_cast<int>(c.integer("n_activated_experts"));
+  AuxLoss r = aux_loss(c.stream(), scores, load, topk, mask);
+  c.out("aux_loss", r.loss);
+  if (c.has("grad_aux_loss") && c.wants({"grad_scores"}))
+    c.out("grad_scores", aux_loss_backward(c.stream(), c.in("grad_aux_loss"), load, r.valid, scores.size(0), topk, mask,
+                                           1, scores.dtype()));
+}
+
+static void register_loss_ops(Library &l) {
+  using Type = OpParameter::Type;
+  const OpTensor mask{"token_mask", "[T]", "bool", "false: the token does not count", false, true};
+  l.ops.push_back({"expert_load",
+                   "how many slots chose each expert",
+                   "expert_load[e] = number of slots (t, k) with indices[t,k] = e and token_mask[t]; other ids count "
+                   "nowhere",
+                   "nemo_automodel components.moe.layers.Gate._compute_expert_load",
+                   "integers: exact",
+                   {{"n_routed_experts", Type::integer, "", "E", {}, true}},
+                   {{"indices", "[T, K]", "i64 i32", "expert of each slot"},
+                    mask,
+                    {"expert_load", "[E]", "i64", "slots of each expert", true}},
+                   {"pack", "route_count", "sum_counts"},
+                   run_load});
+  l.ops.push_back(
+      {"aux_loss",
+       "the loss that balances the experts",
+       "aux_loss = sum over e of f_e P_e, f_e = expert_load[e] E / (K valid), P_e = sum over valid tokens of "
+       "scores[t,e] / valid, valid = max(tokens that count, 1); grad_scores[t,e] = g f_e / valid, 0 for "
+       "tokens that do not count",
+       "nemo_automodel components.moe.layers.Gate._compute_aux_loss",
+       "blocks of 64 tokens: 8 chains, a balanced tree over these; the blocks in 8 chains likewise; experts: "
+       "a balanced tree; one rounding per gradient",
+       {{"n_activated_experts", Type::integer, "", "K", {}, true}},
+       {{"scores", "[T, E]", "f32 bf16 f16 f64", "of all experts"},
+        {"expert_load", "[E]", "i64", "slots of each expert"},
+        mask,
+        {"grad_aux_loss", "[]", "f32 f64", "gradient of aux_loss", false, true},
+        {"aux_loss", "[]", "f32 f64", "the loss", true, false, 1e-5, 1e-5},
+        {"grad_scores", "[T, E]", "scores", "gradient of scores", true, true, 1e-5, 8e-3}},
+       {"score_sums", "aux_loss", "aux_loss_backward"},
+       run_loss});
+}
+
 void register_aux_loss(Library &l) {
   const std::vector<KernelSetting> sizes{{"T", "4096", "tokens"}, {"dtype", "f32", "of scores and loss"}};
   const KernelArgument sums{"sums", "[(T+63)/64, experts]", "dtype"}, load{"expert_load", "[experts]", "i64"},
@@ -191,8 +244,8 @@ void register_aux_loss(Library &l) {
              {sums, {"valid", "[(T+63)/64]", "i32"}, load, {"loss", "[1]", "dtype"}, {"total_valid", "[1]", "i64"}},
              sizes);
   add_kernel(l, kernel::aux_loss_backward, "aux_loss_backward", "its gradient", kSchedule,
-             {{"grad", "[1]", "dtype"}, load, {"valid", "[1]", "i64"}, mask, {"grad_scores", "[T, experts]", "dtype"}},
-             sizes);
+             {{"grad", "[1]", "dtype"}, load, {"valid", "[1]", "i64"}, mask, {"grad_scores", "[T, experts]", "to"}},
+             {sizes[0], sizes[1], {"to", "f32", "of the gradient"}});
   add_kernel(l, kernel::fill_scale, "fill_scale", "one value everywhere", kSchedule,
              {{"scale", "[1]", "f32"}, {"out", "[T]", "dtype"}}, sizes);
   l.add_specializations({
@@ -201,9 +254,10 @@ void register_aux_loss(Library &l) {
       {"aux_loss", "experts=128", "Qwen3-30B-A3B"},
       {"aux_loss", "experts=256,dtype=f64", "DeepSeek-V3, f64"},
       {"aux_loss_backward", "experts=128,factor=0.001", "Qwen3-30B-A3B"},
-      {"aux_loss_backward", "experts=6,T=14,dtype=f64,masked=false", "f64"},
+      {"aux_loss_backward", "experts=6,T=14,dtype=f64,to=f64,masked=false", "f64"},
       {"fill_scale", "T=1", "recorded case"},
   });
+  register_loss_ops(l);
   l.ops.push_back({"moe_aux_loss_auto_scaler",
                    "attaches a loss to a tensor that passes through",
                    "y = output; grad_output_in = grad_output; grad_aux_loss = main_loss_backward_scale everywhere",

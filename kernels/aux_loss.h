@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "runtime/device.h"
 #include "runtime/tensor.h"
@@ -23,10 +24,11 @@ struct AuxLoss {
 /// Source: Gate._compute_aux_loss.
 AuxLoss aux_loss(const Stream &stream, const Tensor &scores, const Tensor &load, int topk,
                  const Tensor &token_mask = {});
-/// Gradient of scores, [T, E] of grad's dtype: grad * factor * f_e / valid, 0 for tokens that do not count. grad [],
-/// f32 or f64; `valid` and `load` of the forward.
+/// Gradient of scores, [T, E] of `dtype` (none: grad's): grad * factor * f_e / valid, 0 for tokens that do not count.
+/// grad [], f32 or f64; `valid` and `load` of the forward.
 Tensor aux_loss_backward(const Stream &stream, const Tensor &grad, const Tensor &load, const Tensor &valid,
-                         int64_t tokens, int topk, const Tensor &token_mask = {}, double factor = 1);
+                         int64_t tokens, int topk, const Tensor &token_mask = {}, double factor = 1,
+                         std::optional<DType> dtype = {});
 
 /// Attaches a loss to a tensor: the value is `output` itself, and backward gives the loss its own gradient, whatever
 /// comes for output. Source: MoEAuxLossAutoScaler (nemo_automodel moe_utils).

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "kernels/convert.h"
 #include "kernels/host.h"
 #include "kernels/registration.h"
 #include "kernels/rounding.h"
@@ -72,7 +73,7 @@ void bias_grad_probs(const BiasSpec &s, View grad, View bias, View groups, View 
   }
 }
 
-constexpr int kRowsPerSum = 128, kRowsAtOnce = 16;
+constexpr int kRowsAtOnce = 16;
 
 struct BiasGradSpec {
   int experts = 128;
@@ -80,9 +81,10 @@ struct BiasGradSpec {
   bool weighted = false;
   bool compensated = true; ///< Kahan's sum, else a plain one in f64
   int block = 128;         ///< columns per program
+  int rows = 128;          ///< of a sum
   static void fields(auto &s, auto &&f) {
     f("experts", s.experts), f("kind", s.kind), f("weighted", s.weighted), f("compensated", s.compensated),
-        f("block", s.block);
+        f("block", s.block), f("rows", s.rows);
   }
 };
 
@@ -98,20 +100,21 @@ void bias_grad(const BiasGradSpec &s, View grad, View groups, View probs, View o
   DType wide = s.compensated ? widest({grad.dtype(), probs.dtype()}) : f64;
   View from = grad.rows_before(own.end), weights = s.weighted ? probs.rows_before(own.end) : probs;
   Tile total = zeros({s.block}, wide), excess = zeros({s.block}, wide);
-  for (Int r : range(own.begin, own.end, kRowsPerSum)) {
+  for (Int r : range(own.begin, own.end, s.rows)) {
     // Rows r+i, ..., added as a balanced tree: 16 at a time, so that a few loads are under way together.
+    const int at_once = std::min(s.rows, kRowsAtOnce);
     auto rows = [&](auto &self, int i, int n) -> Tile {
-      if (n > kRowsAtOnce) {
+      if (n > at_once) {
         Tile first = self(self, i, n / 2), second = self(self, i + n / 2, n / 2);
         return first + second;
       }
       Int row = minimum(r + i, own.end);
-      Tile v = cast(load(from.tile({row, col}, {kRowsAtOnce, s.block})), wide);
+      Tile v = cast(load(from.tile({row, col}, {at_once, s.block})), wide);
       if (!s.weighted) return v;
-      Tile weight = cast(load(weights.tile({row, 0}, {kRowsAtOnce, 1})), wide);
+      Tile weight = cast(load(weights.tile({row, 0}, {at_once, 1})), wide);
       return rounded(v * weight, promoted(out.dtype(), probs.dtype()));
     };
-    Tile block = sum(rows(rows, 0, kRowsPerSum), 0);
+    Tile block = sum(rows(rows, 0, s.rows), 0);
     if (s.compensated) {
       Tile lacking = block - excess, next = total + lacking;
       excess = next - total - lacking; // what the addition rounded away, with its sign turned
@@ -158,14 +161,14 @@ BiasCall bias_call(const Stream &stream, const char *what, const Tensor &rows, c
   }
   const int64_t experts = groups.groups.defined() ? grouping.size(0) : 1, n = rows.numel() / features;
   check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
-  BiasCall call{rows.rank() == 2 ? rows : rows.contiguous().reshape({n, features}),
+  BiasCall call{rows.rank() == 2 ? rows : packed(stream, rows).reshape({n, features}),
                 or_empty(stream, probs, 2, wide_dtype(rows.dtype())),
                 grouping,
                 {}};
   if (probs.defined()) {
     check_dtype(tensor("probs").c_str(), probs, {f32, bf16, f16, f64});
     if (probs.rank() == 1)
-      check_shape(tensor("probs").c_str(), probs, {n}), call.probs = probs.contiguous().reshape({n, 1});
+      check_shape(tensor("probs").c_str(), probs, {n}), call.probs = packed(stream, probs).reshape({n, 1});
     else
       check_shape(tensor("probs").c_str(), probs, {n, 1});
   }
@@ -197,8 +200,15 @@ Tensor bias_grad(const Stream &stream, const Tensor &grad, const RowsOfExperts &
                  const BiasGradOptions &options) {
   BiasCall call = bias_call(stream, "bias_grad", grad, rows, probs);
   static const auto run = jit(kernel::bias_grad, kSchedule);
-  kernel::BiasGradSpec spec{call.spec.experts, rows.kind, probs.defined(), options.sum == BiasSum::kahan,
-                            block_for(call.rows.size(1), 256 / size_bytes(grad.dtype()))};
+  kernel::BiasGradSpec spec{call.spec.experts,
+                            rows.kind,
+                            probs.defined(),
+                            options.sum == BiasSum::kahan,
+                            block_for(call.rows.size(1), 256 / size_bytes(grad.dtype())),
+                            options.block_rows};
+  check_that(options.block_rows >= 1 && options.block_rows <= 256 &&
+                 next_pow2(options.block_rows) == options.block_rows,
+             "bias_grad: block_rows", fmt::format("it is {}", options.block_rows), "give a power of two up to 256");
   Tensor out = Tensor::empty({spec.experts, call.rows.size(1)}, options.dtype.value_or(grad.dtype()), stream);
   check_dtype("bias_grad: result", out, {f32, bf16, f16, f64});
   run(stream, spec, call.rows, call.groups, call.probs, out);
@@ -209,7 +219,10 @@ BiasGrads apply_bias_backward(const Stream &stream, const Tensor &grad, const Te
                               const Tensor &probs, const BiasGradOptions &options) {
   BiasCall call = bias_call(stream, "apply_bias backward", grad, rows, probs);
   check_bias("apply_bias backward: bias", bias, call);
-  BiasGrads out{grad, {}, bias_grad(stream, grad, rows, probs, {options.sum, options.dtype.value_or(bias.dtype())})};
+  BiasGrads out{
+      grad,
+      {},
+      bias_grad(stream, grad, rows, probs, {options.sum, options.dtype.value_or(bias.dtype()), options.block_rows})};
   if (!probs.defined()) return out;
   static const auto run = jit(kernel::bias_grad_probs, kSchedule);
   out.probs = Tensor::empty({call.rows.size(0), 1}, probs.dtype(), stream);
@@ -237,7 +250,8 @@ static void run_apply_bias(OpCall &c) {
 
 static void run_bias_grad(OpCall &c) {
   const Tensor &grad = c.in("grad_output"), &counts = c.in("tokens_per_expert");
-  auto sum = [&](BiasSum how, DType dtype) { return bias_grad(c.stream(), grad, counts, {}, {how, dtype}); };
+  const int rows = static_cast<int>(c.integer("BLOCK_TOKENS"));
+  auto sum = [&](BiasSum how, DType dtype) { return bias_grad(c.stream(), grad, counts, {}, {how, dtype, rows}); };
   c.out("grad_bias_kahan", sum(BiasSum::kahan, grad.dtype()));
   if (c.wants({"grad_bias_fallback_cpu"})) c.out("grad_bias_fallback_cpu", sum(BiasSum::f64, grad.dtype()));
   if (c.wants({"grad_bias_f64_sum"})) c.out("grad_bias_f64_sum", sum(BiasSum::f64, f64));
@@ -267,13 +281,14 @@ static void register_bias_ops(Library &l) {
   l.ops.push_back(
       {"deterministic_bias_grad",
        "rows summed by expert, compensated",
-       "per block of 128 rows of the expert: s = its sum; c = s - comp; t = total + c; comp = (t - total) - c; total = "
+       "per block of BLOCK_TOKENS rows of the expert: s = its sum; c = s - comp; t = total + c; comp = (t - total) - "
+       "c; total = "
        "t",
        "nemo_automodel components.moe.experts._deterministic_bias_grad_kernel",
-       "128 rows: a balanced tree over rows 16 apart, then over the 16; blocks ascending from the expert's "
+       "a block's rows: a balanced tree over rows 16 apart, then over the 16; blocks ascending from the expert's "
        "first row, compensated in f32 (f64: in f64); one "
        "rounding",
-       {{"BLOCK_TOKENS", Type::integer, "128", "rows per block", {"128"}},
+       {{"BLOCK_TOKENS", Type::integer, "128", "rows per block, a power of two up to 256"},
         {"BLOCK_HIDDEN", Type::integer, "16", "columns per upstream program; no result depends on it"}},
        {{"grad_output", "[..., F]", "f32 bf16 f16 f64", "rows by expert"},
         {"tokens_per_expert", "[E]", "i64 i32 i8 u8", "rows of each expert; they sum to N"},

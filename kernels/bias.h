@@ -20,13 +20,14 @@ Tensor apply_bias(const Stream &stream, const Tensor &value, const Tensor &bias,
 
 /// How rows are summed to a bias.
 enum class BiasSum : uint8_t {
-  kahan, ///< blocks of 128 rows from the expert's first on, each a balanced tree over rows 16 apart, then over the 16;
-         ///< blocks in ascending order with Kahan's compensation; f32 (f64 if a tensor is)
-  f64,   ///< the same blocks, plainly added in f64
+  kahan, ///< blocks of block_rows rows from the expert's first on, each a balanced tree over rows 16 apart, then over
+         ///< the 16; blocks in ascending order with Kahan's compensation; f32 (f64 if a tensor is)
+  f64, ///< the same blocks, plainly added in f64
 };
 struct BiasGradOptions {
   BiasSum sum = BiasSum::kahan;
   std::optional<DType> dtype = {}; ///< of the result; none: that of grad (of the bias in apply_bias_backward)
+  int block_rows = 128;            ///< rows of a block: a power of two up to 256
 };
 /// [E, F]: sum over the rows n of e of grad[n] (* probs[n], rounded to the promoted dtype of probs and result); experts
 /// without rows: 0. No atomics, one rounding at the end. grad [..., F]; probs [N, 1] or [N]. Source:

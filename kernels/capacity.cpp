@@ -126,6 +126,8 @@ static void run_limit(OpCall &c) {
   c.out("routing_map", m.routing_map);
   c.out("routed", m.routed);
   if (m.probs.defined()) c.out("probs", m.probs);
+  if (c.has("grad_probs") && c.wants({"grad_probs"}))
+    c.out("grad_probs", limit_capacity_backward(c.stream(), c.in("grad_probs"), c.in("routing_map"), m.routing_map));
 }
 
 void register_capacity(Library &l) {
@@ -155,10 +157,13 @@ void register_capacity(Library &l) {
         {"may_drop", Type::boolean, "true", "false: an expert with more tokens is an error with all counts"}},
        {{"routing_map", "[T, E]", "bool i8 u8 i32 i64 f16 bf16 f32 f64", "not 0: routed"},
         {"probs", "[T, E]", "f32 bf16 f16 f64", "probabilities", false, true},
+        {"grad_probs", "[T, E]", "probs", "gradient of the probs that stay", false, true},
         {"routing_map", "[T, E]", "routing_map", "what stays", true},
         {"probs", "[T, E]", "probs", "0 where a pair was dropped", true, true},
-        {"routed", "[E]", "i32", "tokens of each expert before", true}},
-       {"map_limit"},
+        {"routed", "[E]", "i32", "tokens of each expert before", true},
+        {"grad_probs", "[T, E]", "probs", "gradient of the probs given: grad_probs, 0 where a pair was dropped", true,
+         true}},
+       {"map_limit", "map_limit_backward"},
        run_limit});
 }
 

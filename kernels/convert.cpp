@@ -23,6 +23,16 @@ void convert(const ConvertSpec &s, View x, View y) {
   store(y(i), cast(load(x(i)), y.dtype()));
 }
 
+/// y = x in row-major order.
+void pack(const ConvertSpec &s, View x, View y) {
+  arg_names({"x", "y"});
+  auto [A, B, C, D] = x.sizes<4>();
+  auto [n] = y.sizes<1>();
+  grid(cdiv(n, s.block));
+  Tile i = program_id(0) * s.block + arange(s.block), c = i / D, b = c / C;
+  store(y(i), load(x(b / B, b % B, c % C, i % D), i < n));
+}
+
 } // namespace
 } // namespace kernel
 
@@ -34,6 +44,28 @@ Tensor convert(const Stream &stream, const Tensor &x, DType dtype) {
   static const auto run = jit(kernel::convert, kSchedule);
   Tensor y = Tensor::empty(x.shape(), dtype, stream);
   run(stream, {}, x.reshape({x.numel()}), y.reshape({x.numel()}));
+  return y;
+}
+
+Tensor packed(const Stream &stream, const Tensor &x) {
+  if (x.is_contiguous()) return x;
+  Dims shape, strides; // without sizes of 1; dimensions that continue each other are one
+  for (int d = 0; d < x.rank(); ++d) {
+    if (x.size(d) == 1) continue;
+    const int last = shape.rank() - 1;
+    if (last >= 0 && strides[last] == x.size(d) * x.stride(d))
+      shape[last] *= x.size(d), strides[last] = x.stride(d);
+    else
+      shape.push_back(x.size(d)), strides.push_back(x.stride(d));
+  }
+  check_that(shape.rank() <= 4 && x.numel() < int64_t{1} << 31, "copy a tensor of other strides", "it is " + x.text(),
+             "call contiguous() first");
+  Dims whole;
+  for (int d = shape.rank(); d < 4; ++d) whole.push_back(1);
+  for (int64_t size : shape) whole.push_back(size);
+  static const auto run = jit(kernel::pack, kSchedule);
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), stream);
+  run(stream, {}, x.reshape(whole), y.reshape({y.numel()}));
   return y;
 }
 
@@ -51,7 +83,16 @@ void register_convert(Library &l) {
   add_kernel(l, kernel::convert, "convert", "y = x in another dtype", kSchedule,
              {{"x", "[N]", "dtype"}, {"y", "[N]", "to"}},
              {{"N", "4096", "elements"}, {"dtype", "f32", "of x"}, {"to", "e4m3", "of y"}});
-  l.add_specializations({{"convert", "N=8388608,dtype=bf16,to=e4m3", "fp8 products"},
+  add_kernel(l, kernel::pack, "pack", "a tensor in row-major order", kSchedule,
+             {{"x", "[A, B, C, D]", "dtype"}, {"y", "[A*B*C*D]", "dtype"}},
+             {{"A", "1", "sizes"},
+              {"B", "4096", "sizes"},
+              {"C", "8", "sizes"},
+              {"D", "1", "sizes"},
+              {"dtype", "i64", "of both"}});
+  l.add_specializations({{"pack", "", "Qwen3-30B-A3B, experts of tokens"},
+                         {"pack", "A=3,B=5,C=7,D=2,dtype=f64", "odd sizes, f64"},
+                         {"convert", "N=8388608,dtype=bf16,to=e4m3", "fp8 products"},
                          {"convert", "N=29,dtype=e4m3,to=f32", "recorded case"}});
   l.ops.push_back(
       {"fp8_e4m3fn_roundtrip",

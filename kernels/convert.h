@@ -11,4 +11,8 @@ namespace moec {
 /// float8_e4m3fn of torch 2.15.
 Tensor convert(const Stream &stream, const Tensor &x, DType dtype);
 
+/// x in row-major order: itself if its memory is that already, else a copy that a kernel makes on the stream. x of any
+/// dtype, shape and strides that have at most 4 dimensions once those that continue each other are one.
+Tensor packed(const Stream &stream, const Tensor &x);
+
 } // namespace moec

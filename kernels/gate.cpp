@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 #include <limits>
 
+#include "kernels/convert.h"
 #include "kernels/gate_kernels.h"
 #include "kernels/host.h"
 #include "kernels/matmul.h"
@@ -110,6 +111,9 @@ kernel::GateSpec gate_spec(const Tensor &x, const GateParameters &p, const GateO
   check_rank("gate: x", x, 2);
   check_dtype("gate: x", x, {f32, bf16, f16, f64});
   check_shape("gate: weight", p.weight, {-1, x.size(1)});
+  if (o.precision)
+    check_that(is_float(*o.precision) && !is_fp8(*o.precision), "gate: precision",
+               "it is " + std::string(name(*o.precision)), "give f32, bf16, f16 or f64");
   const int64_t experts = p.weight.size(0);
   check_that(experts >= 1 && experts <= 4096, "gate", "the number of experts must be 1 to 4096");
   check_that(o.topk >= 1 && o.topk <= experts, "gate", "topk must be 1 to the number of experts");
@@ -150,6 +154,10 @@ ScoreFunction score_function_named(std::string_view name) {
   return static_cast<ScoreFunction>(it - kScoreNames.begin());
 }
 
+Tensor in_precision(const Stream &stream, const Tensor &x, const GateOptions &options) {
+  return options.precision && *options.precision != x.dtype() ? convert(stream, x, *options.precision) : x;
+}
+
 GateOutput gate_forward(const Stream &stream, const Tensor &x, const GateParameters &parameters,
                         const GateOptions &options, const Tensor &token_mask) {
   kernel::GateSpec spec = gate_spec(x, parameters, options);
@@ -158,8 +166,9 @@ GateOutput gate_forward(const Stream &stream, const Tensor &x, const GateParamet
   static const auto run = jit(kernel::gate_select, kSchedule);
   const int64_t tokens = x.size(0);
   GateOutput out;
-  out.logits = matmul(stream, x, parameters.weight, {.transpose_b = true, .bias = parameters.bias});
-  const DType wide = wide_dtype(x.dtype());
+  out.logits = matmul(stream, in_precision(stream, x, options), parameters.weight,
+                      {.transpose_b = true, .bias = parameters.bias});
+  const DType wide = wide_dtype(out.logits.dtype());
   out.weights = Tensor::empty({tokens, spec.topk}, weights_dtype(x, options), stream);
   out.indices = Tensor::empty({tokens, spec.topk}, i64, stream);
   Tensor scores = Tensor::empty(spec.keep_scores ? Dims{tokens, spec.experts} : Dims{0, 0}, wide, stream);
@@ -177,6 +186,19 @@ GateOutput gate_forward(const Stream &stream, const Tensor &x, const GateParamet
 // -------------------------------------------------------------------------------------------------------------
 // registration
 
+/// What configurations call a dtype: torch.float32, float32, fp32 or f32.
+static std::optional<DType> precision_named(std::string_view text) {
+  if (text == "none") return std::nullopt;
+  std::string_view plain = text.starts_with("torch.") ? text.substr(6) : text;
+  const std::pair<std::string_view, DType> names[] = {{"float32", f32}, {"fp32", f32}, {"bfloat16", bf16},
+                                                      {"float16", f16}, {"fp16", f16}, {"half", f16},
+                                                      {"float64", f64}, {"fp64", f64}, {"double", f64}};
+  auto it = std::ranges::find(names, plain, &std::pair<std::string_view, DType>::first);
+  std::optional<DType> dtype = it == std::end(names) ? dtype_from_name(plain) : it->second;
+  check_that(dtype.has_value(), "gate_route: gate_precision", fmt::format("it is {}", text), "give a dtype or none");
+  return dtype;
+}
+
 static void run_gate(OpCall &c) {
   auto maybe = [&](const char *name) { return c.has(name) ? c.in(name) : Tensor(); };
   const Tensor &x = c.in("x"), mask = maybe("token_mask");
@@ -191,6 +213,7 @@ static void run_gate(OpCall &c) {
   o.route_scale = c.floating("route_scale");
   o.aux_loss_coeff = c.floating("aux_loss_coeff");
   o.f32_weights = c.flag("router_weights_fp32");
+  o.precision = precision_named(c.text("gate_precision"));
   o.expert_load = c.wants({"expert_load"});
   GateOutput out = gate_forward(c.stream(), x, p, o, mask);
   c.out("weights", out.weights);
@@ -215,7 +238,8 @@ static void register_gate_op(Library &l) {
        "expert_load E / (K valid), P_e = sum over valid tokens of s / valid. Equal scores: the lower expert first",
        "nemo_automodel components.moe.layers.Gate.forward",
        "products: k ascending, in blocks for bf16 and f16; sums over experts and slots: balanced trees; aux_loss: "
-       "blocks of 64 tokens; logits, their gradients and sigmoid are rounded to x's dtype",
+       "blocks of 64 tokens; logits, their gradients and sigmoid are rounded to x's dtype or "
+       "gate_precision",
        {{"n_activated_experts", Type::integer, "", "K", {}, true},
         {"score_func", Type::text, "softmax", "scores", names},
         {"softmax_before_topk", Type::boolean, "false", "softmax over all experts instead of the selected logits"},
@@ -224,7 +248,8 @@ static void register_gate_op(Library &l) {
         {"norm_topk_prob", Type::boolean, "false", "divide the weights by their sum"},
         {"route_scale", Type::floating, "1", "times the weights"},
         {"aux_loss_coeff", Type::floating, "0", "of the attached auxiliary loss; 0: none"},
-        {"router_weights_fp32", Type::boolean, "false", "weights in f32"}},
+        {"router_weights_fp32", Type::boolean, "false", "weights in f32"},
+        {"gate_precision", Type::text, "none", "dtype of logits and scores; none: that of x"}},
        {{"x", "[T, D]", "f32 bf16 f16 f64", "tokens"},
         {"weight", "[E, D]", "f32 bf16 f16 f64", "router"},
         {"bias", "[E]", "f32 bf16 f16 f64", "of the logits", false, true},
@@ -238,7 +263,7 @@ static void register_gate_op(Library &l) {
         {"grad_x", "[T, D]", "x", "gradient of x", true, true, 1e-5, 2e-2},
         {"grad_weight", "[E, D]", "weight", "gradient of weight", true, true, 1e-5, 2e-2},
         {"grad_bias", "[E]", "bias", "gradient of bias", true, true, 1e-5, 2e-2}},
-       {"matmul", "gate_select", "route_count", "sum_counts", "score_sums", "aux_loss", "aux_loss_backward",
+       {"convert", "matmul", "gate_select", "route_count", "sum_counts", "score_sums", "aux_loss", "aux_loss_backward",
         "select_backward", "bias_grad"},
        run_gate});
 }

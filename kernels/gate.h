@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "kernels/aux_loss.h"
 #include "runtime/device.h"
@@ -32,14 +33,15 @@ struct GateOptions {
   double route_scale = 1;
   double aux_loss_coeff = 0; ///< above 0 with `train`: the auxiliary loss is computed and attached to the weights
   bool train = true;
-  bool expert_load = false; ///< compute it even if no auxiliary loss needs it
-  bool f32_weights = false; ///< weights stay f32 instead of x's dtype
+  bool expert_load = false;            ///< compute it even if no auxiliary loss needs it
+  bool f32_weights = false;            ///< weights stay f32 instead of x's dtype
+  std::optional<DType> precision = {}; ///< of the logits and their gradients, any float dtype; none: that of x
 
   bool normalizes() const { return norm_topk_prob && (topk > 1 || norm_one); }
 };
 
 struct GateParameters {
-  Tensor weight;          ///< [E, D], any float dtype; rounded to x's dtype
+  Tensor weight;          ///< [E, D], any float dtype; rounded to the logits' dtype
   Tensor bias;            ///< [E] or none: added to the logits
   Tensor correction_bias; ///< [E] or none: added to the scores that select, not to the weights
 };
@@ -49,10 +51,10 @@ struct GateOutput {
   Tensor indices;     ///< i64 [T, K]
   Tensor expert_load; ///< i64 [E]; undefined unless asked for
   Tensor aux_loss;    ///< [], f32 (f64 for f64), before the coefficient; undefined without it
-  Tensor logits;      ///< [T, E], dtype of x: kept for the backward
+  Tensor logits;      ///< [T, E], dtype of x or GateOptions::precision: kept for the backward
   Tensor valid;       ///< i64 []: tokens that count; undefined without auxiliary loss
 };
-/// logits = x weight^T + bias, rounded to x's dtype; sigmoid is rounded to it too, as it selects. Equal scores: the
+/// logits = x weight^T + bias, rounded to their dtype; sigmoid is rounded to it too, as it selects. Equal scores: the
 /// lower expert first. x [T, D]; token_mask bool [T] or none: tokens that count in load and loss (weights and indices
 /// are made for all). Source: Gate.forward (nemo_automodel layers).
 GateOutput gate_forward(const Stream &stream, const Tensor &x, const GateParameters &parameters,
@@ -64,7 +66,7 @@ struct GateGrads {
   Tensor bias;   ///< [E], dtype of the bias; undefined without one
 };
 /// grad [T, K]: gradient of the weights. The auxiliary loss gets its gradient from `scaler` times the coefficient, as
-/// it is attached. Gradients of the logits are rounded to x's dtype. Order: as matmul; bias: as bias_grad.
+/// it is attached. Gradients of the logits are rounded to their dtype. Order: as matmul; bias: as bias_grad.
 GateGrads gate_backward(const Stream &stream, const Tensor &grad, const Tensor &x, const GateParameters &parameters,
                         const GateOutput &saved, const GateOptions &options, const Tensor &token_mask = {},
                         const AuxLossAutoScaler &scaler = {});

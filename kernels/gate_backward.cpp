@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "kernels/bias.h"
+#include "kernels/convert.h"
 #include "kernels/gate.h"
 #include "kernels/gate_kernels.h"
 #include "kernels/host.h"
@@ -103,8 +104,10 @@ GateGrads gate_backward(const Stream &stream, const Tensor &grad, const Tensor &
   Tensor grad_logits =
       select_backward(stream, {options.score, options.softmax_before_topk, options.normalizes(), options.route_scale},
                       grad, saved.logits, saved.indices, grad_scores);
-  GateGrads out{matmul(stream, grad_logits, parameters.weight),
-                matmul(stream, grad_logits, x, {.transpose_a = true, .dtype = parameters.weight.dtype()}),
+  const Tensor grad_x = matmul(stream, grad_logits, parameters.weight);
+  GateGrads out{grad_x.dtype() == x.dtype() ? grad_x : convert(stream, grad_x, x.dtype()),
+                matmul(stream, grad_logits, in_precision(stream, x, options),
+                       {.transpose_a = true, .dtype = parameters.weight.dtype()}),
                 {}};
   if (parameters.bias.defined())
     out.bias = bias_grad(stream, grad_logits, RowsOfExperts::one(), {}, {.dtype = parameters.bias.dtype()})

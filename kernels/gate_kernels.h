@@ -70,6 +70,9 @@ private:
 
 namespace moec {
 
+/// x in the dtype of the logits.
+Tensor in_precision(const Stream &stream, const Tensor &x, const GateOptions &options);
+
 /// How weights came from logits; the gate's and the top-k's options both say it.
 struct Selection {
   ScoreFunction score = ScoreFunction::softmax;

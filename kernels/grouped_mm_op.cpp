@@ -102,6 +102,11 @@ static void add_rows(Library &l) {
        "experts=32,k=7168,n=4096,width=2048,activated=true,transposed=true,dtype=e4m3,bm=64,scale_a=2,"
        "blocks_a=56,scale_b=3,columns_b=32,blocks_b=56",
        "DeepSeek-V3, an eighth of its experts, scales of blocks"},
+      {"grouped_mm",
+       "experts=256,k=7168,n=4096,width=2048,activated=true,transposed=true,dtype=e4m3,bm=64,scale_a=2,blocks_a=56,"
+       "scale_b=3,columns_b=32,blocks_b=56,gather=true,divide=8,scatter=true,weighted=true,by_slot=true,"
+       "round_first=true,round_product=true,bias=true,bias_weighted=true,keep=true,rows=512,zero_tail=true,sizes=true",
+       "DeepSeek-V3 on one rank, every fused option at once"},
       {"grouped_mm", "experts=16,k=5120,n=8192,width=8192,dtype=e4m3,bm=64,scale_a=1,scale_b=1,columns_b=8192",
        "Llama-4, scales of rows and columns"},
       {"grouped_mm", "experts=64,k=1024,n=1024,width=1024,bm=32", "main job, small tiles", 4, 2},

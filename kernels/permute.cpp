@@ -17,13 +17,14 @@ struct SpreadSpec {
   int experts = 128;     ///< of the map
   int cols = 4096;       ///< elements of a row
   int block = 4096;      ///< columns at a time
+  bool compact = false;  ///< the map is a row_id_map, else token_rows
   bool weighted = false; ///< times probs[t, e]
   bool zero = false;     ///< there are rows of zeros
   bool clear = true;     ///< rows that no pair has are zero, else there are none
   bool dot = false;      ///< products[t, e] = sum over columns of x[t] * other[row]
   static void fields(auto &s, auto &&f) {
-    f("experts", s.experts), f("cols", s.cols), f("block", s.block), f("weighted", s.weighted), f("zero", s.zero),
-        f("clear", s.clear), f("dot", s.dot);
+    f("experts", s.experts), f("cols", s.cols), f("block", s.block), f("compact", s.compact), f("weighted", s.weighted),
+        f("zero", s.zero), f("clear", s.clear), f("dot", s.dot);
   }
 };
 
@@ -42,19 +43,19 @@ void clear_rows(const SpreadSpec &s, View offs, View routed, View out, Int t, In
 }
 
 /// out[row, :] = x[t, :] (* probs[t, e]) for each row of token t.
-void spread_rows(const SpreadSpec &s, View x, View token_rows, View row_counts, View probs, View offs, View routed,
-                 View other, View out, View products) {
-  arg_names({"x", "token_rows", "row_counts", "probs", "offs", "routed", "other", "out", "products"});
+void spread_rows(const SpreadSpec &s, View x, View map, View row_counts, View probs, View offs, View routed, View other,
+                 View out, View products) {
+  arg_names({"x", "map", "row_counts", "probs", "offs", "routed", "other", "out", "products"});
   Int T = x.size(0), N = out.size(0);
-  x.expect({T, s.cols}), out.expect({N, s.cols}), token_rows.expect({T, 2 * s.experts});
-  row_counts.expect({T});
+  x.expect({T, s.cols}), out.expect({N, s.cols}), map.expect({T, 2 * s.experts + (s.compact ? 1 : 0)});
+  if (!s.compact) row_counts.expect({T});
   if (s.clear)
     for (const View &v : {offs, routed}) v.expect({s.experts});
   if (s.weighted) probs.expect({T, s.experts});
   if (s.dot) other.expect({N, s.cols}), products.expect({T, s.experts});
   grid(T);
   Int t = program_id(0);
-  RowsOfToken rows = rows_of_token(token_rows, row_counts, t, s.experts, N);
+  RowsOfToken rows = rows_of_token(map, row_counts, t, s.experts, N, s.compact);
   DType wide = (s.weighted && probs.dtype() == f64) || (s.dot && products.dtype() == f64) ? f64 : wide_dtype(x.dtype());
   Tile with = cast(rows.zero, i32), product = zeros({token_lanes(s.experts)}, wide);
   if (s.weighted) with = cast(load(probs(t, rows.expert), rows.real), wide);
@@ -79,26 +80,27 @@ Tensor spread_rows(const Stream &stream, const char *what, const Tensor &x, cons
                    const Spread &o) {
   const std::string asked = what;
   check_rank((asked + ": tokens").c_str(), x, 2);
-  check_token_rows(asked, map);
-  check_shape((asked + ": token_rows").c_str(), map.token_rows, {x.size(0), -1});
+  const TokenLists lists = token_lists(stream, asked, map);
+  check_shape((asked + ": map").c_str(), lists.map, {x.size(0), -1});
   check_that(x.size(1) >= 1 && x.size(1) <= 1 << 24, what, "rows must have 1 to 2^24 elements");
-  const int64_t experts = map.token_rows.size(1) / 2;
   if (o.weights.defined()) {
-    check_shape((asked + ": probs").c_str(), o.weights, {x.size(0), experts});
+    check_shape((asked + ": probs").c_str(), o.weights, {x.size(0), lists.experts});
     check_dtype((asked + ": probs").c_str(), o.weights, {f32, bf16, f16, f64});
   }
   static const auto run = jit(kernel::spread_rows, kSchedule);
-  kernel::SpreadSpec spec{.experts = static_cast<int>(experts),
+  kernel::SpreadSpec spec{.experts = static_cast<int>(lists.experts),
                           .cols = static_cast<int>(x.size(1)),
                           .block = block_for(x.size(1), 4096),
+                          .compact = lists.compact,
                           .weighted = o.weights.defined(),
                           .zero = o.zero,
                           .clear = map.offs.defined() && !map.full,
                           .dot = o.products.defined()};
   const Tensor no_ends = Tensor::empty({0}, i32, stream);
   const Dims shape{rows, x.size(1)};
-  Tensor out = x.size(0) == 0 ? Tensor::zeros(shape, x.dtype(), stream) : Tensor::empty(shape, x.dtype(), stream);
-  run(stream, spec, x, map.token_rows, map.row_counts, or_empty(stream, o.weights, 2), spec.clear ? map.offs : no_ends,
+  const bool holes = x.size(0) == 0 || lists.compact; // a row_id_map does not say which rows have no pair
+  Tensor out = holes ? Tensor::zeros(shape, x.dtype(), stream) : Tensor::empty(shape, x.dtype(), stream);
+  run(stream, spec, x, lists.map, lists.counts, or_empty(stream, o.weights, 2), spec.clear ? map.offs : no_ends,
       spec.clear ? map.routed : no_ends, or_empty(stream, o.other, 2), out, or_empty(stream, o.products, 2));
   return out;
 }
@@ -186,11 +188,12 @@ void register_permute(Library &l) {
   using Type = OpParameter::Type;
   const std::vector<KernelSetting> sizes{{"T", "4096", "tokens"},
                                          {"N", "32768", "rows"},
+                                         {"columns", "256", "of the map: 2*experts, or 2*experts+1 if compact"},
                                          {"dtype", "bf16", "of the rows"},
                                          {"prob", "f32", "of the probabilities"}};
   add_kernel(l, kernel::spread_rows, "spread_rows", "each token's row to its experts' rows", kSchedule,
              {{"x", "[T, cols]", "dtype"},
-              {"token_rows", "[T, 2*experts]", "i32"},
+              {"map", "[T, columns]", "i32"},
               {"row_counts", "[T]", "i32"},
               {"probs", "[T, experts]", "prob"},
               {"offs", "[experts]", "i32"},
@@ -201,10 +204,15 @@ void register_permute(Library &l) {
              sizes);
   l.add_specializations({
       {"spread_rows", "experts=128,cols=2048,block=2048", "Qwen3-30B-A3B"},
-      {"spread_rows", "experts=256,cols=7168,block=4096,zero=true", "DeepSeek-V3, fused form with probabilities"},
-      {"spread_rows", "experts=8,cols=4096,block=4096,weighted=true,dot=true", "Mixtral 8x7B, gradient of unpermute"},
-      {"spread_rows", "experts=6,cols=24,block=32,weighted=true,dot=true,dtype=f64,prob=f64,T=37,N=111", "f64"},
-      {"spread_rows", "experts=32,cols=2880,block=4096,T=33,N=99", "gpt-oss, odd sizes"},
+      {"spread_rows", "experts=256,columns=512,cols=7168,block=4096,zero=true",
+       "DeepSeek-V3, fused form with probabilities"},
+      {"spread_rows", "experts=256,columns=513,cols=7168,block=4096,compact=true,clear=false,weighted=true,dot=true",
+       "DeepSeek-V3, gradient of unpermute, fused"},
+      {"spread_rows", "experts=8,columns=16,cols=4096,block=4096,weighted=true,dot=true",
+       "Mixtral 8x7B, gradient of unpermute"},
+      {"spread_rows", "experts=6,columns=12,cols=24,block=32,weighted=true,dot=true,dtype=f64,prob=f64,T=37,N=111",
+       "f64"},
+      {"spread_rows", "experts=32,columns=64,cols=2880,block=4096,T=33,N=99", "gpt-oss, odd sizes"},
   });
   const std::string order = "copies; grad_tokens sums experts in ascending order in f32 (f64 for f64), one rounding";
   l.ops.push_back(

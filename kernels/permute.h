@@ -7,6 +7,15 @@
 
 namespace moec {
 
+/// A map's list of each token's rows, as rows_of_token reads it: token_rows, or the row_id_map if there is none.
+struct TokenLists {
+  bool compact = false; ///< it is a row_id_map
+  Tensor map, counts;   ///< counts: empty if compact
+  int64_t tokens = 0, experts = 0;
+};
+/// Throws UserError, naming `what`, for a map that has neither.
+TokenLists token_lists(const Stream &stream, const std::string &what, const RoutingMap &routing);
+
 /// Besides plain copies; undefined tensors: not asked for.
 struct Spread {
   Tensor weights = {};  ///< [T, E]: rows are multiplied by it
@@ -14,7 +23,8 @@ struct Spread {
   Tensor other = {};    ///< [rows, D], with products
   Tensor products = {}; ///< [T, E], result: sum over columns of x[t] * other[row], 0 where not routed
 };
-/// out[row, :] = x[t, :] for each pair of the map; rows that no pair has are zero. [rows, D], dtype of x. `what`: the
+/// out[row, :] = x[t, :] for each pair of the map, read from its row_id_map if it has no token_rows; rows that no pair
+/// has are zero. [rows, D], dtype of x. `what`: the
 /// op's name for errors.
 Tensor spread_rows(const Stream &stream, const char *what, const Tensor &x, const RoutingMap &map, int64_t rows,
                    const Spread &spread = {});

@@ -46,6 +46,13 @@ Tensor unpermute_fused(const Stream &stream, const Tensor &permuted, const Tenso
   return sum_token_rows(stream, "unpermute_fused", permuted, map, merging_probs);
 }
 
+UnpermuteGrads unpermute_fused_backward(const Stream &stream, const Tensor &grad, const Tensor &permuted,
+                                        const Tensor &row_id_map, const Tensor &merging_probs) {
+  RoutingMap map;
+  map.row_id_map = row_id_map;
+  return unpermute_backward(stream, grad, permuted, map, merging_probs);
+}
+
 // -------------------------------------------------------------------------------------------------------------
 // registration
 
@@ -69,7 +76,40 @@ static void run_fused(OpCall &c) {
   if (g.probs.defined()) c.out("grad_merging_probs", g.probs);
 }
 
+static void run_unpermute_fused(OpCall &c) {
+  const Tensor &rows = c.in("permuted_tokens"), &map = c.in("row_id_map"),
+               probs = c.has("merging_probs") ? c.in("merging_probs") : Tensor();
+  if (c.wants({"output"})) c.out("output", unpermute_fused(c.stream(), rows, map, probs));
+  if (!c.has("grad_output") || !c.wants({"grad_permuted_tokens", "grad_merging_probs"})) return;
+  UnpermuteGrads g = unpermute_fused_backward(c.stream(), c.in("grad_output"), rows, map, probs);
+  c.out("grad_permuted_tokens", g.permuted);
+  if (g.probs.defined()) c.out("grad_merging_probs", g.probs);
+}
+
+static void register_unpermute_fused(Library &l) {
+  l.ops.push_back(
+      {"unpermute_fused_te",
+       "unpermute by row_id_map alone",
+       "output[t] = sum over the token's rows r, of experts e, of permuted_tokens[r] (* merging_probs[t,e]); "
+       "grad_permuted_tokens[r] = g[t] (* merging_probs[t,e]), 0 for rows of no token; grad_merging_probs[t,e] = sum "
+       "over d of g[t,d] permuted_tokens[r,d]",
+       "transformer_engine moe_unpermute (mask map)",
+       "experts ascending in f32 (f64 if rows or probs are f64), one rounding; grad_merging_probs: blocks of 4096 "
+       "columns ascending, each a balanced tree",
+       {},
+       {{"permuted_tokens", "[N, D]", "f32 bf16 f16 f64", "rows"},
+        {"row_id_map", "[T, 2*E+1]", "i32", "as permute_fused_te gives it"},
+        {"merging_probs", "[T, E]", "f32 bf16 f16 f64", "weights of the rows", false, true},
+        {"grad_output", "[T, D]", "permuted_tokens", "gradient of output", false, true},
+        {"output", "[T, D]", "permuted_tokens", "sums", true, false, 1e-6, 8e-3},
+        {"grad_permuted_tokens", "[N, D]", "permuted_tokens", "gradient of the rows", true, true, 1e-6, 8e-3},
+        {"grad_merging_probs", "[T, E]", "merging_probs", "gradient of merging_probs", true, true, 1e-6, 2e-2}},
+       {"sum_token_rows", "spread_rows"},
+       run_unpermute_fused});
+}
+
 void register_permute_fused(Library &l) {
+  register_unpermute_fused(l);
   using Type = OpParameter::Type;
   l.ops.push_back(
       {"permute_fused_te",

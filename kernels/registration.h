@@ -33,6 +33,7 @@ void register_rows(Library &);
 void register_inverse(Library &);
 void register_pad_map(Library &);
 void register_capacity(Library &);
+void register_capacity_backward(Library &);
 void register_sort_chunks(Library &);
 void register_activation(Library &);
 void register_convert(Library &);

@@ -117,7 +117,7 @@ CountedSlots count_slots(const Stream &stream, const std::string &what, const Te
   c.spec = {static_cast<int>(topk), experts, first, token_mask.defined()};
   // Every program of the second kernel reads the counts of all blocks.
   if (slots > 1 << 16) c.spec.block = 2048;
-  c.ids = indices.contiguous().reshape({slots});
+  c.ids = packed(stream, indices).reshape({slots});
   c.mask = or_empty(stream, token_mask, 1, boolean);
   c.counts = Tensor::empty({cdiv(slots, int64_t{c.spec.block}), experts}, i32, stream);
   count(stream, c.spec, c.ids, c.mask, c.counts);
@@ -142,8 +142,8 @@ static Routing place_slots(const Stream &stream, CountedSlots &c, const Tensor &
   }
   r.counts = Tensor::empty({experts}, count, stream), r.offs = Tensor::empty({experts}, i32, stream);
   Tensor base = Tensor::empty(c.counts.shape(), i32, stream), none = Tensor::empty({0}, f32, stream);
-  place(stream, c.spec, c.ids, c.mask, weights.defined() ? weights.contiguous().reshape({slots}) : none, c.counts, base,
-        r.slot_ids, r.token_ids, weights.defined() ? r.weights : none, r.row_ids, r.counts, r.offs);
+  place(stream, c.spec, c.ids, c.mask, weights.defined() ? packed(stream, weights).reshape({slots}) : none, c.counts,
+        base, r.slot_ids, r.token_ids, weights.defined() ? r.weights : none, r.row_ids, r.counts, r.offs);
   return r;
 }
 
@@ -157,7 +157,7 @@ Routing route_slots(const Stream &stream, const Tensor &indices, int experts, in
 }
 
 RoutingIndices routing_indices(const Stream &stream, const Tensor &selected, int experts) {
-  const Tensor flat = selected.rank() == 1 ? selected.contiguous().reshape({selected.numel(), 1}) : selected;
+  const Tensor flat = selected.rank() == 1 ? packed(stream, selected).reshape({selected.numel(), 1}) : selected;
   CountedSlots c = count_slots(stream, "routing_indices", flat, experts, 0, {});
   Routing r = place_slots(stream, c, {}, i64, selected.dtype());
   return {r.counts, r.slot_ids, r.row_ids};
@@ -263,7 +263,7 @@ void register_routing(Library &l) {
                     {"tokens_per_expert", "[E]", "i64", "rows of each expert", true},
                     {"offs", "[E]", "i32", "inclusive sums of them", true},
                     {"grad_weights", "[T, K]", "weights", "gradient of weights, 0 for dropped slots", true, true}},
-                   {"route_count", "route_place", "map_gather"},
+                   {"pack", "route_count", "route_place", "map_gather"},
                    run_grouped});
   l.ops.push_back({"unsloth_routing_permute",
                    "routing indices and the permuted tokens",
@@ -280,7 +280,7 @@ void register_routing(Library &l) {
                     {"scatter_indices", "[T*K]", "i64", "row of each slot", true},
                     {"permuted", "[T*K, D]", "x", "rows by expert", true, true},
                     {"grad_x", "[T, D]", "x", "gradient of x", true, true, 5e-5, 2e-2}},
-                   {"route_count", "route_place", "spread_slots", "combine_rows"},
+                   {"pack", "route_count", "route_place", "spread_slots", "combine_rows"},
                    run_unsloth});
 }
 

@@ -118,5 +118,9 @@ struct LimitedMap {
 /// moe_utils.topk_softmax_with_capacity, its drop policies "probs" and "position".
 LimitedMap limit_capacity(const Stream &stream, const Tensor &routing_map, const Tensor &probs, int64_t capacity,
                           const CapacityOptions &options = {});
+/// Gradient of its probs, [T, E] of any float dtype: grad itself, 0 where a pair was dropped. `limited_map`: the
+/// routing map that limit_capacity gave for `routing_map`.
+Tensor limit_capacity_backward(const Stream &stream, const Tensor &grad, const Tensor &routing_map,
+                               const Tensor &limited_map);
 
 } // namespace moec

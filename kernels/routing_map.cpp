@@ -14,10 +14,7 @@ namespace moec {
 namespace kernel {
 
 /// The map of tokens t: bool [block, experts], false outside.
-static Tile routed(View map, Tile t, Tile e) {
-  Tile m = load(map(t, e));
-  return map.dtype() == boolean ? m : m != 0;
-}
+static Tile routed(View map, Tile t, Tile e) { return is_pair(load(map(t, e))); }
 
 MapBlock map_block(const MapSpec &s, View map, View counts, View totals, Int b) {
   MapBlock m;

@@ -1,6 +1,7 @@
 // What kernels and host functions over routing maps [T, E] share. Internal to kernels/.
 #pragma once
 
+#include "dsl/dsl.h"
 #include "kernels/host.h"
 #include "kernels/routing.h"
 
@@ -30,6 +31,9 @@ struct MapBlock {
 };
 /// Block `b` of a map; counts[b] holds the routed tokens per expert before the block, totals those in all.
 MapBlock map_block(const MapSpec &s, View map, View counts, View totals, Int b);
+
+/// Whether values of a map say that a pair is routed.
+inline Tile is_pair(const Tile &m) { return m.dtype() == boolean ? m : m != 0; }
 
 } // namespace kernel
 

@@ -200,7 +200,7 @@ Tensor combine_rows(const Stream &stream, const Tensor &rows, const Tensor &row_
   static const auto run = jit(kernel::combine_rows, kRows);
   spec.weighted = weights.defined();
   Tensor out = Tensor::empty({tokens, rows.size(1)}, rows.dtype(), stream);
-  run(stream, spec, rows, row_ids.contiguous().reshape({tokens, topk}),
+  run(stream, spec, rows, packed(stream, row_ids).reshape({tokens, topk}),
       weights.defined() ? weights : no_tensor(stream, 2), out);
   return out;
 }
@@ -211,7 +211,8 @@ Tensor spread_slots(const Stream &stream, const Tensor &x, const Tensor &row_ids
   check_dtype("spread_slots: row_ids", row_ids, {i32, i64});
   static const auto run = jit(kernel::spread_slots, kRows);
   Tensor out = Tensor::empty({rows, x.size(1)}, x.dtype(), stream);
-  run(stream, slots_spec("spread_slots: x", x.size(1), topk), x, row_ids.contiguous().reshape({x.size(0), topk}), out);
+  run(stream, slots_spec("spread_slots: x", x.size(1), topk), x, packed(stream, row_ids).reshape({x.size(0), topk}),
+      out);
   return out;
 }
 

@@ -105,9 +105,12 @@ Permuted permute_padded(const Stream &stream, const Tensor &tokens, const Tensor
 /// Rows of a map, padding included. Waits for the stream.
 int64_t count_rows(const Stream &stream, const RoutingMap &map);
 /// unpermute by row_id_map i32 [T, 2E+1] alone, merging_probs [T, E]. Without them also the gradient of tokens of
-/// permute_fused. Source: transformer_engine moe_unpermute. Its backward is unpermute_backward with the map.
+/// permute_fused. Source: transformer_engine moe_unpermute.
 Tensor unpermute_fused(const Stream &stream, const Tensor &permuted, const Tensor &row_id_map,
                        const Tensor &merging_probs = {});
+/// Its gradients, as unpermute_backward; rows that the row_id_map does not name are zero.
+UnpermuteGrads unpermute_fused_backward(const Stream &stream, const Tensor &grad, const Tensor &permuted,
+                                        const Tensor &row_id_map, const Tensor &merging_probs = {});
 
 // -------------------------------------------------------------------------------------------------------- chunks
 

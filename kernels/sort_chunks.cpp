@@ -69,7 +69,7 @@ SortedChunks sort_chunks(const Stream &stream, const Tensor &input, const Tensor
   for (int d = 1; d < input.rank(); ++d) cols *= input.size(d);
   out.output = cols == 0
                    ? Tensor::empty(input.shape(), input.dtype(), stream)
-                   : gather_rows(stream, input.rank() == 2 ? input : input.contiguous().reshape({rows, cols}), index)
+                   : gather_rows(stream, input.rank() == 2 ? input : packed(stream, input).reshape({rows, cols}), index)
                          .reshape(input.shape());
   return out;
 }
@@ -120,7 +120,7 @@ void register_sort_chunks(Library &l) {
                     {"permuted_probs", "[N]", "probs", "their probabilities", true, true},
                     {"grad_input", "[N, D]", "input", "gradient of input", true, true},
                     {"grad_probs", "[N]", "probs", "gradient of probs", true, true}},
-                   {"chunk_index", "gather_rows"},
+                   {"pack", "chunk_index", "gather_rows"},
                    run_sort_chunks});
 }
 

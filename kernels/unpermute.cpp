@@ -52,23 +52,28 @@ void sum_token_rows(const SumSpec &s, View x, View map, View row_counts, View we
 
 static constexpr Schedule kSchedule{.num_warps = 4};
 
+TokenLists token_lists(const Stream &stream, const std::string &what, const RoutingMap &routing) {
+  const bool compact = !routing.token_rows.defined();
+  const Tensor &map = compact ? routing.row_id_map : routing.token_rows;
+  if (compact) {
+    check_rank((what + ": row_id_map").c_str(), map, 2);
+    check_dtype((what + ": row_id_map").c_str(), map, {i32});
+    check_that(map.size(1) % 2 == 1 && map.size(1) >= 3, what.c_str(), fmt::format("row_id_map is {}", map.text()),
+               "its shape must be [T, 2*E+1]");
+  } else {
+    check_token_rows(what, routing);
+  }
+  const int64_t experts = map.size(1) / 2;
+  check_that(experts >= 1 && experts <= 4096, what.c_str(), "the number of experts must be 1 to 4096");
+  return {compact, map, or_empty(stream, compact ? Tensor() : routing.row_counts, 1), map.size(0), experts};
+}
+
 Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, const RoutingMap &routing,
                       const Tensor &weights) {
   const std::string asked = what;
   check_rank((asked + ": rows").c_str(), x, 2);
   check_dtype((asked + ": rows").c_str(), x, {f32, bf16, f16, f64});
-  const bool compact = !routing.token_rows.defined();
-  const Tensor &map = compact ? routing.row_id_map : routing.token_rows;
-  if (compact) {
-    check_rank((asked + ": row_id_map").c_str(), map, 2);
-    check_dtype((asked + ": row_id_map").c_str(), map, {i32});
-    check_that(map.size(1) % 2 == 1 && map.size(1) >= 3, what, fmt::format("row_id_map is {}", map.text()),
-               "its shape must be [T, 2*E+1]");
-  } else {
-    check_token_rows(asked, routing);
-  }
-  const int64_t tokens = map.size(0), experts = map.size(1) / 2;
-  check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
+  const auto [compact, map, counts, tokens, experts] = token_lists(stream, asked, routing);
   check_that(x.size(1) >= 1 && x.size(1) <= 1 << 24, what, "rows must have 1 to 2^24 elements");
   if (weights.defined()) {
     check_shape((asked + ": probs").c_str(), weights, {tokens, experts});
@@ -78,8 +83,7 @@ Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, c
   kernel::SumSpec spec{static_cast<int>(experts), static_cast<int>(x.size(1)), block_for(x.size(1), 4096), compact,
                        weights.defined()};
   Tensor out = Tensor::empty({tokens, x.size(1)}, x.dtype(), stream);
-  run(stream, spec, x, map, or_empty(stream, compact ? Tensor() : routing.row_counts, 1), or_empty(stream, weights, 2),
-      out);
+  run(stream, spec, x, map, counts, or_empty(stream, weights, 2), out);
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "kernels/arithmetic.h"
+#include "kernels/convert.h"
 #include "kernels/experts_core.h"
 #include "kernels/host.h"
 #include "kernels/matmul.h"
@@ -36,19 +37,20 @@ MoeConfig config_of(const char *block, const Tensor &router, const Tensor &gate_
 }
 
 /// x [..., D] as [T, D].
-Tensor tokens_of(const std::string &what, const Tensor &x, const MoeConfig &c) {
+Tensor tokens_of(const Stream &stream, const std::string &what, const Tensor &x, const MoeConfig &c) {
   check_that(x.defined() && (x.rank() == 2 || x.rank() == 3) && x.size(-1) == c.dim, what.c_str(),
              fmt::format("it is {}", x.defined() ? x.text() : "missing"),
              fmt::format("its shape must be [*, {0}] or [*, *, {0}]", c.dim).c_str());
   check_dtype(what.c_str(), x, {c.dtype});
-  return x.contiguous().reshape({x.numel() / c.dim, c.dim});
+  return packed(stream, x).reshape({x.numel() / c.dim, c.dim});
 }
 
 /// The gradient of y, of shape [T, D].
-Tensor gradient_of(const std::string &block, const Tensor &grad, const ExpertsKept &kept, const MoeConfig &c) {
+Tensor gradient_of(const Stream &stream, const std::string &block, const Tensor &grad, const ExpertsKept &kept,
+                   const MoeConfig &c) {
   check_that(kept.x.defined(), block.c_str(), "backward() without what a forward pass kept",
              "pass the kept part of forward()'s result");
-  Tensor rows = tokens_of(block + ": gradient", grad, c);
+  Tensor rows = tokens_of(stream, block + ": gradient", grad, c);
   check_shape((block + ": gradient").c_str(), rows, {kept.x.size(0), c.dim});
   return rows;
 }
@@ -75,7 +77,7 @@ std::string Qwen3MoeBlock::describe(int64_t tokens) const {
 }
 
 Qwen3MoeBlock::Result Qwen3MoeBlock::forward(const Stream &stream, const Tensor &x, Steps *steps) const {
-  Tensor tokens = tokens_of("Qwen3MoeBlock: x", x, config_);
+  Tensor tokens = tokens_of(stream, "Qwen3MoeBlock: x", x, config_);
   GateOutput gate = gate_forward(stream, tokens, {p_.gate, {}, {}}, options_);
   ExpertsResult r = experts_forward(stream, kQwen3Form, {p_.gate_up_proj, p_.down_proj, {}, {}}, tokens, {},
                                     gate.weights, gate.indices, steps ? &steps->experts : nullptr);
@@ -84,7 +86,7 @@ Qwen3MoeBlock::Result Qwen3MoeBlock::forward(const Stream &stream, const Tensor 
 }
 
 Qwen3MoeBlock::Grads Qwen3MoeBlock::backward(const Stream &stream, const Tensor &grad, const ExpertsKept &kept) const {
-  Tensor rows = gradient_of(kQwen3, grad, kept, config_);
+  Tensor rows = gradient_of(stream, kQwen3, grad, kept, config_);
   ExpertsGrads e =
       experts_backward(stream, kQwen3Form, {p_.gate_up_proj, p_.down_proj, {}, {}}, rows, kept, config_.dtype);
   const GateParameters router{p_.gate, {}, {}};
@@ -110,7 +112,7 @@ std::string Llama4MoeBlock::describe(int64_t tokens) const {
 }
 
 Llama4MoeBlock::Result Llama4MoeBlock::forward(const Stream &stream, const Tensor &x) const {
-  Tensor tokens = tokens_of("Llama4MoeBlock: x", x, config_);
+  Tensor tokens = tokens_of(stream, "Llama4MoeBlock: x", x, config_);
   TopKWeights best = calculate_topk(stream, matmul(stream, tokens, p_.router, {.transpose_b = true}), 1, kLlama4Scores);
   ExpertsResult r =
       experts_forward(stream, kLlama4Form, {p_.gate_up_proj, p_.down_proj, {}, {}}, tokens, {}, best.weights, best.ids);
@@ -124,7 +126,7 @@ Llama4MoeBlock::Grads Llama4MoeBlock::backward(const Stream &stream, const Tenso
                                                const ExpertsKept &kept) const {
   const Activation &swiglu = kLlama4Form.activation;
   const Tensor &x = kept.x;
-  Tensor rows = gradient_of(kLlama4, grad, kept, config_);
+  Tensor rows = gradient_of(stream, kLlama4, grad, kept, config_);
   ExpertsGrads e =
       experts_backward(stream, kLlama4Form, {p_.gate_up_proj, p_.down_proj, {}, {}}, rows, kept, config_.dtype);
   // The router, again.

@@ -42,28 +42,24 @@ void expand(NVVM::ConvertF32x2ToF8x2Op op) {
   op.erase();
 }
 
-/// The f16 of an f8 code in the low byte of an i16: exact, NaN to 0x7fff.
-Value halfOf(IntegerCode &k, Value x, bool e4m3) {
-  Type f16 = k.b.getF16Type();
-  Value magnitude = k.and_(x, k.c(0x7f));
-  Value nan = e4m3 ? k.eq(magnitude, k.c(0x7f)) : k.ugt(magnitude, k.c(0x7c));
-  if (!e4m3) return k.bitcast(k.select(nan, k.c(0x7fff), k.shl(x, 8)), f16);
-  // Exponent and mantissa in f16's fields are 2^-8 of the value; the multiplication is exact, denormals included.
-  Value scaled = LLVM::FMulOp::create(k.b, k.loc, k.bitcast(k.shl(magnitude, 7), f16), k.bitcast(k.c(0x5c00), f16));
-  Value bits = k.or_(k.bitcast(scaled, k.type), k.shl(k.and_(x, k.c(0x80)), 8));
-  return k.bitcast(k.select(nan, k.c(0x7fff), bits), f16);
-}
-
+/// Both codes at once, each in its half of an i32: exact, NaN to 0x7fff.
 void expand(NVVM::ConvertF8x2ToF16x2Op op) {
   OpBuilder b(op);
-  IntegerCode k = codeAt(b, op, 16);
+  IntegerCode pair = codeAt(b, op, 16), k = codeAt(b, op, 32);
   bool e4m3 = isa<Float8E4M3FNType>(op.getSrcType());
-  Value both = k.bitcast(op.getSrc(), k.type), result = LLVM::PoisonOp::create(b, op.getLoc(), op.getType());
-  for (int i = 0; i < 2; ++i) {
-    Value code = i ? k.shr(both, 8) : k.and_(both, k.c(0xff));
-    result = LLVM::InsertElementOp::create(b, op.getLoc(), result, halfOf(k, code, e4m3), k.constant(b.getI32Type(), i));
+  auto both = [&](int64_t v) { return k.c(v << 16 | v); };
+  Value codes = k.zext(pair.bitcast(op.getSrc(), pair.type));
+  codes = k.and_(k.or_(codes, k.shl(codes, 8)), both(0xff));
+  Value magnitude = k.and_(codes, both(0x7f));
+  Value nan = k.and_(k.add(magnitude, both(e4m3 ? 1 : 3)), both(0x80)); // its top bit is set by a NaN's carry alone
+  Value nanSign = k.shl(nan, 8), nanBits = k.sub(nanSign, k.shr(nan, 7));
+  Value sign = k.sub(k.shl(k.or_(k.and_(codes, both(0x80)), nan), 8), nanSign); // 0 of a NaN
+  Value bits = k.or_(k.shl(magnitude, e4m3 ? 7 : 8), sign);
+  if (e4m3) { // in f16's fields the exponent makes 2^-8 of the value; the multiplication is exact, denormals included
+    Value scaled = LLVM::FMulOp::create(b, op.getLoc(), k.bitcast(bits, op.getType()), k.bitcast(both(0x5c00), op.getType()));
+    bits = k.bitcast(scaled, k.type);
   }
-  op.replaceAllUsesWith(result);
+  op.replaceAllUsesWith(k.bitcast(k.or_(bits, nanBits), op.getType()));
   op.erase();
 }
 

@@ -5,12 +5,11 @@ usage: record_llama4_block.py FOLDER
 The upstream block cannot be recorded on a CPU; the formulas are those of its documentation (docs/ops.md).
 """
 import array
-import json
 import math
-import os
 import random
-import struct
 import sys
+
+from case_file import write
 
 
 def matrix(rng, rows, cols, scale):
@@ -73,22 +72,6 @@ def block(x, router, experts, shared, grad):
     return y, grad_x, grad_router
 
 
-def flat(values):
-    return flat([v for part in values for v in part]) if isinstance(values[0], list) else values
-
-
-def write(path, tensors, metadata):
-    header, data = {"__metadata__": metadata}, b""
-    for name, (shape, values) in tensors.items():
-        bytes_ = array.array("f", flat(values)).tobytes()
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(bytes_)]}
-        data += bytes_
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + data)
-
-
 def record(folder, seed, batch, seq, hidden, inter, shared_inter, experts):
     rng, tokens = random.Random(seed), batch * seq
     x, grad = matrix(rng, tokens, hidden, 1), matrix(rng, tokens, hidden, 1)
@@ -115,17 +98,15 @@ def record(folder, seed, batch, seq, hidden, inter, shared_inter, experts):
     }
     case = f"b{batch}_s{seq}_d{hidden}_i{inter}_e{experts}"
     metadata = {
-        "op": "unsloth_llama4_moe_block", "case": case, "split": "golden", "dtype": "f32", "format": "1",
+        "op": "unsloth_llama4_moe_block", "dtype": "f32",
         "source": "tools/dev/record_llama4_block.py: a plain f64 model of Llama4GroupedGemmTextMoe",
-        "seed": str(seed), "num_experts": str(experts), "hidden": str(hidden), "inter": str(inter),
-        "batch": str(batch), "seq": str(seq),
+        "seed": seed, "num_experts": experts, "hidden": hidden, "inter": inter, "batch": batch, "seq": seq,
     }
-    write(os.path.join(folder, case + ".safetensors"), tensors, metadata)
+    write(folder, case, {name: ("F32", *tensor) for name, tensor in tensors.items()}, metadata)
 
 
 def main():
     folder = sys.argv[1]
-    os.makedirs(folder, exist_ok=True)
     record(folder, 7401, 1, 9, 16, 12, 20, 4)
     record(folder, 7402, 2, 3, 8, 5, 7, 6)
     record(folder, 7403, 1, 21, 24, 16, 8, 3)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <numeric>
 #include <string>
 
 #include "cut.h"
@@ -14,29 +15,59 @@ inline bool has_no_aux_loss(const RecordedCall &call) {
   return it == call.parameters.end() || std::stod(it->second) == 0;
 }
 
+/// The source of each row of chunks in another order.
+inline std::vector<int64_t> rows_of_sorted_chunks(const NamedTensors &inputs) {
+  std::vector<double> sizes = inputs.at("split_sizes").to_values(), order = inputs.at("sorted_idxs").to_values();
+  std::vector<int64_t> rows;
+  for (double chunk : order) {
+    auto c = static_cast<std::ptrdiff_t>(chunk);
+    auto first = static_cast<int64_t>(std::accumulate(sizes.begin(), sizes.begin() + c, 0.0));
+    for (int64_t i = 0; i < static_cast<int64_t>(sizes[static_cast<size_t>(c)]); ++i) rows.push_back(first + i);
+  }
+  return rows;
+}
+
 inline const std::map<std::string, Batch> &batches() {
   using enum RowValues;
   static const std::map<std::string, Batch> all{
       {"apply_bias", {.values = {{"tokens_per_expert", counts}}}},
+      {"deterministic_bias_grad", {.columns = "F"}},
+      {"expert_load", {.values = {{"indices", rows}}, .columns = "E"}}, // ids of the experts that are left
       {"gate_route", {.rows_alone = has_no_aux_loss}},
       {"grouped_mm", {.values = {{"offs", ends}}}},
+      {"limit_capacity", {.columns = "E"}},
+      {"moe_aux_loss_auto_scaler", {.leading = {{"aux_loss", "L"}, {"grad_aux_loss", "L"}}}},
       {"moe_experts_e2e",
        {.letters = {"T"},
         .routed = "sorted_token_ids",
         .values = {{"sorted_token_ids", rows}, {"sorted_slot_ids", slots}}}},
+      {"pad_routing_map", {.columns = "E"}},
       {"permute", {.letters = {"T"}, .routed = "sorted_indices", .values = {{"sorted_indices", rows}}}},
+      {"permute_drop_and_pad", {.columns = "D"}},
       {"permute_fused_te", {.letters = {"T"}, .values = {{"row_id_map", across}}}},
       {"permute_tokens_for_grouped_mm",
        {.letters = {"T"},
         .routed = "sorted_token_ids",
         .values = {{"sorted_token_ids", rows}, {"sorted_slot_ids", slots}}}},
+      {"sort_chunks_by_idxs",
+       {.values = {{"split_sizes", counts}},
+        .leading = {{"output", "S"}, {"permuted_probs", "S"}, {"grad_output", "S"}, {"grad_permuted_probs", "S"}},
+        .sorted = rows_of_sorted_chunks}},
       {"unpermute", {.letters = {"T"}, .routed = "sorted_indices", .values = {{"sorted_indices", rows}}}},
+      {"unpermute_drop_and_pad", {.columns = "D"}},
+      {"unpermute_fused_te",
+       {.letters = {"T"}, .leading = {{"permuted_tokens", "all"}, {"grad_permuted_tokens", "all"}}}},
       {"unsloth_qwen3_moe_block",
        {.letters = {"T"}, .routed = "gather_indices", .values = {{"gather_indices", slots}}}},
       {"unsloth_routing_permute",
        {.letters = {"T"},
         .routed = "gather_indices",
         .values = {{"gather_indices", slots}, {"scatter_indices", across}}}},
+      {"unsloth_unpermute",
+       {.letters = {"slots"},
+        .routed = "gather_indices",
+        .values = {{"gather_indices", rows}},
+        .leading = {{"unpermuted", "slots"}, {"grad_output", "slots"}}}},
       {"unsloth_torch_grouped_gemm", {.values = {{"m_sizes", counts}}}},
   };
   return all;
@@ -68,14 +99,7 @@ inline Batch batch_of(const RecordedCall &call) {
 /// Ops whose batch is not cut, and why.
 inline const std::map<std::string, std::string> &uncut_ops() {
   static const std::map<std::string, std::string> all{
-      {"deterministic_bias_grad", "sums over the batch's rows are all that it makes"},
-      {"limit_capacity", "which tokens an expert keeps depends on all of them"},
-      {"moe_aux_loss_auto_scaler", "copies, and a constant that depends on no row"},
-      {"pad_routing_map", "which tokens pad an expert depends on all of them"},
-      {"permute_drop_and_pad", "which tokens an expert takes depends on all of them"},
-      {"sort_chunks_by_idxs", "copies; a row's place depends on all chunks"},
-      {"unpermute_drop_and_pad", "its rows are as many for every expert, whatever the batch"},
-      {"unsloth_unpermute", "its rows are a permutation, and no part of a permutation is one"},
+      {"aux_loss", "a mean over tokens and experts, of which every gradient has a share"},
   };
   return all;
 }

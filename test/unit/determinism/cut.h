@@ -36,6 +36,10 @@ struct Batch {
   std::map<std::string, RowValues> values = {};       ///< of tensors; else none
   std::map<std::string, std::string> leading = {};    ///< of tensors whose leading letter is another than it says
   bool (*rows_alone)(const RecordedCall &) = nullptr; ///< false: in this call rows depend on each other
+  /// Of the tensors whose leading letter is "S", where no tensor says it: the batch row of each row.
+  std::vector<int64_t> (*sorted)(const NamedTensors &inputs) = nullptr;
+  /// The dimension that is cut in place of the rows, where these depend on each other: its letter in the shapes.
+  std::string columns = "";
 };
 
 /// "T" of "[T, 2*H]"; "[B, S, D]" is taken as "[T, D]".
@@ -62,13 +66,13 @@ public:
     if (batch_.letters[0] == "...") batch_.letters.insert(batch_.letters.end(), {"M", "N"});
     for (const OpTensor &t : op_.tensors) {
       auto it = call.inputs.find(t.name);
-      if (t.output || it == call.inputs.end() || !of_batch(t)) continue;
-      if (it->second.rank() != rank_of(t)) return; // [..., F] of more dimensions
-      if (rows_ < 0) rows_ = it->second.size(0);
+      if (t.output || it == call.inputs.end() || dim_of(t, it->second) < 0) continue;
+      if (!fits(t, it->second)) return; // [..., F] of more dimensions
+      if (rows_ < 0) rows_ = it->second.size(dim_of(t, it->second));
       if (!topk_ && t.shape.ends_with(", K]")) topk_ = it->second.size(1);
     }
     for (const auto &[name, tensor] : outputs)
-      if (rows_ < 0 && of_batch(*op_.output(name))) rows_ = tensor.size(0);
+      if (int d = dim_of(*op_.output(name), tensor); rows_ < 0 && d >= 0) rows_ = tensor.size(d);
     if (auto it = call.parameters.find("topk"); it != call.parameters.end()) topk_ = std::stoll(it->second);
     find_routed();
   }
@@ -84,13 +88,15 @@ public:
       if (!piece && !t.optional) return std::nullopt;
       if (piece) part.inputs.emplace(name, *piece);
     }
-    if (part.parameters.contains("tokens")) part.parameters["tokens"] = std::to_string(end - begin);
+    const std::string size = batch_.columns.empty() ? "tokens" : "n_routed_experts"; // a parameter that repeats it
+    if (part.parameters.contains(size)) part.parameters[size] = std::to_string(end - begin);
     return part;
   }
   /// What the output should be, or nullopt if it depends on the other rows. Rows after those are of no meaning.
   std::optional<Tensor> expected(const std::string &name, int64_t begin, int64_t end) const {
     const OpTensor &t = *op_.output(name);
-    if (values_of(t) == RowValues::across || (!of_batch(t) && lead(t) != routed_letter_)) return std::nullopt;
+    const bool depends = dim_of(t, outputs_.at(name)) >= 0 || (batch_.columns.empty() && lead(t) == routed_letter_);
+    if (values_of(t) == RowValues::across || !depends) return std::nullopt;
     return cut(t, outputs_.at(name), begin, end);
   }
 
@@ -100,6 +106,21 @@ private:
     return it == batch_.leading.end() ? leading(t) : it->second;
   }
   bool of_batch(const OpTensor &t) const { return std::ranges::find(batch_.letters, lead(t)) != batch_.letters.end(); }
+  /// The dimension that is cut, -1: none. Counted from the last one, as "..." stands for any number of them.
+  int dim_of(const OpTensor &t, const Tensor &tensor) const {
+    if (batch_.columns.empty()) return of_batch(t) ? 0 : -1;
+    std::string_view rest = std::string_view(t.shape).substr(1, t.shape.size() - 2);
+    for (int d = tensor.rank() - 1; d >= 0; --d) {
+      size_t comma = rest.rfind(", ");
+      if (rest.substr(comma == std::string_view::npos ? 0 : comma + 2) == batch_.columns) return d;
+      if (comma == std::string_view::npos) break;
+      rest = rest.substr(0, comma);
+    }
+    return -1;
+  }
+  bool fits(const OpTensor &t, const Tensor &tensor) const {
+    return t.shape == "[...]" ? tensor.rank() > 0 || !of_batch(t) : tensor.rank() == rank_of(t);
+  }
   static int rank_of(const OpTensor &t) {
     return static_cast<int>(std::ranges::count(t.shape, ',')) + (t.shape.starts_with("[B, S, ") ? 0 : 1);
   }
@@ -108,6 +129,7 @@ private:
     return it == batch_.values.end() ? RowValues::none : it->second;
   }
   void find_routed() {
+    if (batch_.sorted) routed_letter_ = "S", routed_ = batch_.sorted(call_.inputs);
     const OpTensor *t = op_.input(batch_.routed);
     const NamedTensors &tensors = t ? call_.inputs : outputs_;
     if (!t) t = op_.output(batch_.routed);
@@ -120,8 +142,9 @@ private:
   int64_t unit(const OpTensor &t) const { return values_of(t) == RowValues::slots ? std::max<int64_t>(topk_, 1) : 1; }
 
   std::optional<Tensor> cut(const OpTensor &t, const Tensor &tensor, int64_t begin, int64_t end) const {
-    if (tensor.rank() != rank_of(t)) return std::nullopt;
-    if (of_batch(t)) return shifted(t, tensor.slice(0, begin, end), begin, end);
+    if (!fits(t, tensor)) return std::nullopt;
+    if (int d = dim_of(t, tensor); d >= 0) return shifted(t, tensor.slice(d, begin, end), begin, end);
+    if (!batch_.columns.empty()) return shifted(t, tensor, begin, end);
     if (lead(t) == routed_letter_) {
       if (routed_.empty() && tensor.size(0) > 0) return std::nullopt;
       return shifted(t, kept(tensor, begin, end), begin, end);

@@ -17,19 +17,19 @@ constexpr int64_t kMostElements = 40'000;
 
 /// Gradients that are not checked, and why: "op" or "op.grad_X".
 const std::map<std::string, std::string> exceptions{
-    {"gate_route.grad_bias", "no recorded gate has a bias; gate_test differentiates it"},
     {"permute_tokens_for_grouped_mm", "sorted_weights is f32 by its specification; the gradient is a copy"},
     {"moe_aux_loss_auto_scaler", "its gradients are a copy and a constant by definition, not derivatives"},
 };
 /// False where the gradients are not the outputs' derivatives, by definition: they are taken at the input rounded to
-/// fp8, or an auxiliary loss that is no output's part is added (gate_test differentiates that).
+/// fp8, logits have a precision of their own, or an auxiliary loss that is no output's part is added (gate_test
+/// differentiates that).
 bool makes_derivatives(const RecordedCall &call) {
   auto given = [&](const char *name) {
     auto it = call.parameters.find(name);
     return it == call.parameters.end() ? std::string() : it->second;
   };
   std::string aux = given("aux_loss_coeff");
-  return given("fp8_input_store") != "true" && (aux.empty() || std::stod(aux) == 0);
+  return given("fp8_input_store") != "true" && given("gate_precision").empty() && (aux.empty() || std::stod(aux) == 0);
 }
 
 /// The op's tensors that a gradient check moves: inputs with their gradients, outputs with theirs.

@@ -182,6 +182,29 @@ TEST_P(BiasOn, CompensationSurvives) {
 }
 
 // With one row per block the block sums are exact, and so nearly is the compensated total.
+// Blocks of one row are Kahan's sum row by row; every other size gives a sum as good, and has an order of its own.
+TEST_P(BiasOn, BlocksOfOtherSizes) {
+  const int64_t rows = 300;
+  Tensor grad = random_floats({rows, 4}, f32), counts = counts_tensor({rows});
+  std::vector<float> x = grad.to_vector<float>(), sums;
+  for (size_t column = 0; column < 4; ++column) {
+    volatile float total = 0, excess = 0; // no excess precision, nothing reordered
+    for (size_t row = 0; row < rows; ++row) {
+      volatile float lacking = x[row * 4 + column] - excess, next = total + lacking, gained = next - total;
+      excess = gained - lacking;
+      total = next;
+    }
+    sums.push_back(static_cast<float>(total));
+  }
+  EXPECT_EQ(bias_grad(stream, grad, counts, {}, {.block_rows = 1}).to_vector<float>(), sums);
+  const auto exact = bias_grad(stream, grad, counts, {}, {BiasSum::f64, f64}).to_values();
+  for (int block : {2, 16, 64, 256}) {
+    auto got = bias_grad(stream, grad, counts, {}, {.block_rows = block}).to_values();
+    for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], exact[i], 1e-5) << block;
+  }
+  for (int block : {0, 48, 512}) EXPECT_THROW(bias_grad(stream, grad, counts, {}, {.block_rows = block}), UserError);
+}
+
 TEST_P(BiasOn, CompensatedTotalIsNearlyExact) {
   std::vector<double> g;
   for (int block = 0; block < 64; ++block)

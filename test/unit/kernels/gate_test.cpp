@@ -362,6 +362,7 @@ TEST(GateErrors, AreClear) {
     GateOptions options;
     const char *text;
   } table[] = {
+      {plain, {.precision = e4m3}, "give f32, bf16, f16 or f64"},
       {plain, {.topk = 7}, "topk must be 1 to the number of experts"},
       {{Tensor::zeros({6, 5}, f32), {}, {}}, {}, "its shape must be [*, 4]"},
       {{weight, Tensor::zeros({5}, f32), {}}, {}, "its shape must be [6]"},

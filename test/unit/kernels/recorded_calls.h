@@ -19,24 +19,10 @@ struct NamedCall {
   RecordedCall call;
 };
 
-/// Calls of ops that have no recorded cases.
-inline std::vector<NamedCall> made_calls(const Op &op) {
-  std::vector<NamedCall> calls;
-  if (op.name == "limit_capacity")
-    for (const char *policy : {"probs", "position"})
-      calls.push_back(
-          {policy,
-           {&op,
-            {{"routing_map", hash_integers(1, 0, 1, {23, 6}, boolean)}, {"probs", hash_uniform(2, 1, {23, 6}, f32)}},
-            {{"capacity", "7"}, {"drop_policy", policy}},
-            {"routing_map", "probs", "routed"}}});
-  return calls;
-}
-
-/// The op's recorded cases that moec supports, with at most `most_elements` in all inputs together, or made_calls.
+/// The op's recorded cases that moec supports, with at most `most_elements` in all inputs together.
 inline std::vector<NamedCall> recorded_calls(const Op &op, int64_t most_elements) {
-  std::vector<NamedCall> calls = made_calls(op);
-  std::string folder = golden_folder() + op.name;
+  std::vector<NamedCall> calls;
+  const std::string folder = golden_folder() + op.name;
   if (!std::filesystem::exists(folder)) return calls;
   for (const std::string &file : find_cases({folder})) {
     try {

@@ -24,6 +24,50 @@ TEST(RoutingCapture, Slots) {
       });
 }
 
+// Tensors of other strides are copied by a kernel on the stream.
+TEST(RoutingCapture, StridedTensors) {
+  const Tensor sizes = Tensor::from(std::vector<int64_t>{6, 3, 3}, {3}),
+               order = Tensor::from(std::vector<int64_t>{2, 0, 1}, {3}), counts = Tensor::from(std::vector{20, 4}, {2});
+  auto run = [&](const Stream &s, const Tensors &in, bool copied) -> Tensors {
+    auto view = [&](const Tensor &t) { return copied ? t.contiguous() : t; };
+    Routing r = route_slots(s, view(in[0].slice(0, 3, 23).slice(1, 2, 7)), 12, 2, {}, view(in[1].transpose(0, 1)));
+    RoutingIndices i = routing_indices(s, view(in[2].slice(1, 1, 2).reshape({40})), 16);
+    Tensor x = view(in[3].transpose(0, 2));
+    return {r.slot_ids,
+            r.token_ids,
+            r.weights,
+            r.counts,
+            i.gather,
+            i.scatter,
+            sort_chunks(s, x, sizes, order).output,
+            apply_bias(s, x, in[4], counts)};
+  };
+  auto inputs = [] { // the memory of the strided tensors
+    return Tensors{random_ints({50, 7}, i64, 0, 15), random_floats({5, 20}, f32), random_ints({40, 2}, i32, 0, 15),
+                   random_floats({9, 2, 12}, f32), random_floats({2, 9}, f32)};
+  };
+  expect_replays([&](const Stream &s, const Tensors &in) { return run(s, in, false); }, inputs);
+  const Stream stream(Device::sim());
+  const Tensors in = inputs(), got = run(stream, in, false), expected = run(stream, in, true);
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i].to_bytes(), expected[i].to_bytes()) << "output " << i;
+}
+
+TEST(RoutingCapture, PackedIsTheTensorItself) {
+  Stream stream(Device::sim());
+  Tensor x = random_floats({4, 3, 5, 2}, bf16);
+  EXPECT_EQ(packed(stream, x).data(), x.data());
+  for (const Tensor &t : {x.transpose(1, 3), x.slice(3, 1, 2), x.slice(2, 1, 4).transpose(0, 1), x.transpose(0, 3),
+                          random_ints({30, 4}, boolean, 0, 1).transpose(0, 1), x.slice(0, 2, 2)}) {
+    SCOPED_TRACE(t.text());
+    Tensor p = packed(stream, t);
+    EXPECT_TRUE(p.is_contiguous());
+    EXPECT_EQ(p.shape(), t.shape());
+    EXPECT_EQ(p.to_bytes(), t.to_bytes());
+  }
+  Tensor scattered = random_floats({3, 3, 3, 3, 3}, f32).slice(4, 0, 2).transpose(0, 1).transpose(2, 3);
+  EXPECT_THROW(packed(stream, scattered), UserError);
+}
+
 TEST(RoutingCapture, NoTokens) {
   expect_replays(
       [](const Stream &s, const Tensors &in) -> Tensors {

@@ -130,6 +130,17 @@ const Bad kTable[] = {
     {"aux_loss_backward: gradient",
      [](auto &s) { aux_loss_backward(s, f({2}), Tensor::zeros({8}, i64), Tensor::zeros({}, i64), 4, 2); },
      "it must have one element"},
+    {"limit_capacity_backward: limited map",
+     [](auto &s) {
+       limit_capacity_backward(s, f({4, 8}), Tensor::zeros({4, 8}, boolean), Tensor::zeros({4, 8}, i32));
+     },
+     "its dtype must be bool"},
+    {"limit_capacity_backward: gradient",
+     [](auto &s) {
+       Tensor map = Tensor::zeros({4, 8}, boolean);
+       limit_capacity_backward(s, f({4, 7}), map, map);
+     },
+     "its shape must be [4, 8]"},
     {"AuxLossAutoScaler: scale", [](auto &s) { AuxLossAutoScaler{f({2})}.backward(s, f({3}), f({})); },
      "it must have one element"},
 

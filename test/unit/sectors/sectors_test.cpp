@@ -253,6 +253,8 @@ const std::vector<Row> rows = [] {
 
 /// Ops that have no shape, and why.
 const std::map<std::string, std::string> exceptions{
+    {"aux_loss", "scores are summed by one kernel, the sums by another; the backward runs after the forward"},
+    {"expert_load", "counts of each block are written, then summed"},
     {"fp8_e4m3fn_roundtrip", "two conversions, one after the other"},
     {"gate_route", "a matrix product"},
     {"grouped_mm", "a matrix product"},
@@ -264,6 +266,7 @@ const std::map<std::string, std::string> exceptions{
     {"permute_tokens_for_grouped_mm", "a sort: its indices are read twice, 8 bytes of thousands per slot"},
     {"weighted_bias_quick_geglu", "every program of the forward loads the bias: 1.67"},
     {"weighted_bias_quick_geglu_impl", "every program of the forward loads the bias: 1.67"},
+    {"unpermute_fused_te", "the kernels of unpermute; of the row_id_map only the columns in use are read"},
     {"unsloth_grouped_gemm", "a matrix product"},
     {"unsloth_llama4_moe_block", "matrix products"},
     {"unsloth_qwen3_moe_block", "matrix products"},

@@ -159,6 +159,18 @@ struct Routed {
     std::iota(slots.begin(), slots.end(), 0);
     std::ranges::sort(slots, {}, [&](int64_t s) { return std::pair(ids[static_cast<size_t>(s)], s); });
   }
+  /// [T, 2E+1]: a token's rows descending, their experts, their number.
+  std::vector<int64_t> row_id_map() const {
+    std::vector<int64_t> map(static_cast<size_t>(tokens * (2 * experts + 1)), -1);
+    for (int64_t t = 0; t < tokens; ++t) map[static_cast<size_t>((t + 1) * (2 * experts + 1) - 1)] = 0;
+    for (auto row = static_cast<int64_t>(slots.size()) - 1; row >= 0; --row) {
+      const int64_t slot = slots[static_cast<size_t>(row)], first = slot / topk * (2 * experts + 1);
+      int64_t &n = map[static_cast<size_t>(first + 2 * experts)];
+      map[static_cast<size_t>(first + n)] = row;
+      map[static_cast<size_t>(first + experts + n++)] = ids[static_cast<size_t>(slot)];
+    }
+    return map;
+  }
   std::vector<int64_t> cells(bool slot_numbers) const { ///< [T, E]: routed or not; its slot or -1
     std::vector<int64_t> cells(static_cast<size_t>(tokens * experts), slot_numbers ? -1 : 0);
     for (size_t s = 0; s < ids.size(); ++s) {
@@ -174,8 +186,9 @@ std::vector<int64_t> routing_values(const Case &c, const Routed &r, const CaseTe
   if (names("indices selected_experts topk_ids", t.name)) return r.ids;
   if (names("routing_map", t.name)) return r.cells(false);
   if (names("position_map", t.name)) return r.cells(true);
-  if (names("tokens_per_expert m_sizes split_sizes token_counts_by_expert", t.name)) return r.counts;
+  if (names("tokens_per_expert m_sizes split_sizes token_counts_by_expert expert_load", t.name)) return r.counts;
   if (t.name == "offs") return r.offs;
+  if (t.name == "row_id_map") return r.row_id_map();
   if (t.name == "gather_indices") return r.slots;
   if (t.name == "token_mask") return std::vector<int64_t>(static_cast<size_t>(r.tokens), 1);
   if (!names("sorted_idxs sorted_indices", t.name)) return {};

@@ -1,6 +1,8 @@
 // Expert load, the load-balancing loss and its gradient.
 #include "kernels/aux_loss.h"
 
+#include <algorithm>
+
 #include "kernels/host.h"
 #include "kernels/registration.h"
 
@@ -9,36 +11,45 @@ namespace moec {
 namespace kernel {
 namespace {
 
-constexpr int kTokensPerSum = 64, kChains = 8;
+constexpr int kTokensPerSum = 256, kChains = 8;
 
 struct AuxSpec {
   int experts = 128, topk = 8;
   bool masked = true;
   double factor = 1;
+  int columns = 32; ///< of the scores per program
   static void fields(auto &s, auto &&f) {
-    f("experts", s.experts), f("topk", s.topk), f("masked", s.masked), f("factor", s.factor);
+    f("experts", s.experts), f("topk", s.topk), f("masked", s.masked), f("factor", s.factor), f("columns", s.columns);
   }
+  int rows() const { return std::min(1024 / columns, kTokensPerSum); } ///< of the scores at a time
 };
 
-/// sums[b, e]: scores of the valid tokens of block b; valid[b]: how many these are.
+/// Columns of [T, experts] per program: few, so that there are many programs, unless that cuts 32-byte sectors.
+int columns_for(int64_t experts, DType dtype) {
+  if (experts > 32 && experts * size_bytes(dtype) % 32 == 0) return 32;
+  return std::min(next_pow2(static_cast<int>(experts)), 128);
+}
+
+/// sums[b, e]: scores of the valid tokens of block b, in spec.rows() ascending chains and a tree over these; valid[b]:
+/// how many tokens these are.
 void score_sums(const AuxSpec &s, View scores, View token_mask, View sums, View valid) {
   arg_names({"scores", "token_mask", "sums", "valid"});
   Int T = scores.size(0);
   scores.expect({T, s.experts});
   if (s.masked) token_mask.expect({T});
   sums.expect({cdiv(T, kTokensPerSum), s.experts}), valid.expect({cdiv(T, kTokensPerSum)});
-  grid(cdiv(T, kTokensPerSum));
+  grid(cdiv(T, kTokensPerSum), cdiv(s.experts, s.columns));
   Int b = program_id(0);
-  Tile e = arange(next_pow2(s.experts)), acc = zeros({kChains, next_pow2(s.experts)}, sums.dtype()),
-       n = zeros({kChains}, i32);
-  for (Int i : range(0, kTokensPerSum, kChains)) {
-    Tile t = b * kTokensPerSum + i + arange(kChains);
+  Tile e = program_id(1) * s.columns + arange(s.columns), acc = zeros({s.rows(), s.columns}, sums.dtype()),
+       n = zeros({s.rows()}, i32);
+  for (Int i : range(0, kTokensPerSum, s.rows())) {
+    Tile t = b * kTokensPerSum + i + arange(s.rows());
     Tile counts = s.masked ? load(token_mask(t)) : t < T;
     acc += where(expand_dims(counts, 1), cast(load(scores(expand_dims(t, 1), e)), sums.dtype()), 0);
     n += cast(counts, i32);
   }
   store(sums(b, e), sum(acc, 0));
-  store(valid(b), sum(n));
+  when(program_id(1) == 0, [&] { store(valid(b), sum(n)); });
 }
 
 /// The weight of expert e's mean score in the loss: load E / (topk valid).
@@ -69,14 +80,16 @@ void aux_loss_backward(const AuxSpec &s, View grad, View expert_load, View valid
   Int T = out.size(0);
   out.expect({T, s.experts}), expert_load.expect({s.experts});
   if (s.masked) token_mask.expect({T});
-  const int padded = next_pow2(s.experts), rows = padded >= 1024 ? 1 : 1024 / padded;
-  grid(cdiv(T, rows));
+  grid(cdiv(T, kTokensPerSum), cdiv(s.experts, s.columns));
   DType wide = grad.dtype();
-  Tile t = expand_dims(program_id(0) * rows + arange(rows), 1), e = arange(padded);
+  Tile e = program_id(1) * s.columns + arange(s.columns);
   Tile divisor = maximum(load(valid(0)), 1);
   Tile g = load(grad(0)) * s.factor / cast(divisor, wide) * share_of(s, load(expert_load(e)), divisor, wide);
-  Tile row = broadcast(expand_dims(g, 0), {rows, padded});
-  store(out(t, e), cast(s.masked ? where(load(token_mask(t)), row, 0) : row, out.dtype()));
+  Tile row = broadcast(expand_dims(g, 0), {s.rows(), s.columns});
+  for (Int i : range(0, kTokensPerSum, s.rows())) {
+    Tile t = expand_dims(program_id(0) * kTokensPerSum + i + arange(s.rows()), 1);
+    store(out(t, e), cast(s.masked ? where(load(token_mask(t)), row, 0) : row, out.dtype()));
+  }
 }
 
 struct FillSpec {
@@ -100,10 +113,10 @@ void fill_scale(const FillSpec &s, View scale, View out) {
 namespace {
 constexpr Schedule kSchedule{.num_warps = 4};
 
-kernel::AuxSpec aux_spec(const char *what, int64_t experts, int topk, bool masked, double factor = 1) {
+kernel::AuxSpec aux_spec(const char *what, int64_t experts, int topk, bool masked, DType scores, double factor = 1) {
   check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
   check_that(topk >= 1, what, "topk must be at least 1");
-  return {static_cast<int>(experts), topk, masked, factor};
+  return {static_cast<int>(experts), topk, masked, factor, kernel::columns_for(experts, scores)};
 }
 
 Tensor mask_or_none(const Stream &stream, const char *what, const Tensor &mask, int64_t tokens) {
@@ -128,7 +141,7 @@ AuxLoss aux_loss(const Stream &stream, const Tensor &scores, const Tensor &load,
   static const auto sum = jit(kernel::score_sums, kSchedule);
   static const auto finish = jit(kernel::aux_loss, kSchedule);
   const int64_t tokens = scores.size(0), blocks = cdiv(tokens, int64_t{kernel::kTokensPerSum});
-  auto spec = aux_spec("aux_loss", scores.size(1), topk, token_mask.defined());
+  auto spec = aux_spec("aux_loss", scores.size(1), topk, token_mask.defined(), scores.dtype());
   const DType wide = wide_dtype(scores.dtype());
   Tensor sums = Tensor::empty({blocks, scores.size(1)}, wide, stream), valid = Tensor::empty({blocks}, i32, stream);
   AuxLoss out{Tensor::empty({1}, wide, stream), Tensor::empty({1}, i64, stream)};
@@ -145,9 +158,9 @@ Tensor aux_loss_backward(const Stream &stream, const Tensor &grad, const Tensor 
   check_dtype("aux_loss_backward: load", load, {i64});
   check_dtype("aux_loss_backward: valid", valid, {i64});
   static const auto run = jit(kernel::aux_loss_backward, kSchedule);
-  auto spec = aux_spec("aux_loss_backward", load.size(0), topk, token_mask.defined(), factor);
   Tensor out = Tensor::empty({tokens, load.size(0)}, dtype.value_or(grad.dtype()), stream);
   check_dtype("aux_loss_backward: result", out, {f32, bf16, f16, f64});
+  auto spec = aux_spec("aux_loss_backward", load.size(0), topk, token_mask.defined(), out.dtype(), factor);
   run(stream, spec, one_element("aux_loss_backward: gradient", grad), load,
       one_element("aux_loss_backward: valid", valid),
       mask_or_none(stream, "aux_loss_backward: token_mask", token_mask, tokens), out);
@@ -221,7 +234,8 @@ static void register_loss_ops(Library &l) {
        "scores[t,e] / valid, valid = max(tokens that count, 1); grad_scores[t,e] = g f_e / valid, 0 for "
        "tokens that do not count",
        "nemo_automodel components.moe.layers.Gate._compute_aux_loss",
-       "blocks of 64 tokens: 8 chains, a balanced tree over these; the blocks in 8 chains likewise; experts: "
+       "blocks of 256 tokens: 8 to 256 chains, by E and dtype, a balanced tree over these; the blocks in 8 chains "
+       "likewise; experts: "
        "a balanced tree; one rounding per gradient",
        {{"n_activated_experts", Type::integer, "", "K", {}, true}},
        {{"scores", "[T, E]", "f32 bf16 f16 f64", "of all experts"},
@@ -236,12 +250,12 @@ static void register_loss_ops(Library &l) {
 
 void register_aux_loss(Library &l) {
   const std::vector<KernelSetting> sizes{{"T", "4096", "tokens"}, {"dtype", "f32", "of scores and loss"}};
-  const KernelArgument sums{"sums", "[(T+63)/64, experts]", "dtype"}, load{"expert_load", "[experts]", "i64"},
+  const KernelArgument sums{"sums", "[(T+255)/256, experts]", "dtype"}, load{"expert_load", "[experts]", "i64"},
       mask{"token_mask", "[T]", "bool"};
   add_kernel(l, kernel::score_sums, "score_sums", "scores summed per expert and block of tokens", kSchedule,
-             {{"scores", "[T, experts]", "dtype"}, mask, sums, {"valid", "[(T+63)/64]", "i32"}}, sizes);
+             {{"scores", "[T, experts]", "dtype"}, mask, sums, {"valid", "[(T+255)/256]", "i32"}}, sizes);
   add_kernel(l, kernel::aux_loss, "aux_loss", "the load-balancing loss", kSchedule,
-             {sums, {"valid", "[(T+63)/64]", "i32"}, load, {"loss", "[1]", "dtype"}, {"total_valid", "[1]", "i64"}},
+             {sums, {"valid", "[(T+255)/256]", "i32"}, load, {"loss", "[1]", "dtype"}, {"total_valid", "[1]", "i64"}},
              sizes);
   add_kernel(l, kernel::aux_loss_backward, "aux_loss_backward", "its gradient", kSchedule,
              {{"grad", "[1]", "dtype"}, load, {"valid", "[1]", "i64"}, mask, {"grad_scores", "[T, experts]", "to"}},
@@ -250,11 +264,12 @@ void register_aux_loss(Library &l) {
              {{"scale", "[1]", "f32"}, {"out", "[T]", "dtype"}}, sizes);
   l.add_specializations({
       {"score_sums", "experts=128", "Qwen3-30B-A3B"},
-      {"score_sums", "experts=6,T=14,dtype=f64,masked=false", "f64"},
+      {"score_sums", "experts=6,T=14,columns=8,dtype=f64,masked=false", "f64"},
+      {"score_sums", "experts=130,columns=128,masked=false,dtype=f32", "an odd number of experts"},
       {"aux_loss", "experts=128", "Qwen3-30B-A3B"},
       {"aux_loss", "experts=256,dtype=f64", "DeepSeek-V3, f64"},
       {"aux_loss_backward", "experts=128,factor=0.001", "Qwen3-30B-A3B"},
-      {"aux_loss_backward", "experts=6,T=14,dtype=f64,to=f64,masked=false", "f64"},
+      {"aux_loss_backward", "experts=6,T=14,columns=8,dtype=f64,to=f64,masked=false", "f64"},
       {"fill_scale", "T=1", "recorded case"},
   });
   register_loss_ops(l);

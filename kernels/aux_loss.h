@@ -20,7 +20,8 @@ struct AuxLoss {
 };
 /// loss = sum over e of f_e P_e, f_e = load_e E / (topk valid), P_e = sum over valid tokens of scores[t, e] / valid,
 /// with valid = max(tokens that count, 1). scores [T, E] of any float dtype, load i64 [E], token_mask bool [T] or none.
-/// Order: blocks of 64 tokens as balanced trees, blocks in 8 ascending chains, a tree over these and over the experts.
+/// Order: blocks of 256 tokens in ascending chains (so many as E and dtype say), a tree over these, blocks in 8
+/// ascending chains, a tree over these and over the experts.
 /// Source: Gate._compute_aux_loss.
 AuxLoss aux_loss(const Stream &stream, const Tensor &scores, const Tensor &load, int topk,
                  const Tensor &token_mask = {});

@@ -238,7 +238,7 @@ static void register_gate_op(Library &l) {
        "expert_load E / (K valid), P_e = sum over valid tokens of s / valid. Equal scores: the lower expert first",
        "nemo_automodel components.moe.layers.Gate.forward",
        "products: k ascending, in blocks for bf16 and f16; sums over experts and slots: balanced trees; aux_loss: "
-       "blocks of 64 tokens; logits, their gradients and sigmoid are rounded to x's dtype or "
+       "as the op aux_loss; logits, their gradients and sigmoid are rounded to x's dtype or "
        "gate_precision",
        {{"n_activated_experts", Type::integer, "", "K", {}, true},
         {"score_func", Type::text, "softmax", "scores", names},

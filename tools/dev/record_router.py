@@ -224,6 +224,8 @@ def main():
     aux_loss(folder, 13, 12, 130, 4, "BF16")
     aux_loss(folder, 14, 7, 3, 1, "F64", masked=0.3)
     aux_loss(folder, 15, 4, 5, 2, masked=1)
+    aux_loss(folder, 16, 600, 1, 1, masked=0.3)
+    aux_loss(folder, 17, 531, 2, 1)
     limit_capacity(folder, 21, 23, 6, 7, "probs")
     limit_capacity(folder, 22, 23, 6, 7, "position", map_dtype="I64")
     limit_capacity(folder, 23, 40, 3, 9, "probs", "BF16", levels=4)

@@ -141,6 +141,13 @@ Call multihot_back(const Sizes &s) {
           {{"topk", std::to_string(s.K)}},
           {}};
 }
+Call balance(const Sizes &s, DType dtype, bool backward) {
+  Call c{{{"scores", floats({s.T, s.E}, dtype)}, {"expert_load", counts_of(s.T * s.K, s.E)}},
+         {{"n_activated_experts", std::to_string(s.K)}},
+         {"aux_loss"}};
+  if (backward) c.inputs["grad_aux_loss"] = floats({}, f32, 2), c.outputs.push_back("grad_scores");
+  return c;
+}
 Call topk(const Sizes &s, DType dtype) {
   return {
       {{"gating_output", floats({s.T, s.E}, dtype)}}, {{"topk", std::to_string(s.K)}}, {"topk_weights", "topk_ids"}};
@@ -173,6 +180,18 @@ const Sizes kMixtral{128, 4096, 8, 2}, kQwen{64, 2048, 128, 8}, kLlama{64, 5120,
 const std::vector<Row> rows = [] {
   std::vector<Row> list{
       {"deterministic_bias_grad", "tail: 1003 x 1032 of 8 experts, f32", [] { return bias_grad(1003, 1032, 8, f32); }},
+      {"aux_loss", "Qwen3-30B-A3B, 2048 tokens, f32",
+       [] {
+         return balance({2048, 0, 128, 8}, f32, false);
+       }},
+      {"aux_loss", "backward, DeepSeek-V3, 1024 tokens, bf16",
+       [] {
+         return balance({1024, 0, 256, 8}, bf16, true);
+       }},
+      {"aux_loss", "tail: 3003 x 4 of 60, f32",
+       [] {
+         return balance({3003, 0, 60, 4}, f32, true);
+       }},
       {"indices_to_multihot", "Qwen3-30B-A3B, 2048 tokens",
        [] {
          return multihot({2048, 0, 128, 8});
@@ -253,7 +272,6 @@ const std::vector<Row> rows = [] {
 
 /// Ops that have no shape, and why.
 const std::map<std::string, std::string> exceptions{
-    {"aux_loss", "scores are summed by one kernel, the sums by another; the backward runs after the forward"},
     {"expert_load", "counts of each block are written, then summed"},
     {"fp8_e4m3fn_roundtrip", "two conversions, one after the other"},
     {"gate_route", "a matrix product"},

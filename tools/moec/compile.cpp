@@ -27,7 +27,8 @@ struct Options {
   bool contract_fma = false;
 };
 
-bool is_file(const std::string &what) { return what == "-" || what.ends_with(".mlir"); }
+/// No kernel of the library has such a name.
+bool is_file(const std::string &what) { return what == "-" || what.ends_with(".mlir") || what.find('/') != std::string::npos; }
 
 std::string options_text(const Options &o, Schedule schedule) {
   if (o.num_warps) schedule.num_warps = *o.num_warps;
@@ -112,7 +113,7 @@ int opt(const std::vector<std::string> &args) {
 void add_compile(CLI::App &app, Action &action) {
   auto o = std::make_shared<Options>();
   auto *c = app.add_subcommand("compile", "compile a kernel of the library, or a .mlir file; no GPU needed");
-  c->add_option("kernel", o->what, "a kernel (see moec list), a .mlir file, or '-' for standard input")->required();
+  c->add_option("kernel", o->what, "a kernel (see moec list), a file of MLIR text (name.mlir or with a folder: ./name), or '-' for standard input")->required();
   c->add_option("--set", o->set, "a field of the kernel's spec, a size or a dtype: name=value");
   c->add_option("--target", o->target, "sm_80, sm_90a, sm_100a, ..., sim")->capture_default_str();
   c->add_option("--emit", o->emit, "what to write")

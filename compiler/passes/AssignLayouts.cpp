@@ -90,7 +90,7 @@ private:
     if (auto dot = dyn_cast<tile::DotOp>(op)) {
       Type element = cast<RankedTensorType>(dot.getA().getType()).getElementType();
       if (element.isF32() || element.isF64()) return defaults.of(shapeOf(v));
-      return defaults.mma(v.getContext(), shapeOf(v));
+      return defaults.mma(v.getContext(), shapeOf(v), feedsDot(v, /*onlyA=*/true) || comesFromDot(dot.getA()));
     }
     if (auto reduce = dyn_cast<tile::ReduceOp>(op)) {
       Value operand = reduce.getOperands()[0];
@@ -109,12 +109,19 @@ private:
   }
 
   /// True if v is a dot's operand, as it is or computed from it in the same shape.
-  static bool feedsDot(Value v) {
-    return llvm::any_of(v.getUses(), [](OpOperand &use) {
+  static bool feedsDot(Value v, bool onlyA = false) {
+    return llvm::any_of(v.getUses(), [&](OpOperand &use) {
       Operation *user = use.getOwner();
-      if (isa<tile::DotOp>(user)) return use.getOperandNumber() < 2;
-      return (isElementwise(user) || isa<tile::TransOp>(user)) && feedsDot(user->getResult(0));
+      if (isa<tile::DotOp>(user)) return use.getOperandNumber() < (onlyA ? 1 : 2);
+      return (isElementwise(user) || (!onlyA && isa<tile::TransOp>(user))) && feedsDot(user->getResult(0), onlyA);
     });
+  }
+
+  /// True if v is a dot's result or computed from one in the same shape. As the A of a second dot it stays in registers if a warp of
+  /// both has whole rows (attention: softmax(q k^T) v), and so do the reductions of its rows.
+  static bool comesFromDot(Value v) {
+    Operation *op = v.getDefiningOp();
+    return op && (isa<tile::DotOp>(op) || (isElementwise(op) && llvm::any_of(op->getOperands(), comesFromDot)));
   }
 
   Attribute preferred(Value v) {

@@ -46,12 +46,12 @@ Attribute DefaultLayouts::of(ArrayRef<int64_t> shape) const {
   return BlockedAttr::get(ctx, size, threads, warps, order);
 }
 
-MmaAttr DefaultLayouts::mma(MLIRContext *ctx, ArrayRef<int64_t> shape) const {
+MmaAttr DefaultLayouts::mma(MLIRContext *ctx, ArrayRef<int64_t> shape, bool wholeRows) const {
   // Split the dimension of which a warp still has more: what a warp reads grows with the sum of both.
   int64_t m = shape[0], n = shape[1], warpsM = 1, warpsN = 1;
   while (warpsM * warpsN < numWarps) {
     bool canM = m / warpsM >= 32, canN = n / warpsN >= 16;
-    if ((canM && m / warpsM >= n / warpsN) || !canN)
+    if ((canM && (wholeRows || m / warpsM >= n / warpsN)) || !canN)
       warpsM *= 2;
     else
       warpsN *= 2;

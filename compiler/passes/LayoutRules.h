@@ -11,8 +11,8 @@ class DefaultLayouts {
 public:
   DefaultLayouts(mlir::Operation *kernel, int numWarps);
   mlir::Attribute of(llvm::ArrayRef<int64_t> shape) const;
-  /// The accumulator layout of a tensor-core dot.
-  tilegpu::MmaAttr mma(mlir::MLIRContext *, llvm::ArrayRef<int64_t> shape) const;
+  /// The accumulator layout of a tensor-core dot; with `wholeRows` a warp has whole rows where there are enough of them.
+  tilegpu::MmaAttr mma(mlir::MLIRContext *, llvm::ArrayRef<int64_t> shape, bool wholeRows) const;
 
 private:
   int numWarps;

@@ -122,3 +122,26 @@ tile.kernel @dot(%x: !tile.ptr<bf16, 16>, %w: !tile.ptr<bf16, 16>, %y: !tile.ptr
   tile.store %y[%oy : tensor<64x64xi32>], %r : tensor<64x64xbf16> : !tile.ptr<bf16, 16>
   tile.return
 }
+
+// -----
+// The A of the second dot is computed from the first: warps have whole rows in both, so that it stays in registers (the accumulator's
+// layout is the fragment's).
+// CHECK-LABEL: tile.kernel @chained
+// CHECK: [[S:%.*]] = tile.dot {{.*}} -> tensor<64x64xf32, #tilegpu.dot_operand<0, bits = 16, parent = <warps = [4, 1]>>>
+// CHECK: [[E:%.*]] = math.exp [[S]]
+// CHECK: [[P:%.*]] = tile.cast [[E]]
+// CHECK: tile.dot [[P]], {{.*}} -> tensor<64x64xf32, #tilegpu.dot_operand<0, bits = 16, parent = <warps = [4, 1]>>>
+tile.kernel @chained(%x: !tile.ptr<bf16, 16>, %w: !tile.ptr<bf16, 16>, %y: !tile.ptr<bf16, 16>) {
+  %f = tile.arange 0 : tensor<4096xi32>
+  %o = tile.reshape %f : tensor<4096xi32> -> tensor<64x64xi32>
+  %z = arith.constant dense<0.0> : tensor<64x64xf32>
+  %a = tile.load %x[%o : tensor<64x64xi32>] : !tile.ptr<bf16, 16> -> tensor<64x64xbf16>
+  %b = tile.load %w[%o : tensor<64x64xi32>] : !tile.ptr<bf16, 16> -> tensor<64x64xbf16>
+  %s = tile.dot %a, %b, %z : tensor<64x64xbf16>, tensor<64x64xbf16> -> tensor<64x64xf32>
+  %e = math.exp %s : tensor<64x64xf32>
+  %p = tile.cast %e : tensor<64x64xf32> -> tensor<64x64xbf16>
+  %d = tile.dot %p, %b, %z : tensor<64x64xbf16>, tensor<64x64xbf16> -> tensor<64x64xf32>
+  %r = tile.cast %d : tensor<64x64xf32> -> tensor<64x64xbf16>
+  tile.store %y[%o : tensor<64x64xi32>], %r : tensor<64x64xbf16> : !tile.ptr<bf16, 16>
+  tile.return
+}

@@ -128,6 +128,7 @@ Settings parameters_of(const Op &op, const TensorFile &file) {
     if (key.starts_with("gen.")) continue;
     const OpParameter *p = op.parameter(key);
     if (p && !p->required && p->type != OpParameter::Type::text && value == "none") continue; // the default
+    if (!p && op.input(key) && value == "none") continue; // a tensor that was not given
     if (p)
       parameters[key] = value;
     else if (std::ranges::find(kDescribing, key) == std::end(kDescribing))

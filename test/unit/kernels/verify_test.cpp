@@ -90,6 +90,13 @@ TEST_F(Case, PassesUnchanged) {
   EXPECT_EQ(r.tensors.size(), 3u);
   EXPECT_EQ(r.unsupported_tensors(), 0);
 }
+TEST_F(Case, NoneStandsForWhatWasNotGiven) {
+  file = read_safetensors(golden_folder() + "weighted_bias_quick_geglu_impl/t18_h16_f32_nobias.safetensors");
+  file.metadata["clamp_value"] = file.metadata["bias"] = "none";
+  EXPECT_EQ(check().status, CheckStatus::pass);
+  file.metadata["bias"] = "0.5";
+  EXPECT_EQ(check().status, CheckStatus::unsupported);
+}
 TEST_F(Case, OneWrongElementFails) {
   tensor("out.y") = tensor("out.y").contiguous().to(Device::host());
   tensor("out.y").data_as<float>()[7] += 0.01f;

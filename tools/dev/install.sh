@@ -12,7 +12,7 @@ install_missing() {
   if [ ${#missing[@]} -gt 0 ]; then
     echo "installing ${#missing[@]} Debian packages: ${missing[*]}"
     apt-get update -q >/tmp/moec-apt.log 2>&1 && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >>/tmp/moec-apt.log 2>&1 ||
-      { tail -20 /tmp/moec-apt.log; echo "./dev: apt-get failed; the log is /tmp/moec-apt.log (root is needed to install packages)" >&2; exit 1; }
+      { tail -20 /tmp/moec-apt.log; echo "./dev: apt-get failed; the log is /tmp/moec-apt.log (root is needed; LLVM 22 comes from bookworm-security, which apt's sources must name)" >&2; exit 1; }
   fi
   install_cuda
 }

@@ -1,22 +1,19 @@
 // Part of support.c: functions that hardware approximates.
 
+/// c[0] x^(n-1) + … + c[n-1], by Horner's rule. Unrolled: no table is left in the module.
+static inline double polynomial(double x, const double *c, int n) {
+  double r = c[0];
+  for (int i = 1; i < n; ++i) r = r * x + c[i];
+  return r;
+}
+#define POLYNOMIAL(x, ...)                                                                                             \
+  polynomial(x, (const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
+
 /// 2^x for |x| <= 1/2, to about 1e-17.
 static inline double exp2_poly(double f) {
-  double t = f * 0.693147180559945309417;
-  double r = 1.0 / 6227020800.0;
-  r = r * t + 1.0 / 479001600.0;
-  r = r * t + 1.0 / 39916800.0;
-  r = r * t + 1.0 / 3628800.0;
-  r = r * t + 1.0 / 362880.0;
-  r = r * t + 1.0 / 40320.0;
-  r = r * t + 1.0 / 5040.0;
-  r = r * t + 1.0 / 720.0;
-  r = r * t + 1.0 / 120.0;
-  r = r * t + 1.0 / 24.0;
-  r = r * t + 1.0 / 6.0;
-  r = r * t + 0.5;
-  r = r * t + 1.0;
-  return r * t + 1.0;
+  return POLYNOMIAL(f * 0.693147180559945309417, 1.0 / 6227020800.0, 1.0 / 479001600.0, 1.0 / 39916800.0,
+                    1.0 / 3628800.0, 1.0 / 362880.0, 1.0 / 40320.0, 1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0,
+                    1.0 / 6.0, 0.5, 1.0, 1.0);
 }
 
 static inline double exp2_double(double x) { // |x| < 1000
@@ -43,17 +40,8 @@ static inline double log2_double(double x) {
     ++e;
   }
   double s = (m - 1.0) / (m + 1.0), z = s * s; // |s| < 0.172
-  double r = 1.0 / 21.0;
-  r = r * z + 1.0 / 19.0;
-  r = r * z + 1.0 / 17.0;
-  r = r * z + 1.0 / 15.0;
-  r = r * z + 1.0 / 13.0;
-  r = r * z + 1.0 / 11.0;
-  r = r * z + 1.0 / 9.0;
-  r = r * z + 1.0 / 7.0;
-  r = r * z + 1.0 / 5.0;
-  r = r * z + 1.0 / 3.0;
-  r = r * z + 1.0;
+  double r = POLYNOMIAL(z, 1.0 / 21.0, 1.0 / 19.0, 1.0 / 17.0, 1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0,
+                        1.0 / 5.0, 1.0 / 3.0, 1.0);
   return (double)e + 2.88539008177792681472 * s * r; // 2 / ln 2
 }
 
@@ -71,26 +59,14 @@ static inline double sin_double(double x, int quadrant) {
   double r = (x - q * 0x1.921fb54440000p0) - q * 0x1.68c234c4c6629p-39;
   int64_t n = (int64_t)q + quadrant;
   double z = r * r, s;
-  if (n & 1) {
-    s = 1.0 / 20922789888000.0;
-    s = s * z - 1.0 / 87178291200.0;
-    s = s * z + 1.0 / 479001600.0;
-    s = s * z - 1.0 / 3628800.0;
-    s = s * z + 1.0 / 40320.0;
-    s = s * z - 1.0 / 720.0;
-    s = s * z + 1.0 / 24.0;
-    s = s * z - 0.5;
-    s = s * z + 1.0;
-  } else {
-    s = -1.0 / 1307674368000.0;
-    s = s * z + 1.0 / 6227020800.0;
-    s = s * z - 1.0 / 39916800.0;
-    s = s * z + 1.0 / 362880.0;
-    s = s * z - 1.0 / 5040.0;
-    s = s * z + 1.0 / 120.0;
-    s = s * z - 1.0 / 6.0;
-    s = s * z * r + r;
-  }
+  if (n & 1)
+    s = POLYNOMIAL(z, 1.0 / 20922789888000.0, -1.0 / 87178291200.0, 1.0 / 479001600.0, -1.0 / 3628800.0, 1.0 / 40320.0,
+                   -1.0 / 720.0, 1.0 / 24.0, -0.5, 1.0);
+  else
+    s = POLYNOMIAL(z, -1.0 / 1307674368000.0, 1.0 / 6227020800.0, -1.0 / 39916800.0, 1.0 / 362880.0, -1.0 / 5040.0,
+                   1.0 / 120.0, -1.0 / 6.0) *
+            z * r +
+        r;
   return n & 2 ? -s : s;
 }
 
@@ -134,7 +110,9 @@ FN(double, rcp_approx_d, "nvvm.rcp.approx.ftz.d", double x) {
   return f64(u & 0xffffffff00000000u);
 }
 FN(float, rsqrt_approx, "nvvm.rsqrt.approx.f", float x) { return (float)(1.0 / __builtin_sqrt((double)x)); }
-FN(float, rsqrt_approx_ftz, "nvvm.rsqrt.approx.ftz.f", float x) { return (float)(1.0 / __builtin_sqrt((double)ftz(x))); }
+FN(float, rsqrt_approx_ftz, "nvvm.rsqrt.approx.ftz.f", float x) {
+  return (float)(1.0 / __builtin_sqrt((double)ftz(x)));
+}
 FN(double, rsqrt_approx_d, "nvvm.rsqrt.approx.d", double x) { return 1.0 / __builtin_sqrt(x); }
 FN(double, rsqrt_approx_ftz_d, "nvvm.rsqrt.approx.ftz.d", double x) {
   double r = 1.0 / __builtin_sqrt(f64(bits64(x) & 0xffffffff00000000u));

@@ -51,8 +51,25 @@ void run_llama4(OpCall &c) {
 OpTensor output(const char *name, const char *shape, const char *what, double low_error = kLowError) {
   return {name, shape, "x", what, true, false, kF32Error, low_error};
 }
-OpTensor gradient(const char *name, const char *shape, const char *what) {
-  return {name, shape, "x", what, true, true, kF32Error, kLowError};
+OpTensor gradient(const std::string &of, const char *shape) {
+  return {"grad_" + of, shape, "x", "gradient of " + of, true, true, kF32Error, kLowError};
+}
+
+/// The tensors of a block: what both have, the name of the router's matrix, and what one has alone.
+std::vector<OpTensor> tensors_of(const char *router, const std::vector<OpTensor> &parameters,
+                                 const std::vector<OpTensor> &outputs, const std::vector<OpTensor> &gradients) {
+  std::vector<OpTensor> all{{"x", "[B, S, D]", "f32 bf16 f16 f64", "tokens; [T, D], too"},
+                            {router, "[E, D]", "x", "router"},
+                            {"gate_up_proj", "[E, 2*I, D]", "x", "first product, rows of gate first"},
+                            {"down_proj", "[E, D, I]", "x", "second product"}};
+  auto add = [&](const std::vector<OpTensor> &more) { all.insert(all.end(), more.begin(), more.end()); };
+  add(parameters);
+  add({{"grad_output", "[B, S, D]", "x", "gradient of y", false, true}, output("y", "[B, S, D]", "result")});
+  add(outputs);
+  add({gradient("x", "[B, S, D]"), gradient(router, "[E, D]"), gradient("gate_up_proj", "[E, 2*I, D]"),
+       gradient("down_proj", "[E, D, I]")});
+  add(gradients);
+  return all;
 }
 
 Op qwen3() {
@@ -65,23 +82,15 @@ Op qwen3() {
           {{"topk", Type::integer, "", "K", {}, true},
            {"norm_topk_prob", Type::boolean, "true", "divide the weights by their sum"},
            {"activation", Type::text, "swiglu", "between the products", {"swiglu"}}},
-          {{"x", "[B, S, D]", "f32 bf16 f16 f64", "tokens; [T, D], too"},
-           {"gate", "[E, D]", "x", "router"},
-           {"gate_up_proj", "[E, 2*I, D]", "x", "first product, rows of gate first"},
-           {"down_proj", "[E, D, I]", "x", "second product"},
-           {"grad_output", "[B, S, D]", "x", "gradient of y", false, true},
-           output("y", "[B, S, D]", "result"),
-           output("router_logits", "[T, E]", "logits"),
-           output("topk_weights", "[T, K]", "w", 8e-3),
-           {"token_counts_by_expert", "[E]", "i64", "rows of each expert", true},
-           {"gather_indices", "[T*K]", "i64", "slot of each row", true},
-           output("first_gemm", "[T*K, 2*I]", "[g | u] of each row"),
-           output("intermediate", "[T*K, I]", "silu(g) u"),
-           output("second_gemm", "[T*K, D]", "o"),
-           gradient("grad_x", "[B, S, D]", "gradient of x"),
-           gradient("grad_gate", "[E, D]", "gradient of gate"),
-           gradient("grad_gate_up_proj", "[E, 2*I, D]", "gradient of gate_up_proj"),
-           gradient("grad_down_proj", "[E, D, I]", "gradient of down_proj")},
+          tensors_of("gate", {},
+                     {output("router_logits", "[T, E]", "logits"),
+                      output("topk_weights", "[T, K]", "w", 8e-3),
+                      {"token_counts_by_expert", "[E]", "i64", "rows of each expert", true},
+                      {"gather_indices", "[T*K]", "i64", "slot of each row", true},
+                      output("first_gemm", "[T*K, 2*I]", "[g | u] of each row"),
+                      output("intermediate", "[T*K, I]", "silu(g) u"),
+                      output("second_gemm", "[T*K, D]", "o")},
+                     {}),
           {"matmul", "gate_select", "route_count", "route_place", "grouped_mm", "combine_rows", "select_backward",
            "grouped_mm_backward_b", "activation", "activation_backward", "map_gather", "add"},
           run_qwen3};
@@ -96,20 +105,10 @@ Op llama4() {
           "as unsloth_calculate_topk and moe_experts_e2e; gradients of x through experts, router and shared expert are "
           "rounded, then added; grad_w: row_dots",
           {},
-          {{"x", "[B, S, D]", "f32 bf16 f16 f64", "tokens; [T, D], too"},
-           {"router", "[E, D]", "x", "router"},
-           {"gate_up_proj", "[E, 2*I, D]", "x", "first product, rows of gate first"},
-           {"down_proj", "[E, D, I]", "x", "second product"},
-           {"shared_gate_up", "[2*H, D]", "x", "the shared expert's first product"},
-           {"shared_down", "[D, H]", "x", "and its second"},
-           {"grad_output", "[B, S, D]", "x", "gradient of y", false, true},
-           output("y", "[B, S, D]", "result"),
-           gradient("grad_x", "[B, S, D]", "gradient of x"),
-           gradient("grad_router", "[E, D]", "gradient of router"),
-           gradient("grad_gate_up_proj", "[E, 2*I, D]", "gradient of gate_up_proj"),
-           gradient("grad_down_proj", "[E, D, I]", "gradient of down_proj"),
-           gradient("grad_shared_gate_up", "[2*H, D]", "gradient of shared_gate_up"),
-           gradient("grad_shared_down", "[D, H]", "gradient of shared_down")},
+          tensors_of("router",
+                     {{"shared_gate_up", "[2*H, D]", "x", "the shared expert's first product"},
+                      {"shared_down", "[D, H]", "x", "and its second"}},
+                     {}, {gradient("shared_gate_up", "[2*H, D]"), gradient("shared_down", "[D, H]")}),
           {"matmul", "calculate_topk", "route_count", "route_place", "gather_rows", "grouped_mm", "combine_rows",
            "row_dots", "select_backward", "grouped_mm_backward_b", "activation", "activation_backward", "map_gather",
            "add"},

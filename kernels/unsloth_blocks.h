@@ -11,12 +11,40 @@
 
 namespace moec {
 
+/// What the blocks have in common.
+class MoeBlock {
+public:
+  struct Result {
+    Tensor y; ///< shape and dtype of x
+    ExpertsKept kept;
+  };
+  const MoeConfig &config() const { return config_; }
+  /// As ExpertsLayer::describe().
+  std::string describe(int64_t tokens) const;
+
+protected:
+  /// `bytes`: of all parameters.
+  MoeBlock(const char *name, MoeConfig config, int64_t bytes)
+      : config_(std::move(config)), name_(name), bytes_(bytes) {}
+  ~MoeBlock() = default;
+  /// x [T, D] or [B, S, D] as [T, D]. Throws UserError for another shape or dtype; `what`: "x".
+  Tensor tokens_of(const Stream &stream, const char *what, const Tensor &x) const;
+  /// The gradient of y as [T, D]. Throws UserError if it does not fit what was kept.
+  Tensor gradient_of(const Stream &stream, const Tensor &grad, const ExpertsKept &kept) const;
+
+  MoeConfig config_;
+
+private:
+  const char *name_;
+  int64_t bytes_;
+};
+
 /// The MoE block of Qwen3. For each token t: logits = x[t] gate^T, rounded to x's dtype; softmax over the experts in
 /// f32, the K greatest, divided by their sum if norm_topk_prob, rounded: w; for each chosen e: o = (silu(g) u)
 /// down[e]^T with [g | u] = x[t] gate_up[e]^T; y[t] = sum over slots ascending of o w. Roundings as in ExpertsLayer.
 /// Nothing waits for the device. Source: unsloth Qwen3MoeGroupedGEMMBlock
 /// (kernels.moe.grouped_gemm.reference.layers.qwen3_moe).
-class Qwen3MoeBlock {
+class Qwen3MoeBlock : public MoeBlock {
 public:
   struct Parameters {
     Tensor gate;         ///< [E, D]
@@ -32,10 +60,6 @@ public:
     GateOutput gate;      ///< logits [T, E], weights [T, K], indices [T, K]
     ExpertsSteps experts; ///< gate_up: first product, activated: intermediate, rows: second product, in expert order
   };
-  struct Result {
-    Tensor y; ///< shape and dtype of x
-    ExpertsKept kept;
-  };
   /// x [T, D] or [B, S, D] in the parameters' dtype.
   Result forward(const Stream &stream, const Tensor &x, Steps *steps = nullptr) const;
   struct Grads {
@@ -46,13 +70,8 @@ public:
   /// are each rounded, then added.
   Grads backward(const Stream &stream, const Tensor &grad, const ExpertsKept &kept) const;
 
-  const MoeConfig &config() const { return config_; }
-  /// As ExpertsLayer::describe().
-  std::string describe(int64_t tokens) const;
-
 private:
   Parameters p_;
-  MoeConfig config_;
   GateOptions options_;
 };
 
@@ -61,7 +80,7 @@ private:
 /// [g | u] = (w x[t]) gate_up[e]^T; y[t] = o + (silu(g') u') shared_down^T, [g' | u'] = x[t] shared_gate_up^T. w x[t],
 /// activations, o and the shared expert's output are rounded. Nothing waits for the device. Source: unsloth
 /// Llama4GroupedGemmTextMoe (kernels.moe.grouped_gemm.reference.layers.llama4_moe).
-class Llama4MoeBlock {
+class Llama4MoeBlock : public MoeBlock {
 public:
   struct Parameters {
     Tensor router;         ///< [E, D]
@@ -74,10 +93,6 @@ public:
   /// topk other than 1: the weighted inputs of several experts are no one token.
   explicit Llama4MoeBlock(Parameters parameters, int topk = 1);
 
-  struct Result {
-    Tensor y; ///< shape and dtype of x
-    ExpertsKept kept;
-  };
   /// x [T, D] or [B, S, D] in the parameters' dtype.
   Result forward(const Stream &stream, const Tensor &x) const;
   struct Grads {
@@ -88,13 +103,8 @@ public:
   /// experts, router and shared expert are each rounded, then added in this order.
   Grads backward(const Stream &stream, const Tensor &grad, const ExpertsKept &kept) const;
 
-  const MoeConfig &config() const { return config_; }
-  /// As ExpertsLayer::describe().
-  std::string describe(int64_t tokens) const;
-
 private:
   Parameters p_;
-  MoeConfig config_;
 };
 
 } // namespace moec

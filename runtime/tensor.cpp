@@ -29,13 +29,14 @@ Dims row_major(const Dims &shape) {
 }
 
 /// Product of the sizes. Throws UserError if a size is negative or the bytes do not fit in 62 bits (row-major strides then fit, too).
-int64_t checked_numel(const Dims &shape, DType dtype, const std::string &asked) {
+/// `asked()`: for the error, made only then.
+template <typename Asked> int64_t checked_numel(const Dims &shape, DType dtype, const Asked &asked) {
   int64_t count = 1, room = size_bytes(dtype);
   for (int64_t size : shape) {
-    if (size < 0) throw UserError(asked, fmt::format("size {} is negative", size), "sizes are 0 or more");
+    if (size < 0) throw UserError(asked(), fmt::format("size {} is negative", size), "sizes are 0 or more");
     count *= size != 0 ? 1 : 0;
     if (__builtin_mul_overflow(room, std::max<int64_t>(size, 1), &room) || room > (int64_t{1} << 62))
-      throw UserError(asked, "it takes more than 2^62 bytes", "make the shape smaller");
+      throw UserError(asked(), "it takes more than 2^62 bytes", "make the shape smaller");
   }
   return count ? room / size_bytes(dtype) : 0;
 }
@@ -83,7 +84,7 @@ Tensor Tensor::made(const Dims &shape, DType dtype, Device device, const Stream 
   t.dtype_ = dtype;
   t.device_ = device;
   t.defined_ = true;
-  std::string asked = fmt::format("make {} on {}", type_text(shape, dtype), device.name());
+  auto asked = [&] { return fmt::format("make {} on {}", type_text(shape, dtype), device.name()); };
   int64_t bytes = checked_numel(shape, dtype, asked) * size_bytes(dtype);
   t.strides_ = row_major(shape);
   if (bytes == 0) return t;
@@ -98,7 +99,7 @@ Tensor Tensor::made(const Dims &shape, DType dtype, Device device, const Stream 
   } else {
     bool hopeless = bytes > (int64_t{1} << 47); // beyond x86-64's address space
     void *p = hopeless ? nullptr : ::operator new(static_cast<size_t>(bytes), std::align_val_t(kAlignment), std::nothrow);
-    if (!p) throw DeviceError(asked, fmt::format("the host has no {} bytes left", bytes), "use a smaller tensor");
+    if (!p) throw DeviceError(asked(), fmt::format("the host has no {} bytes left", bytes), "use a smaller tensor");
     t.owner_ = std::shared_ptr<void>(p, [](void *q) { ::operator delete(q, std::align_val_t(kAlignment)); });
   }
   t.data_ = t.owner_.get();
@@ -128,9 +129,9 @@ Tensor Tensor::zeros(const Dims &shape, DType dtype, Device device) {
 }
 
 Tensor Tensor::from_bytes(const void *values, size_t count, DType dtype, const Dims &shape, Device device) {
-  std::string asked = fmt::format("make {} from {} values", type_text(shape, dtype), count);
-  if (checked_numel(shape, dtype, asked) != static_cast<int64_t>(count))
-    throw UserError(asked, fmt::format("the shape has {} elements", checked_numel(shape, dtype, asked)), "pass as many values");
+  auto asked = [&] { return fmt::format("make {} from {} values", type_text(shape, dtype), count); };
+  if (int64_t elements = checked_numel(shape, dtype, asked); elements != static_cast<int64_t>(count))
+    throw UserError(asked(), fmt::format("the shape has {} elements", elements), "pass as many values");
   Tensor host = empty(shape, dtype);
   if (count) std::memcpy(host.data_, values, count * static_cast<size_t>(size_bytes(dtype)));
   host.device_ = device.host_memory() ? device : Device::host();
@@ -151,14 +152,14 @@ Tensor Tensor::from_values(std::span<const double> values, const Dims &shape, DT
 
 Tensor Tensor::lend(void *data, const Dims &shape, DType dtype, Device device, const Dims &strides,
                     std::function<void()> release) {
-  std::string asked = fmt::format("lend memory as {} on {}", type_text(shape, dtype), device.name());
+  auto asked = [&] { return fmt::format("lend memory as {} on {}", type_text(shape, dtype), device.name()); };
   int64_t count = checked_numel(shape, dtype, asked);
   if (!strides.empty() && strides.rank() != shape.rank())
-    throw UserError(asked, fmt::format("there are {} strides for {} dimensions", strides.rank(), shape.rank()),
+    throw UserError(asked(), fmt::format("there are {} strides for {} dimensions", strides.rank(), shape.rank()),
                     "pass one stride, in elements, per dimension");
-  if (count && !data) throw UserError(asked, "the pointer is null", "pass memory for all elements");
+  if (count && !data) throw UserError(asked(), "the pointer is null", "pass memory for all elements");
   if (reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(size_bytes(dtype)))
-    throw UserError(asked, fmt::format("the pointer is not a multiple of {} bytes", size_bytes(dtype)),
+    throw UserError(asked(), fmt::format("the pointer is not a multiple of {} bytes", size_bytes(dtype)),
                     "pass memory that is aligned to its elements");
   Tensor t;
   t.shape_ = shape;
@@ -167,10 +168,10 @@ Tensor Tensor::lend(void *data, const Dims &shape, DType dtype, Device device, c
   for (int i = 0; i < shape.rank(); ++i) {
     int64_t step = 0;
     if (t.strides_[i] < 0)
-      throw UserError(asked, fmt::format("stride {} is negative", t.strides_[i]), "flip the tensor by a copy");
+      throw UserError(asked(), fmt::format("stride {} is negative", t.strides_[i]), "flip the tensor by a copy");
     if (count && (__builtin_mul_overflow(t.strides_[i], shape[i] - 1, &step) || __builtin_add_overflow(last, step, &last) ||
                   last > (int64_t{1} << 59)))
-      throw UserError(asked, "its last element lies beyond 2^62 bytes", "check the strides; they are in elements");
+      throw UserError(asked(), "its last element lies beyond 2^62 bytes", "check the strides; they are in elements");
   }
   t.dtype_ = dtype;
   t.device_ = device;
@@ -309,28 +310,28 @@ bool merged_strides(const Dims &shape, const Dims &strides, const Dims &wanted, 
 } // namespace
 
 Tensor Tensor::reshape(const Dims &asked_shape) const {
-  std::string asked = fmt::format("reshape {} to {}", text(), asked_shape.text());
+  auto asked = [&] { return fmt::format("reshape {} to {}", text(), asked_shape.text()); };
   Dims shape = asked_shape;
   int open = -1;
   int64_t known = 1;
   for (int i = 0; i < shape.rank(); ++i) {
     if (shape[i] == -1 && open < 0) open = i;
-    else if (shape[i] < 0) throw UserError(asked, fmt::format("size {} is negative", shape[i]), "one size may be -1");
-    else if (__builtin_mul_overflow(known, shape[i], &known)) throw UserError(asked, "it has too many elements", "");
+    else if (shape[i] < 0) throw UserError(asked(), fmt::format("size {} is negative", shape[i]), "one size may be -1");
+    else if (__builtin_mul_overflow(known, shape[i], &known)) throw UserError(asked(), "it has too many elements", "the number of elements must stay");
   }
   if (open >= 0) {
     if (known == 0 || numel() % known)
-      throw UserError(asked, fmt::format("{} elements do not divide by {}", numel(), known), "give every size");
+      throw UserError(asked(), fmt::format("{} elements do not divide by {}", numel(), known), "give every size");
     shape[open] = numel() / known;
     known *= shape[open];
   }
   if (known != numel())
-    throw UserError(asked, fmt::format("{} elements are not {}", numel(), known), "the number of elements must stay");
+    throw UserError(asked(), fmt::format("{} elements are not {}", numel(), known), "the number of elements must stay");
   Tensor t = *this;
   t.shape_ = shape;
   if (is_contiguous()) t.strides_ = row_major(shape);
   else if (!merged_strides(shape_, strides_, shape, t.strides_))
-    throw UserError(asked, fmt::format("strides {} do not allow it without a copy", strides_.text()), "call contiguous() first");
+    throw UserError(asked(), fmt::format("strides {} do not allow it without a copy", strides_.text()), "call contiguous() first");
   return t;
 }
 
@@ -361,6 +362,7 @@ void Tensor::copy_from(const Tensor &source) const {
     }
     return;
   }
+  if (both_host && share_memory(*this, source)) return copy_from(source.to(Device::host()));
   if (both_host)
     return copy_elements(data_, strides_, source.data_, source.strides_, shape_, static_cast<int>(width));
   // Strided memory of a GPU passes through the host, its gaps included.
@@ -377,6 +379,12 @@ void Tensor::copy_from(const Tensor &source) const {
   copy_elements(to.data_, strides_, from.data_, source.strides_, shape_, static_cast<int>(width));
   if (device_.is_cuda())
     lend(data_, {extent_bytes()}, u8, device_).copy_from(lend(to.data_, {extent_bytes()}, u8));
+}
+
+bool share_memory(const Tensor &a, const Tensor &b) {
+  if (!a.device().can_use(b.device()) || a.numel() == 0 || b.numel() == 0) return false;
+  auto begin = [](const Tensor &t) { return static_cast<const std::byte *>(t.data()); };
+  return begin(a) < begin(b) + b.extent_bytes() && begin(b) < begin(a) + a.extent_bytes();
 }
 
 void Tensor::copy_out(void *values, DType expected) const {

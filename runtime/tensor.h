@@ -159,6 +159,9 @@ private:
   bool defined_ = false;
 };
 
+/// True if bytes from first to last element, gaps included, belong to both. Undefined and empty tensors have none.
+bool share_memory(const Tensor &a, const Tensor &b);
+
 /// Takes over a DLPack tensor (its deleter runs when the last handle is gone); the DLManagedTensor itself is consumed.
 /// Throws UserError for a device, dtype, lanes, rank or strides that moec does not have; then nothing is consumed.
 Tensor from_dlpack(DLManagedTensor *managed);

@@ -108,6 +108,15 @@ TEST(tensor, lend_calls_release_once_after_the_last_handle) {
   EXPECT_EQ(released, 1);
 }
 
+// In and out in one memory: as if the source had been copied away first.
+TEST(tensor, copy_from_itself) {
+  Tensor t = Tensor::from(std::vector<int32_t>{1, 2, 3, 4, 5, 6, 7, 8, 9}, {3, 3});
+  t.copy_from(t.transpose(0, 1));
+  EXPECT_THAT(t.to_vector<int32_t>(), ElementsAre(1, 4, 7, 2, 5, 8, 3, 6, 9));
+  t.slice(1, 1, 3).copy_from(t.slice(1, 0, 2));
+  EXPECT_THAT(t.to_vector<int32_t>(), ElementsAre(1, 1, 4, 2, 2, 5, 3, 3, 6));
+}
+
 TEST(tensor, copy_from_between_layouts) {
   Tensor a = counting({2, 3}), b = Tensor::zeros({3, 2}, i32);
   b.transpose(0, 1).copy_from(a);

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "runtime/error.h"
-#include "runtime/testing.h"
+#include "runtime/test_runs.h"
 
 namespace moec {
 
@@ -14,7 +14,7 @@ namespace {
 class Gradcheck {
 public:
   Gradcheck(const TensorFunction &forward, const Tensors &inputs, const GradcheckOptions &options)
-      : forward_(forward), options_(options), stream_(options.device) {
+      : forward_(forward), options_(options) {
     for (const Tensor &t : inputs) // copies: elements are changed in place
       inputs_.push_back(
           !t.defined() || t.dtype() != f64 ? t : away_from(t.to(Device::host()), options.kinks, options.margin));
@@ -30,8 +30,9 @@ public:
       grads.push_back(hash_uniform(options_.seed + j, 1, outputs[j].shape(), f64));
       weights_.push_back(grads.back().to_values());
     }
-    Tensors gradients = backward(stream_, moved(grads), moved(inputs_));
-    stream_.synchronize();
+    const Stream stream(options_.device);
+    Tensors gradients = backward(stream, on_device(grads, options_.device), on_device(inputs_, options_.device));
+    stream.synchronize();
     if (gradients.size() != inputs_.size())
       throw UserError("gradcheck",
                       fmt::format("the backward returns {} gradients for {} inputs", gradients.size(), inputs_.size()),
@@ -44,18 +45,7 @@ public:
   }
 
 private:
-  Tensors moved(const Tensors &tensors) const {
-    Tensors there;
-    for (const Tensor &t : tensors)
-      there.push_back(t.defined() && !options_.device.can_use(t.device()) ? t.to(options_.device) : t);
-    return there;
-  }
-  Tensors values() const {
-    Tensors out = forward_(stream_, moved(inputs_)), host;
-    stream_.synchronize();
-    for (const Tensor &t : out) host.push_back(t.to(Device::host()));
-    return host;
-  }
+  Tensors values() const { return outputs_of(forward_, options_.device, inputs_); }
 
   /// d(sum of g * y) / dx: only outputs that change add to the sum, so that the others' rounding does not.
   double numeric(double &x) {
@@ -118,7 +108,6 @@ private:
 
   const TensorFunction &forward_;
   const GradcheckOptions &options_;
-  Stream stream_;
   Tensors inputs_;
   std::vector<std::vector<double>> weights_; ///< of each output
   Report report_;

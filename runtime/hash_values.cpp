@@ -10,15 +10,16 @@
 
 namespace moec {
 
-namespace {
-
-uint64_t hashed(uint64_t seed, uint64_t i) {
-  uint64_t z = seed * 0x100000001B3u + i;
+uint64_t splitmix64(uint64_t z) {
   z += 0x9E3779B97F4A7C15u;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
   return z ^ (z >> 31);
 }
+
+namespace {
+
+uint64_t hashed(uint64_t seed, uint64_t i) { return splitmix64(seed * 0x100000001B3u + i); }
 double uniform(uint64_t seed, uint64_t i) { return static_cast<double>(hashed(seed, i) >> 40) * 0x1p-23 - 1; }
 /// Finite floats only.
 uint16_t bf16_of(float f) {

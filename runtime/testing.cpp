@@ -6,10 +6,9 @@
 #include <fmt/ranges.h>
 
 #include "runtime/error.h"
+#include "runtime/test_runs.h"
 
 namespace moec {
-
-namespace {
 
 Tensors on_host(const Tensors &tensors) {
   Tensors host;
@@ -22,13 +21,14 @@ Tensors on_device(const Tensors &tensors, Device device) {
   return there;
 }
 
-/// One run; outputs on the host.
 Tensors outputs_of(const TensorFunction &function, Device device, const Tensors &inputs) {
   Stream stream(device);
   Tensors out = function(stream, on_device(inputs, device));
   stream.synchronize();
   return on_host(out);
 }
+
+namespace {
 
 std::string output_text(size_t i, const Tensor &t) { return fmt::format("output {} ({})", i, t.text()); }
 

@@ -274,8 +274,6 @@ private:
   Where pending_where_;
   std::vector<ArgFacts> facts_;
   std::vector<std::string> arg_names_;
-  std::vector<HostExpect> expects_;
-  std::vector<HostExpr> grid_;
   bool has_grid_ = false, persistent_ = false;
   Where grid_where_;
   std::vector<std::pair<Node *, Where>> expect_nodes_;

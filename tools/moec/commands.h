@@ -6,6 +6,9 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "kernels/registry.h"
 
 namespace moec::cli {
 
@@ -19,6 +22,8 @@ enum Exit : int {
 };
 
 using Action = std::function<int()>;
+/// Does it. An error becomes its text on standard error and its exit code.
+int run(const Action &action);
 
 void add_list(CLI::App &app, Action &action);
 void add_compile(CLI::App &app, Action &action);
@@ -29,6 +34,8 @@ void add_bench(CLI::App &app, Action &action);
 void add_cache(CLI::App &app, Action &action);
 void add_doctor(CLI::App &app, Action &action);
 
+/// "k=v" items of --set. Throws UserError for one without '='.
+Settings settings_of(const std::vector<std::string> &items);
 /// A whole file, or standard input for "-". Throws UserError.
 std::string read_input(const std::string &path);
 /// Writes a file (aside, then renamed), or standard output for "-". Throws UserError.

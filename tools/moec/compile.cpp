@@ -47,10 +47,7 @@ int finish(const Options &o, const CompileOutput &result) {
 
 int compile_kernel(const Options &o) {
   const KernelInfo &kernel = kernel_at(o.what);
-  Settings settings;
-  for (const std::string &item : o.set)
-    for (auto &[k, v] : parse_settings(item)) settings[k] = v;
-  Recording recording = kernel.record(settings);
+  Recording recording = kernel.record(settings_of(o.set));
   CompileInput input;
   input.source = recording.text;
   input.options = options_text(o, kernel.schedule);
@@ -67,33 +64,24 @@ int compile_file(const Options &o) {
   std::string source = read_input(o.what);
   std::fflush(nullptr);
   pid_t child = fork();
-  if (child < 0) throw DeviceError("compile " + o.what, std::string("fork: ") + std::strerror(errno));
+  if (child < 0) throw DeviceError("compile " + o.what, std::string("fork: ") + std::strerror(errno), "end other processes");
   if (child == 0) {
-    int code = kInternal;
-    try {
+    int code = run([&] {
       CompileInput input;
       input.source = source;
       input.file = o.what == "-" ? "standard input" : o.what;
       input.options = options_text(o, {});
       input.emit = emit_name(o.emit);
       input.what = fmt::format("compile {} for {}", o.what, o.target);
-      code = finish(o, compile(input));
-    } catch (const UserError &e) {
-      fmt::print(stderr, "moec: {}\n", e.what());
-      code = kFailed;
-    } catch (const DeviceError &e) {
-      fmt::print(stderr, "moec: {}\n", e.what());
-      code = kDeviceError;
-    } catch (const std::exception &e) {
-      fmt::print(stderr, "moec: internal error: {}\n", e.what());
-    }
+      return finish(o, compile(input));
+    });
     std::fflush(nullptr);
     _exit(code);
   }
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
   if (WIFEXITED(status)) return WEXITSTATUS(status);
-  throw InternalError("compile " + o.what, fmt::format("the compiler crashed ({})", strsignal(WTERMSIG(status))));
+  throw InternalError("compile " + o.what, fmt::format("the compiler crashed ({})", strsignal(WTERMSIG(status))), "please report it with the file");
 }
 
 int opt(const std::vector<std::string> &args) {

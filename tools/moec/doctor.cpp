@@ -26,7 +26,7 @@ template <class F> bool line(std::string_view what, F &&check) {
 }
 
 int doctor() {
-  bool ok = line("moec", [] { return std::string("0.1.0"); });
+  bool ok = line("moec", [] { return std::string(MOEC_VERSION); });
   ok &= line("compiler", [] {
     std::string path = compiler_library_path();
     if (path.empty()) throw UserError("find libmoec_compiler.so", "it is neither beside this program nor in ../lib", "set MOEC_COMPILER; cached kernels run without it");

@@ -1,7 +1,6 @@
 // moec: the command line of the compiler and the kernel library.
 #include "tools/moec/commands.h"
 
-#include "kernels/registry.h"
 #include "runtime/error.h"
 
 #include <fmt/format.h>
@@ -17,7 +16,9 @@ constexpr const char *kFooter = R"(Exit codes: 0 done; 1 a mismatch or a mistake
 unsupported); 3 a device or an outside tool failed; 4 a defect of moec.
 Settings come from MOEC_* environment variables too: `moec doctor` lists them.)";
 
-int run(const Action &action) {
+} // namespace
+
+int moec::cli::run(const Action &action) {
   try {
     return action();
   } catch (const UnsupportedError &e) {
@@ -35,13 +36,11 @@ int run(const Action &action) {
   }
 }
 
-} // namespace
-
 int main(int argc, char **argv) {
   CLI::App app{"moec: kernels written in C++, compiled in process; a mixture-of-experts kernel library", "moec"};
   app.require_subcommand(1);
   app.footer(kFooter);
-  app.set_version_flag("--version", "moec 0.1.0");
+  app.set_version_flag("--version", "moec " MOEC_VERSION);
   Action action;
   add_list(app, action);
   add_compile(app, action);

@@ -15,14 +15,6 @@ namespace moec::cli {
 
 namespace {
 
-/// "k=v" items of --set. Throws UserError for one without '='.
-Settings settings_of(const std::vector<std::string> &items) {
-  Settings settings;
-  for (const std::string &item : items)
-    for (auto &[k, v] : parse_settings(item)) settings[k] = v;
-  return settings;
-}
-
 // ---- list
 
 void print_op(const Op &op) {
@@ -68,7 +60,6 @@ int run_op(const std::string &name, const std::string &in, const std::vector<std
   for (auto &[k, v] : input.metadata)
     if (op.parameter(k)) settings.try_emplace(k, v);
   Device where = device.empty() ? Device::best() : Device::parse(device);
-  for (auto &[tensor_name, tensor] : inputs) tensor = tensor.to(where);
   OpCall call(op, Stream(where), inputs, settings);
   call.run();
   call.stream().synchronize();
@@ -102,6 +93,13 @@ int verify_files(const std::vector<std::string> &paths, const std::string &devic
 }
 
 } // namespace
+
+Settings settings_of(const std::vector<std::string> &items) {
+  Settings settings;
+  for (const std::string &item : items)
+    for (auto &[k, v] : parse_settings(item)) settings[k] = v;
+  return settings;
+}
 
 void add_list(CLI::App &app, Action &action) {
   auto *c = app.add_subcommand("list", "ops and kernels; with a name, everything about it");

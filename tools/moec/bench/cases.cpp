@@ -32,7 +32,7 @@ struct Special {
 };
 constexpr Special kSpecials[] = {
     {"grouped_mm", "M=T*topk;K=D;N=2*I", "", "", "2*M*K*N",
-     "gather scatter scale_a scale_b bias bias_weights row_weights activation_weights accumulate"},
+     "gather scatter scale_a scale_b bias bias_weights row_weights accumulate"},
     {"unsloth_torch_grouped_gemm", "M=T*topk;K=D;N=2*I", "", "", "2*M*K*N"},
     {"unsloth_grouped_gemm", "M=T*topk;X=M;K=D;N=2*I", "", "", "2*M*K*N"},
     {"moe_experts_e2e", "", "", "", "6*T*topk*D*I"},

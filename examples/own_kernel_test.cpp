@@ -5,6 +5,7 @@
 #include <moec/testing.h>
 
 #include <cmath>
+#include <cstdio>
 
 using namespace moec;
 
@@ -60,7 +61,14 @@ std::pair<Tensor, Tensor> swish_backward(const Stream &stream, const Tensor &gra
 
 // -- its tests
 
-/// What is right, slowly and plainly, in f64.
+const auto forward = [](const Stream &stream, const Tensor &x, const Tensor &w) { return swish(stream, x, w); };
+const auto backward = [](const Stream &stream, const Tensor &grad, const Tensor &x, const Tensor &w) {
+  return swish_backward(stream, grad, x, w);
+};
+
+// What is right, slowly and plainly, in f64; on the interpreter and the checked simulator, in order and under random
+// schedules.
+// [check]
 Tensor reference(const Tensor &x, const Tensor &w) {
   std::vector<double> y = x.to_values(), weights = w.to_values();
   const auto columns = static_cast<size_t>(x.size(1));
@@ -68,16 +76,11 @@ Tensor reference(const Tensor &x, const Tensor &w) {
   return Tensor::from_values(y, x.shape(), x.dtype());
 }
 
-const auto forward = [](const Stream &stream, const Tensor &x, const Tensor &w) { return swish(stream, x, w); };
-const auto backward = [](const Stream &stream, const Tensor &grad, const Tensor &x, const Tensor &w) {
-  return swish_backward(stream, grad, x, w);
-};
-
-// On the interpreter and the checked simulator, in order and under random schedules.
 TEST(Swish, IsRight) {
   Tensor x = hash_uniform(1, 4, {7, 300}, f32), w = hash_uniform(2, 1, {7}, f32);
   EXPECT_TRUE(check(forward, reference, {x, w}, {.tolerance = 1e-6}));
 }
+// [end]
 
 // A kernel by itself: inputs first, then what it writes.
 TEST(Swish, KernelIsRight) {
@@ -104,4 +107,28 @@ TEST(Swish, MovesItsTensorsOnce) {
   TrafficReport traffic =
       measure_traffic(forward, {hash_uniform(10, 1, {64, 2048}, f32), hash_uniform(11, 1, {64}, f32)});
   EXPECT_LE(traffic.ratio, 1.1) << traffic.text;
+}
+
+// Any piece of a program: under one random schedule, and its traffic counted.
+TEST(Swish, InsideOfAProgram) {
+  const Stream stream(Device::sim());
+  Tensor x = hash_uniform(12, 1, {64, 2048}, f32), w = hash_uniform(13, 1, {64}, f32), y = swish(stream, x, w);
+  const std::vector<std::byte> in_order = y.to_bytes();
+  {
+    // [schedule]
+    SimScope scope({.checked = true, .seed = 7});
+    // [end]
+    EXPECT_EQ(swish(stream, x, w).to_bytes(), in_order);
+  }
+  // [traffic]
+  SimTraffic traffic;
+  {
+    SimScope scope({.traffic = &traffic});
+    y = swish(stream, x, w);
+  }
+  traffic.name(x, "x");
+  traffic.name(y, "y");
+  puts(traffic.text().c_str());
+  // [end]
+  EXPECT_EQ(traffic.of(y).stored, 64 * 2048 * 4 / 32u);
 }

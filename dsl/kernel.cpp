@@ -291,11 +291,14 @@ Recording record(std::string_view name, std::vector<ArgFacts> facts, const Param
                  void (*invoke)(const void *context, const Arguments &), const void *context) {
   const std::string asked = "recording of kernel " + (name.empty() ? std::string("(unnamed)") : std::string(name));
   if (static_cast<size_t>(count) != facts.size())
-    throw UserError(asked, fmt::format("it takes {} arguments after its spec, {} are given", count, facts.size()));
+    throw UserError(asked, fmt::format("it takes {} arguments after its spec, {} are given", count, facts.size()),
+                    "give one for each parameter");
   for (size_t i = 0; i < facts.size(); ++i) {
     if (!fits(parameters[i], facts[i]))
-      throw UserError(asked, fmt::format("argument {} is {}, the kernel's parameter is a {}", i, spell(facts[i]),
-                                         spell(parameters[i])));
+      throw UserError(
+          asked,
+          fmt::format("argument {} is {}, the kernel's parameter is a {}", i, spell(facts[i]), spell(parameters[i])),
+          "give what the parameter stands for: a tensor for View and Pointer, a number for the others");
     if (facts[i].rank > Shape::kMaxRank)
       throw UserError(asked, fmt::format("argument {} has rank {}", i, facts[i].rank),
                       "views have at most 5 dimensions");

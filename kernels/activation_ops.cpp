@@ -216,7 +216,7 @@ WeightedBiasActivation run_geglu(const OpCall &c) {
 WeightedBiasActivation run_quick_geglu(const OpCall &c) {
   std::optional<double> clamp;
   if (!c.text("clamp_value").empty()) clamp = c.floating("clamp_value");
-  return weighted_bias_quick_geglu_impl(c.stream(), c.in("x"), c.has("bias") ? c.in("bias") : Tensor(), c.in("weights"),
+  return weighted_bias_quick_geglu_impl(c.stream(), c.in("x"), c.given("bias"), c.in("weights"),
                                         c.flag("fp8_input_store"), c.floating("linear_offset"), clamp,
                                         c.floating("alpha"));
 }

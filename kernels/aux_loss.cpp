@@ -114,8 +114,8 @@ namespace {
 constexpr Schedule kSchedule{.num_warps = 4};
 
 kernel::AuxSpec aux_spec(const char *what, int64_t experts, int topk, bool masked, DType scores, double factor = 1) {
-  check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
-  check_that(topk >= 1, what, "topk must be at least 1");
+  check_experts(what, experts);
+  check_range(what, "topk", topk, 1);
   return {static_cast<int>(experts), topk, masked, factor, kernel::columns_for(experts, scores)};
 }
 

@@ -144,33 +144,31 @@ struct BiasCall {
 BiasCall bias_call(const Stream &stream, const char *what, const Tensor &rows, const RowsOfExperts &groups,
                    const Tensor &probs) {
   auto tensor = [&](const char *name) { return fmt::format("{}: {}", what, name); };
-  check_that(rows.defined() && rows.rank() >= 1, tensor("rows").c_str(),
-             fmt::format("it is {}", rows.defined() ? rows.text() : "missing"), "it must have 1 dimension or more");
-  check_dtype(tensor("rows").c_str(), rows, {f32, bf16, f16, f64});
+  check_tensor(rows.defined() && rows.rank() >= 1, tensor("rows"), rows, "it must have 1 dimension or more");
+  check_dtype(tensor("rows"), rows, {f32, bf16, f16, f64});
   const int64_t features = rows.size(-1);
-  check_that(features >= 1 && features <= 1 << 24, tensor("rows").c_str(), fmt::format("it is {}", rows.text()),
-             "its last dimension must be 1 to 2^24");
+  check_columns(tensor("rows"), features);
   Tensor grouping = groups.groups;
   if (groups.kind == RowsOfExperts::Kind::one) {
     grouping = Tensor::empty({0}, i32, stream);
   } else {
     const bool ends = groups.kind == RowsOfExperts::Kind::ends;
     const std::string name = tensor(ends ? "offs" : "tokens_per_expert");
-    check_rank(name.c_str(), grouping, 1);
-    ends ? check_dtype(name.c_str(), grouping, {i32, i64}) : check_dtype(name.c_str(), grouping, {i8, u8, i32, i64});
+    check_rank(name, grouping, 1);
+    ends ? check_dtype(name, grouping, {i32, i64}) : check_dtype(name, grouping, {i8, u8, i32, i64});
   }
   const int64_t experts = groups.groups.defined() ? grouping.size(0) : 1, n = rows.numel() / features;
-  check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
+  check_experts(what, experts);
   BiasCall call{rows.rank() == 2 ? rows : packed(stream, rows).reshape({n, features}),
                 or_empty(stream, probs, 2, wide_dtype(rows.dtype())),
                 grouping,
                 {}};
   if (probs.defined()) {
-    check_dtype(tensor("probs").c_str(), probs, {f32, bf16, f16, f64});
+    check_dtype(tensor("probs"), probs, {f32, bf16, f16, f64});
     if (probs.rank() == 1)
-      check_shape(tensor("probs").c_str(), probs, {n}), call.probs = packed(stream, probs).reshape({n, 1});
+      check_shape(tensor("probs"), probs, {n}), call.probs = packed(stream, probs).reshape({n, 1});
     else
-      check_shape(tensor("probs").c_str(), probs, {n, 1});
+      check_shape(tensor("probs"), probs, {n, 1});
   }
   const int e = static_cast<int>(experts);
   call.spec = {e, groups.kind, probs.defined()};
@@ -217,8 +215,8 @@ Tensor bias_grad(const Stream &stream, const Tensor &grad, const RowsOfExperts &
 
 BiasGrads apply_bias_backward(const Stream &stream, const Tensor &grad, const Tensor &bias, const RowsOfExperts &rows,
                               const Tensor &probs, const BiasGradOptions &options) {
-  BiasCall call = bias_call(stream, "apply_bias backward", grad, rows, probs);
-  check_bias("apply_bias backward: bias", bias, call);
+  BiasCall call = bias_call(stream, "apply_bias_backward", grad, rows, probs);
+  check_bias("apply_bias_backward: bias", bias, call);
   BiasGrads out{
       grad,
       {},
@@ -238,7 +236,7 @@ BiasGrads apply_bias_backward(const Stream &stream, const Tensor &grad, const Te
 
 static void run_apply_bias(OpCall &c) {
   const Tensor &bias = c.in("bias"), &counts = c.in("tokens_per_expert");
-  Tensor probs = c.has("permuted_probs") ? c.in("permuted_probs") : Tensor();
+  Tensor probs = c.given("permuted_probs");
   c.out("output", apply_bias(c.stream(), c.in("value"), bias, counts, probs));
   if (!c.has("grad_output") || !c.wants({"grad_value", "grad_probs", "grad_bias"})) return;
   const BiasSum sum = c.text("bias_sum") == "f64" ? BiasSum::f64 : BiasSum::kahan;

@@ -80,25 +80,29 @@ void map_limit(const CapacitySpec &s, View map, View probs, Int capacity, View o
 static constexpr Schedule kSchedule{.num_warps = 4};
 
 int64_t expert_capacity(int64_t tokens, int topk, int experts, double factor, int64_t minimum) {
-  check_that(tokens >= 0 && topk >= 1 && experts >= 1, "expert_capacity", "tokens, topk or experts are out of range");
-  check_that(factor > 0 && std::isfinite(factor), "expert_capacity: factor", "it must be positive");
+  check_range("expert_capacity", "tokens", tokens, 0);
+  check_range("expert_capacity", "topk", topk, 1);
+  check_range("expert_capacity", "experts", experts, 1);
+  check_that(factor > 0 && std::isfinite(factor), "expert_capacity", fmt::format("factor is {}", factor),
+             "it must be positive and finite");
   const double mean = static_cast<double>(tokens) * topk / experts, wanted = std::ceil(mean * factor);
   return std::min(tokens, std::max(minimum, static_cast<int64_t>(std::min(wanted, 0x1p62))));
 }
 
-void check_capacity(const Stream &stream, const char *what, const Tensor &routed, int64_t capacity) {
+void check_capacity(const Stream &stream, std::string_view what, const Tensor &routed, int64_t capacity) {
   stream.synchronize();
   std::vector<int32_t> counts = routed.to_vector<int32_t>();
   if (std::ranges::all_of(counts, [&](int32_t n) { return n <= capacity; })) return;
   throw UserError(
-      what, fmt::format("an expert has more than {} tokens; tokens per expert: {}", capacity, fmt::join(counts, ", ")),
+      std::string(what),
+      fmt::format("an expert has more than {} tokens; tokens per expert: {}", capacity, fmt::join(counts, ", ")),
       "raise the capacity, or let tokens be dropped");
 }
 
 LimitedMap limit_capacity(const Stream &stream, const Tensor &routing_map, const Tensor &probs, int64_t capacity,
                           const CapacityOptions &options) {
   check_map("limit_capacity: routing_map", routing_map);
-  check_that(capacity >= 0 && capacity < int64_t{1} << 31, "limit_capacity: capacity", "it must be 0 to 2^31 - 1");
+  check_range("limit_capacity", "capacity", capacity, 0, std::numeric_limits<int32_t>::max());
   check_that(probs.defined() || !options.by_probs, "limit_capacity", "by_probs needs probabilities", "pass probs");
   if (probs.defined())
     check_shape("limit_capacity: probs", probs, {routing_map.size(0), routing_map.size(1)}),
@@ -120,9 +124,8 @@ LimitedMap limit_capacity(const Stream &stream, const Tensor &routing_map, const
 // registration
 
 static void run_limit(OpCall &c) {
-  LimitedMap m =
-      limit_capacity(c.stream(), c.in("routing_map"), c.has("probs") ? c.in("probs") : Tensor(), c.integer("capacity"),
-                     {.by_probs = c.text("drop_policy") == "probs", .may_drop = c.flag("may_drop")});
+  LimitedMap m = limit_capacity(c.stream(), c.in("routing_map"), c.given("probs"), c.integer("capacity"),
+                                {.by_probs = c.text("drop_policy") == "probs", .may_drop = c.flag("may_drop")});
   c.out("routing_map", m.routing_map);
   c.out("routed", m.routed);
   if (m.probs.defined()) c.out("probs", m.probs);

@@ -40,7 +40,7 @@ static constexpr Schedule kSchedule{.num_warps = 4};
 
 Tensor convert(const Stream &stream, const Tensor &x, DType dtype) {
   check_dtype("convert: x", x, {f32, bf16, f16, f64, e4m3, e5m2});
-  check_that(is_float(dtype), "convert", "the dtype must be a float");
+  check_that(is_float(dtype), "convert: dtype", "it is " + std::string(name(dtype)), "it must be a float dtype");
   static const auto run = jit(kernel::convert, kSchedule);
   Tensor y = Tensor::empty(x.shape(), dtype, stream);
   run(stream, {}, x.reshape({x.numel()}), y.reshape({x.numel()}));

@@ -56,15 +56,15 @@ GroupedExpertsTE::GroupedExpertsTE(MoeConfig config, Device device, std::shared_
 void ExpertsLayer::check_call(const Tensor &x, const Tensor &token_mask, const Tensor &weights,
                               const Tensor &indices) const {
   auto what = [&](const char *tensor) { return fmt::format("{}: {}", form_.name, tensor); };
-  check_shape(what("x").c_str(), x, {-1, config_.expert_dim()});
-  check_dtype(what("x").c_str(), x, {f32, bf16, f16, f64});
-  check_shape(what("indices").c_str(), indices, {x.size(0), config_.n_activated_experts});
-  check_dtype(what("indices").c_str(), indices, {i32, i64});
-  check_shape(what("weights").c_str(), weights, {x.size(0), config_.n_activated_experts});
-  check_dtype(what("weights").c_str(), weights, {f32, bf16, f16, f64});
+  check_shape(what("x"), x, {-1, config_.expert_dim()});
+  check_dtype(what("x"), x, {f32, bf16, f16, f64});
+  check_shape(what("indices"), indices, {x.size(0), config_.n_activated_experts});
+  check_dtype(what("indices"), indices, {i32, i64});
+  check_shape(what("weights"), weights, {x.size(0), config_.n_activated_experts});
+  check_dtype(what("weights"), weights, {f32, bf16, f16, f64});
   if (token_mask.defined()) {
-    check_shape(what("token_mask").c_str(), token_mask, {x.size(0)});
-    check_dtype(what("token_mask").c_str(), token_mask, {boolean});
+    check_shape(what("token_mask"), token_mask, {x.size(0)});
+    check_dtype(what("token_mask"), token_mask, {boolean});
   }
 }
 
@@ -91,8 +91,8 @@ ExpertsGrads ExpertsLayer::backward(const Stream &stream, const Tensor &grad, co
   const std::string asked = fmt::format("{}: gradient", form_.name);
   check_that(kept.x.defined(), form_.name, "backward() without what a forward pass kept",
              "pass the kept part of forward()'s result");
-  check_shape(asked.c_str(), grad, {kept.x.size(0), kept.x.size(1)});
-  check_dtype(asked.c_str(), grad, {kept.x.dtype()});
+  check_shape(asked, grad, {kept.x.size(0), kept.x.size(1)});
+  check_dtype(asked, grad, {kept.x.dtype()});
   return experts_backward(stream, expert_form(), convert(stream, parameters_, kept.x.dtype()), grad, kept, form_.dtype);
 }
 

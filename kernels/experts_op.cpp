@@ -26,17 +26,16 @@ GroupedExperts layer_of(OpCall &c) {
   const char *layout = config.activation().interleaved ? "interleaved" : "concat";
   check_that(c.text("gate_up_layout").empty() || c.text("gate_up_layout") == layout, "moe_experts_e2e: gate_up_layout",
              "the activation reads gate and up in the other layout", "quick_geglu is interleaved, all others concat");
-  auto given = [&](const char *key) { return c.has(key) ? c.in(key) : Tensor(); };
   GroupedExperts layer(config, c.stream().device());
-  layer.set_parameters({c.in("gate_and_up_projs"), down, given("gate_up_proj_bias"), given("down_proj_bias")});
+  layer.set_parameters({c.in("gate_and_up_projs"), down, c.given("gate_up_proj_bias"), c.given("down_proj_bias")});
   return layer;
 }
 
 void run_experts(OpCall &c) {
   GroupedExperts layer = layer_of(c);
   ExpertsSteps steps;
-  ExpertsResult r = layer.forward(c.stream(), c.in("x"), c.has("token_mask") ? c.in("token_mask") : Tensor(),
-                                  c.in("weights"), c.in("indices"), &steps);
+  ExpertsResult r =
+      layer.forward(c.stream(), c.in("x"), c.given("token_mask"), c.in("weights"), c.in("indices"), &steps);
   c.out("y", r.y);
   c.out("tokens_per_expert", steps.routing.counts);
   c.out("offs", steps.routing.offs);

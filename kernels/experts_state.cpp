@@ -8,6 +8,7 @@
 #include "kernels/experts_core.h"
 #include "kernels/host.h"
 #include "runtime/convert.h"
+#include "runtime/hash_values.h"
 #include "runtime/parallel.h"
 
 namespace moec {
@@ -41,13 +42,6 @@ void ExpertsLayer::check_ready() const {
 
 namespace {
 
-uint64_t splitmix64(uint64_t z) {
-  z += 0x9E3779B97F4A7C15u;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return z ^ (z >> 31);
-}
-
 /// Elements first, first+1, ... of N(0, deviation): pairs 2j, 2j+1 are r cos, r sin of the uniforms 2j, 2j+1 in (0, 1).
 Tensor normal_values(uint64_t key, int64_t first, double deviation, const Dims &shape, DType dtype) {
   Tensor t = Tensor::empty(shape, dtype);
@@ -74,10 +68,9 @@ void ExpertsLayer::set_parameters(const ExpertParameters &parameters) {
     const Dims shape = form_.transposed && e.matrix ? Dims{s[0], s[2], s[1]} : s;
     const Tensor &value = parameters.*e.member;
     const std::string asked = fmt::format("{}: {}", form_.name, e.key);
-    check_that(value.defined() && value.shape() == shape, asked.c_str(),
-               fmt::format("it is {}", value.defined() ? value.text() : "missing"),
-               fmt::format("its shape must be {}", shape.text()).c_str());
-    check_dtype(asked.c_str(), value, {form_.dtype});
+    check_shape(asked, value, shape);
+    check_dtype(asked, value, {form_.dtype});
+    check_tensor(device_.can_use(value.device()), asked, value, "copy it with to(Device) to the layer's device");
   }
   parameters_ = parameters;
   if (!config_.expert_bias) parameters_.gate_up_bias = parameters_.down_bias = {};
@@ -120,24 +113,22 @@ void ExpertsLayer::load_state(const TensorFile &state, const std::string &prefix
     }
     const Tensor &value = state.at(key);
     if (!value.defined()) continue;
-    check_that(value.shape() == e.shape, asked.c_str(), fmt::format("it is {}", value.text()),
-               fmt::format("its shape must be {}", e.shape.text()).c_str());
-    check_dtype(asked.c_str(), value, {f32, bf16, f16, f64});
+    check_shape(asked, value, e.shape);
+    check_dtype(asked, value, {f32, bf16, f16, f64});
     Tensor mine = convert(Stream(device_), value.to(device_), form_.dtype);
     loaded.*e.member = form_.transposed && e.matrix ? mine.transpose(1, 2).contiguous() : mine;
   }
   if (missing_keys)
     missing_keys->insert(missing_keys->end(), missing.begin(), missing.end());
   else
-    check_that(missing.empty(), fmt::format("{}: load", form_.name).c_str(),
+    check_that(missing.empty(), fmt::format("{}: load", form_.name),
                fmt::format("the state has no {}", fmt::join(missing, ", ")), "give them, or ask for missing_keys");
   parameters_ = loaded;
 }
 
 static GroupedExpertsTE::Linear linear(const char *what, const Tensor &weights, const Tensor &biases, int expert) {
   check_that(weights.defined(), what, "no values", "call initialize() or load_state() first");
-  check_that(expert >= 0 && expert < weights.size(0), what,
-             fmt::format("there is no expert {} among {}", expert, weights.size(0)));
+  check_range(what, "the expert", expert, 0, weights.size(0) - 1);
   return {weights.select(0, expert), biases.defined() ? biases.select(0, expert) : Tensor()};
 }
 GroupedExpertsTE::Linear GroupedExpertsTE::gate_up_linear(int expert) const {

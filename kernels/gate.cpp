@@ -111,15 +111,17 @@ kernel::GateSpec gate_spec(const Tensor &x, const GateParameters &p, const GateO
   check_rank("gate: x", x, 2);
   check_dtype("gate: x", x, {f32, bf16, f16, f64});
   check_shape("gate: weight", p.weight, {-1, x.size(1)});
+  check_dtype("gate: weight", p.weight, {f32, bf16, f16, f64});
   if (o.precision)
     check_that(is_float(*o.precision) && !is_fp8(*o.precision), "gate: precision",
                "it is " + std::string(name(*o.precision)), "give f32, bf16, f16 or f64");
   const int64_t experts = p.weight.size(0);
-  check_that(experts >= 1 && experts <= 4096, "gate", "the number of experts must be 1 to 4096");
-  check_that(o.topk >= 1 && o.topk <= experts, "gate", "topk must be 1 to the number of experts");
-  for (const Tensor &bias : {p.bias, p.correction_bias})
-    if (bias.defined())
-      check_shape("gate: bias", bias, {experts}), check_dtype("gate: bias", bias, {f32, bf16, f16, f64});
+  check_experts("gate", experts);
+  check_range("gate", "topk", o.topk, 1, experts);
+  auto check_bias = [&](const char *what, const Tensor &bias) {
+    if (bias.defined()) check_shape(what, bias, {experts}), check_dtype(what, bias, {f32, bf16, f16, f64});
+  };
+  check_bias("gate: bias", p.bias), check_bias("gate: correction_bias", p.correction_bias);
   const int e = static_cast<int>(experts);
   kernel::GateSpec s{o.topk, e};
   s.score = o.score;
@@ -128,16 +130,16 @@ kernel::GateSpec gate_spec(const Tensor &x, const GateParameters &p, const GateO
   s.corrected = p.correction_bias.defined() && !plain;
   if (!plain && o.score != ScoreFunction::sqrtsoftplus) {
     check_that(o.groups >= 1 && e % o.groups == 0, "gate: groups",
-               fmt::format("{} experts are not {} equal groups", e, o.groups));
-    check_that(o.limited_groups >= 1 && o.limited_groups <= o.groups, "gate: limited_groups",
-               fmt::format("it is {}", o.limited_groups), "it must be 1 to the number of groups");
+               fmt::format("{} experts are not {} equal groups", e, o.groups), "it must divide the number of experts");
+    check_range("gate", "limited_groups", o.limited_groups, 1, o.groups);
     s.groups = o.groups, s.limited_groups = o.limited_groups;
     const bool pairs = s.corrected || o.score == ScoreFunction::softmax_with_bias;
     check_that(!s.limited() || !pairs || e / o.groups >= 2, "gate: groups",
-               "a group's score is the sum of its 2 greatest, but it has one expert");
+               "a group's score is the sum of its 2 greatest, but it has one expert", "use fewer groups");
     check_that(
         o.score != ScoreFunction::sigmoid_with_bias || o.topk <= o.limited_groups * (e / o.groups), "gate: topk",
-        fmt::format("{} groups of {} experts have fewer than {} experts", o.limited_groups, e / o.groups, o.topk));
+        fmt::format("{} groups of {} experts have fewer than {} experts", o.limited_groups, e / o.groups, o.topk),
+        "lower topk or raise limited_groups");
   }
   s.normalized = o.normalizes();
   s.keep_scores = o.train && o.aux_loss_coeff > 0;
@@ -200,9 +202,8 @@ static std::optional<DType> precision_named(std::string_view text) {
 }
 
 static void run_gate(OpCall &c) {
-  auto maybe = [&](const char *name) { return c.has(name) ? c.in(name) : Tensor(); };
-  const Tensor &x = c.in("x"), mask = maybe("token_mask");
-  GateParameters p{c.in("weight"), maybe("bias"), maybe("e_score_correction_bias")};
+  const Tensor &x = c.in("x"), mask = c.given("token_mask");
+  GateParameters p{c.in("weight"), c.given("bias"), c.given("e_score_correction_bias")};
   GateOptions o;
   o.topk = static_cast<int>(c.integer("n_activated_experts"));
   o.score = score_function_named(c.text("score_func"));

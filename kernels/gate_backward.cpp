@@ -68,14 +68,15 @@ void select_backward(const SelectBackwardSpec &s, View grad, View logits, View i
 
 static constexpr Schedule kSchedule{.num_warps = 1};
 
-Tensor select_backward(const Stream &stream, const Selection &selection, const Tensor &grad, const Tensor &logits,
-                       const Tensor &indices, const Tensor &grad_scores) {
-  check_rank("gradient of a selection: logits", logits, 2);
-  check_dtype("gradient of a selection: logits", logits, {f32, bf16, f16, f64});
-  check_shape("gradient of a selection: indices", indices, {logits.size(0), -1});
-  check_dtype("gradient of a selection: indices", indices, {i32, i64});
-  check_shape("gradient of a selection: gradient", grad, {logits.size(0), indices.size(1)});
-  check_dtype("gradient of a selection: gradient", grad, {f32, bf16, f16, f64});
+Tensor select_backward(const Stream &stream, const std::string &what, const Selection &selection, const Tensor &grad,
+                       const Tensor &logits, const Tensor &indices, const Tensor &grad_scores) {
+  check_rank(what + ": logits", logits, 2);
+  check_dtype(what + ": logits", logits, {f32, bf16, f16, f64});
+  check_experts(what, logits.size(1));
+  check_shape(what + ": indices", indices, {logits.size(0), -1});
+  check_dtype(what + ": indices", indices, {i32, i64});
+  check_shape(what + ": gradient", grad, {logits.size(0), indices.size(1)});
+  check_dtype(what + ": gradient", grad, {f32, bf16, f16, f64});
   static const auto run = jit(kernel::select_backward, kSchedule);
   const int experts = static_cast<int>(logits.size(1));
   kernel::SelectBackwardSpec spec{static_cast<int>(indices.size(1)),
@@ -101,9 +102,9 @@ GateGrads gate_backward(const Stream &stream, const Tensor &grad, const Tensor &
   if (saved.aux_loss.defined())
     grad_scores = aux_loss_backward(stream, scaler.backward(stream, grad, saved.aux_loss).aux_loss, saved.expert_load,
                                     saved.valid, x.size(0), options.topk, token_mask, options.aux_loss_coeff);
-  Tensor grad_logits =
-      select_backward(stream, {options.score, options.softmax_before_topk, options.normalizes(), options.route_scale},
-                      grad, saved.logits, saved.indices, grad_scores);
+  Tensor grad_logits = select_backward(
+      stream, "gate_backward", {options.score, options.softmax_before_topk, options.normalizes(), options.route_scale},
+      grad, saved.logits, saved.indices, grad_scores);
   const Tensor grad_x = matmul(stream, grad_logits, parameters.weight);
   GateGrads out{grad_x.dtype() == x.dtype() ? grad_x : convert(stream, grad_x, x.dtype()),
                 matmul(stream, grad_logits, in_precision(stream, x, options),

@@ -82,7 +82,7 @@ struct Selection {
 };
 /// Gradient of logits [T, E], in their dtype, from those of the selected weights [T, K] and, if defined, of the scores
 /// [T, E].
-Tensor select_backward(const Stream &stream, const Selection &selection, const Tensor &grad, const Tensor &logits,
-                       const Tensor &indices, const Tensor &grad_scores = {});
+Tensor select_backward(const Stream &stream, const std::string &what, const Selection &selection, const Tensor &grad,
+                       const Tensor &logits, const Tensor &indices, const Tensor &grad_scores = {});
 
 } // namespace moec

@@ -38,8 +38,9 @@ template <auto *function> const auto &kernel_of(const Form &form) {
 }
 
 void check_sizes(const char *what, int64_t experts, int64_t n, int64_t k) {
-  check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
-  check_that(n >= 1 && k >= 1 && n < 1 << 30 && k < 1 << 30, what, "N and K must be 1 to 2^30");
+  check_experts(what, experts);
+  check_range(what, "N", n, 1, (1 << 30) - 1);
+  check_range(what, "K", k, 1, (1 << 30) - 1);
 }
 
 void check_offs(const char *what, const Tensor &offs, int64_t experts, bool sizes) {
@@ -98,8 +99,9 @@ void set_scales(kernel::GroupedMmSpec &s, const GroupedMmOptions &o, const Tenso
 void set_rows(kernel::GroupedMmSpec &s, const GroupedMmOptions &o, int64_t rows) {
   s.sizes = o.sizes, s.zero_tail = o.zero_tail && !o.accumulate.defined();
   s.gather = o.gather.defined(), s.scatter = o.scatter.defined();
-  check_that(o.divide >= 1, "grouped_mm: divide", "it must be positive");
-  check_that(o.divide == 1 || s.gather, "grouped_mm: divide", "it divides the indices of gather, which is missing");
+  check_range("grouped_mm", "divide", o.divide, 1);
+  check_that(o.divide == 1 || s.gather, "grouped_mm: divide", "it divides the indices of gather, which is missing",
+             "pass gather, or leave divide at 1");
   s.divide = o.divide;
   check_index("grouped_mm: scatter", o.scatter, rows);
 }
@@ -108,20 +110,22 @@ void set_epilogue(kernel::GroupedMmSpec &s, const GroupedMmOptions &o, int64_t r
   s.bias = o.bias.defined(), s.bias_weighted = o.bias_weights.defined();
   check_float("grouped_mm: bias", o.bias, {s.experts, s.n});
   s.round_product = s.bias && o.round_before_bias && (c == bf16 || c == f16); // f32 and f64 sums have c's dtype
-  check_that(s.bias || !s.bias_weighted, "grouped_mm: bias_weights", "there is no bias");
+  check_that(s.bias || !s.bias_weighted, "grouped_mm: bias_weights", "there is no bias", "pass bias");
   check_float("grouped_mm: bias_weights", o.bias_weights, {rows});
   s.activated = o.activation.has_value(), s.keep = o.pre_activation.defined();
   if (s.activated) s.activation = *o.activation;
-  check_that(!s.gated() || s.n % 2 == 0, "grouped_mm: b",
-             "a gated activation needs an even number of columns, not " + std::to_string(s.n));
+  check_that(!s.gated() || s.n % 2 == 0, "grouped_mm: b", "it has an odd number of columns",
+             "a gated activation needs an even number");
   if (s.keep) {
-    check_that(s.activated, "grouped_mm: pre_activation", "there is no activation");
+    check_that(s.activated, "grouped_mm: pre_activation", "there is no activation", "pass activation");
     check_shape("grouped_mm: pre_activation", o.pre_activation, {rows, s.n});
     check_dtype("grouped_mm: pre_activation", o.pre_activation, {c});
   }
   s.weighted = o.row_weights.defined(), s.by_slot = o.weights_by_slot, s.round_first = o.round_before_weights;
-  check_that(s.weighted || !(s.by_slot || s.round_first), "grouped_mm: row_weights", "they are missing");
-  check_that(s.scatter || !s.by_slot, "grouped_mm: weights_by_slot", "there is no scatter, whose rows are the slots");
+  check_that(s.weighted || !(s.by_slot || s.round_first), "grouped_mm: row_weights", "they are missing",
+             "weights_by_slot and round_before_weights need them");
+  check_that(s.scatter || !s.by_slot, "grouped_mm: weights_by_slot", "there is no scatter, whose rows are the slots",
+             "pass scatter");
   check_float("grouped_mm: row_weights", o.row_weights, {s.by_slot ? c_rows : rows});
 }
 
@@ -151,13 +155,15 @@ Tensor grouped_mm(const Stream &stream, const Tensor &a, const Tensor &b, const 
   if (s.accumulate) check_shape("grouped_mm: accumulate", o.accumulate, {s.scatter ? -1 : rows, -1});
   set_epilogue(s, o, rows, s.accumulate ? o.accumulate.size(0) : rows, dtype);
   if (s.accumulate) check_shape("grouped_mm: accumulate", o.accumulate, {-1, s.width()});
-  for (const Tensor &written : {o.accumulate, o.pre_activation})
-    if (written.defined())
-      check_apart("grouped_mm: accumulate or pre_activation", written,
-                  {a, b, offs, o.gather, o.scatter, o.scale_a, o.scale_b, o.bias, o.bias_weights, o.row_weights});
+  auto check_written = [&](const char *what, const Tensor &t) {
+    check_apart(what, t,
+                {a, b, offs, o.gather, o.scatter, o.scale_a, o.scale_b, o.bias, o.bias_weights, o.row_weights});
+  };
+  if (s.accumulate) check_written("grouped_mm: accumulate", o.accumulate);
+  if (s.keep) check_written("grouped_mm: pre_activation", o.pre_activation);
   if (s.accumulate && s.keep) check_apart("grouped_mm: accumulate", o.accumulate, {o.pre_activation});
   check_that((rows / s.bm + s.experts) * cdiv(s.width(), s.tile_width()) < int64_t{1} << 31, "grouped_mm",
-             "the result has more than 2^31 tiles");
+             "the result has 2^31 tiles or more", "do it in parts");
 
   Tensor c = s.accumulate ? o.accumulate : Tensor::empty({rows, s.width()}, dtype, stream);
   if (rows == 0) return c;
@@ -174,7 +180,7 @@ Tensor grouped_mm_backward_b(const Stream &stream, const Tensor &a, const Tensor
   check_rank("grouped_mm_backward_b: a", a, 2);
   check_dtype("grouped_mm_backward_b: a", a, {f32, bf16, f16, f64});
   check_index("grouped_mm_backward_b: gather", o.gather, -1);
-  check_that(o.divide >= 1, "grouped_mm_backward_b: divide", "it must be positive");
+  check_range("grouped_mm_backward_b", "divide", o.divide, 1);
   const int64_t rows = o.gather.defined() ? o.gather.size(0) : a.size(0);
   check_index("grouped_mm_backward_b: scatter", o.scatter, rows);
   check_shape("grouped_mm_backward_b: gradient", grad, {o.scatter.defined() ? -1 : rows, -1});

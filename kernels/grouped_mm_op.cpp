@@ -12,11 +12,10 @@ namespace {
 
 /// What the op's optional tensors and parameters ask for.
 GroupedMmOptions options_of(const OpCall &c) {
-  auto given = [&](const char *name) { return c.has(name) ? c.in(name) : Tensor(); };
   GroupedMmOptions o{.transposed = c.text("b_layout") == "[E,N,K]", .sizes = c.flag("sizes"), .zero_tail = true};
-  o.gather = given("gather"), o.divide = static_cast<int>(c.integer("divide")), o.scatter = given("scatter");
-  o.scale_a = given("scale_a"), o.scale_b = given("scale_b");
-  o.bias = given("bias"), o.bias_weights = given("bias_weights"), o.row_weights = given("row_weights");
+  o.gather = c.given("gather"), o.divide = static_cast<int>(c.integer("divide")), o.scatter = c.given("scatter");
+  o.scale_a = c.given("scale_a"), o.scale_b = c.given("scale_b");
+  o.bias = c.given("bias"), o.bias_weights = c.given("bias_weights"), o.row_weights = c.given("row_weights");
   o.weights_by_slot = c.flag("weights_by_slot"), o.round_before_weights = c.flag("round_before_weights");
   if (const std::string &name = c.text("expert_activation"); name != "none")
     o.activation = activation_named(name, c.floating("activation_alpha"), c.floating("activation_limit"),

@@ -6,52 +6,77 @@
 
 namespace moec {
 
-void check_shape(const char *what, const Tensor &tensor, std::initializer_list<int64_t> shape) {
-  bool fits = tensor.defined() && tensor.rank() == static_cast<int>(shape.size());
-  std::vector<std::string> sizes;
-  int i = 0;
-  for (int64_t s : shape) {
-    sizes.push_back(s < 0 ? "*" : std::to_string(s));
-    fits = fits && (s < 0 || tensor.size(i) == s);
-    ++i;
-  }
+void check_tensor(bool fits, std::string_view what, const Tensor &tensor, std::string_view todo) {
   if (!fits)
-    throw UserError(what, fmt::format("it is {}", tensor.defined() ? tensor.text() : "missing"),
-                    fmt::format("its shape must be [{}]", fmt::join(sizes, ", ")));
+    throw UserError(std::string(what), fmt::format("it is {}", tensor.defined() ? tensor.text() : "missing"),
+                    std::string(todo));
 }
 
-void check_rank(const char *what, const Tensor &tensor, int rank) {
+void check_shape(std::string_view what, const Tensor &tensor, const Dims &shape) {
+  bool fits = tensor.defined() && tensor.rank() == shape.rank();
+  for (int i = 0; fits && i < shape.rank(); ++i) fits = shape[i] < 0 || tensor.size(i) == shape[i];
+  if (fits) return;
+  std::vector<std::string> sizes;
+  for (int64_t s : shape) sizes.push_back(s < 0 ? "*" : std::to_string(s));
+  check_tensor(false, what, tensor, fmt::format("its shape must be [{}]", fmt::join(sizes, ", ")));
+}
+
+void check_rank(std::string_view what, const Tensor &tensor, int rank) {
   if (!tensor.defined() || tensor.rank() != rank)
-    throw UserError(what, fmt::format("it is {}", tensor.defined() ? tensor.text() : "missing"),
-                    fmt::format("it must have {} dimensions", rank));
+    check_tensor(false, what, tensor, fmt::format("it must have {} dimension{}", rank, rank == 1 ? "" : "s"));
 }
 
-Tensor as_matrix(const char *what, const Tensor &tensor) {
-  check_that(tensor.defined() && tensor.rank() >= 1, what, "it has no dimension", "it must be [..., D]");
+Tensor as_matrix(std::string_view what, const Tensor &tensor) {
+  check_tensor(tensor.defined() && tensor.rank() >= 1, what, tensor, "it must be [..., D]");
   int64_t rows = 1;
   for (int i = 0; i + 1 < tensor.rank(); ++i) rows *= tensor.size(i);
   return tensor.rank() == 2 ? tensor : tensor.reshape({rows, tensor.size(-1)});
 }
 
-void check_dtype(const char *what, const Tensor &tensor, std::initializer_list<DType> dtypes) {
-  if (std::ranges::find(dtypes, tensor.dtype()) != dtypes.end()) return;
+void check_dtype(std::string_view what, const Tensor &tensor, std::initializer_list<DType> dtypes) {
+  if (tensor.defined() && std::ranges::find(dtypes, tensor.dtype()) != dtypes.end()) return;
   std::vector<std::string_view> names;
   for (DType t : dtypes) names.push_back(name(t));
-  throw UserError(what, fmt::format("it is {}", tensor.text()),
-                  fmt::format("its dtype must be {}", fmt::join(names, " or ")));
+  check_tensor(false, what, tensor, fmt::format("its dtype must be {}", fmt::join(names, " or ")));
 }
 
-void check_apart(const char *what, const Tensor &written, std::initializer_list<Tensor> read) {
-  auto begin = [](const Tensor &t) { return static_cast<const std::byte *>(t.data()); };
-  auto end = [&](const Tensor &t) { return begin(t) + t.extent_bytes(); };
+/// Two indices may stand for one place in memory. False only if strides grow beyond what the smaller ones span.
+static bool overlaps_itself(const Tensor &t) {
+  std::vector<std::pair<int64_t, int64_t>> dims; // stride, size
+  for (int i = 0; i < t.rank(); ++i)
+    if (t.size(i) > 1) dims.emplace_back(t.stride(i), t.size(i));
+  std::ranges::sort(dims);
+  int64_t span = 1;
+  for (auto [stride, size] : dims) {
+    if (stride < span) return true;
+    span += (size - 1) * stride;
+  }
+  return false;
+}
+
+void check_apart(std::string_view what, const Tensor &written, std::initializer_list<Tensor> read) {
+  if (written.numel() == 0) return;
+  if (overlaps_itself(written))
+    throw UserError(
+        std::string(what),
+        fmt::format("elements of {} with strides {} share memory", written.text(), written.strides().text()),
+        "give it memory of its own, as contiguous() does");
   for (const Tensor &r : read)
-    if (r.defined() && r.device() == written.device() && begin(r) < end(written) && begin(written) < end(r))
-      throw UserError(what, fmt::format("{} shares memory with {}, which is read", written.text(), r.text()),
+    if (share_memory(written, r))
+      throw UserError(std::string(what),
+                      fmt::format("{} shares memory with {}, which is read", written.text(), r.text()),
                       "give it memory of its own");
 }
 
-void check_that(bool condition, const char *asked, const std::string &wrong, const char *todo) {
-  if (!condition) throw UserError(asked, wrong, todo);
+void check_range(std::string_view what, std::string_view name, int64_t value, int64_t low, int64_t high) {
+  if (value >= low && value <= high) return;
+  throw UserError(std::string(what), fmt::format("{} is {}", name, value),
+                  high == std::numeric_limits<int64_t>::max() ? fmt::format("it must be {} or more", low)
+                                                              : fmt::format("it must be {} to {}", low, high));
+}
+
+void check_that(bool condition, std::string_view asked, const std::string &wrong, std::string_view todo) {
+  if (!condition) throw UserError(std::string(asked), wrong, std::string(todo));
 }
 
 Tensor or_empty(const Stream &stream, const Tensor &tensor, int rank, DType dtype) {

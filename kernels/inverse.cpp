@@ -139,7 +139,7 @@ RowLists list_rows(const Stream &stream, const Tensor &index, int64_t tokens) {
 }
 
 Tensor sum_listed_rows(const Stream &stream, const Tensor &x, const RowLists &lists) {
-  check_that(x.size(1) >= 1 && x.size(1) <= 1 << 24, "unpermute", "rows must have 1 to 2^24 elements");
+  check_columns("unpermute: permuted_tokens", x.size(1));
   static const auto run = jit(kernel::sum_listed_rows, kSchedule);
   Tensor out = Tensor::empty({lists.starts.size(0) - 1, x.size(1)}, x.dtype(), stream);
   run(stream, kernel::ListedSpec{static_cast<int>(x.size(1)), block_for(x.size(1), 4096)}, x, lists.rows, lists.starts,

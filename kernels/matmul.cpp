@@ -48,7 +48,8 @@ static constexpr Schedule kHalf{.num_warps = 4, .num_stages = 3}, kWide{.num_war
 Tensor matmul(const Stream &stream, const Tensor &a, const Tensor &b, const MatmulOptions &options) {
   check_rank("matmul: a", a, 2);
   check_rank("matmul: b", b, 2);
-  for (const Tensor &t : {a, b}) check_dtype("matmul", t, {f32, bf16, f16, f64});
+  check_dtype("matmul: a", a, {f32, bf16, f16, f64});
+  check_dtype("matmul: b", b, {f32, bf16, f16, f64});
   const int64_t m = a.size(options.transpose_a ? 1 : 0), k = a.size(options.transpose_a ? 0 : 1),
                 n = b.size(options.transpose_b ? 0 : 1);
   options.transpose_b ? check_shape("matmul: b", b, {-1, k}) : check_shape("matmul: b", b, {k, -1});

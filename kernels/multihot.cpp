@@ -109,8 +109,8 @@ void multihot_unfused_backward(const MultihotSpec &s, View grad, View indices, V
 namespace {
 
 kernel::MultihotSpec multihot_spec(const char *what, int64_t topk, int64_t experts, int64_t row_bytes) {
-  check_that(topk >= 1 && topk <= 1024, what, "topk must be 1 to 1024");
-  check_that(experts >= 1 && experts <= 4096, what, "the number of experts must be 1 to 4096");
+  check_range(what, "topk", topk, 1, kMostTopk);
+  check_experts(what, experts);
   int e = static_cast<int>(experts);
   return {static_cast<int>(topk), e, rows_for(next_pow2(e), row_bytes, 256)};
 }
@@ -158,12 +158,12 @@ Multihot indices_to_multihot_unfused(const Stream &stream, const Tensor &indices
 }
 
 Tensor indices_to_multihot_unfused_backward(const Stream &stream, const Tensor &grad, const Tensor &indices) {
-  check_rank("indices_to_multihot_unfused backward: indices", indices, 2);
-  check_dtype("indices_to_multihot_unfused backward: indices", indices, {i64, i32, i8, u8});
-  check_shape("indices_to_multihot_unfused backward: gradient", grad, {indices.size(0), -1});
-  check_dtype("indices_to_multihot_unfused backward: gradient", grad, {f32, f64});
+  check_rank("indices_to_multihot_unfused_backward: indices", indices, 2);
+  check_dtype("indices_to_multihot_unfused_backward: indices", indices, {i64, i32, i8, u8});
+  check_shape("indices_to_multihot_unfused_backward: gradient", grad, {indices.size(0), -1});
+  check_dtype("indices_to_multihot_unfused_backward: gradient", grad, {f32, f64});
   static const auto run = jit(kernel::multihot_unfused_backward, kOneWarp);
-  auto spec = multihot_spec("indices_to_multihot_unfused backward", indices.size(1), grad.size(1),
+  auto spec = multihot_spec("indices_to_multihot_unfused_backward", indices.size(1), grad.size(1),
                             indices.size(1) * size_bytes(grad.dtype()));
   Tensor out = Tensor::empty(indices.shape(), grad.dtype(), stream);
   run(stream, spec, grad, indices, out);

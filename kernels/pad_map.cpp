@@ -57,7 +57,7 @@ static PaddedMap pad_map(const Stream &stream, const Tensor &map, const Tensor &
 
 static void check_pad(const Tensor &map, int multiple) {
   check_map("pad_routing_map: routing_map", map);
-  check_that(multiple >= 1 && multiple <= 1 << 16, "pad_routing_map: multiple", "it must be 1 to 65536");
+  check_range("pad_routing_map", "multiple", multiple, 1, 1 << 16);
 }
 
 PaddedMap pad_routing_map(const Stream &stream, const Tensor &routing_map, int multiple, bool strict) {
@@ -68,6 +68,7 @@ PaddedMap pad_routing_map(const Stream &stream, const Tensor &routing_map, int m
 
 PaddedMap pad_routing_map_in_place(const Stream &stream, Tensor &routing_map, int multiple, bool strict) {
   check_pad(routing_map, multiple);
+  check_apart("pad_routing_map_in_place: routing_map", routing_map, {});
   return pad_map(stream, routing_map, routing_map, multiple, strict);
 }
 

@@ -1,7 +1,6 @@
 // Permute by routing map: each token's row is read once and written to its experts' rows. The same kernel is the
 // backward of unpermute.
 #include <algorithm>
-#include <fmt/format.h>
 
 #include "kernels/moe.h"
 #include "kernels/permute.h"
@@ -76,16 +75,15 @@ void spread_rows(const SpreadSpec &s, View x, View map, View row_counts, View pr
 
 static constexpr Schedule kSchedule{.num_warps = 4};
 
-Tensor spread_rows(const Stream &stream, const char *what, const Tensor &x, const RoutingMap &map, int64_t rows,
+Tensor spread_rows(const Stream &stream, const std::string &what, const Tensor &x, const RoutingMap &map, int64_t rows,
                    const Spread &o) {
-  const std::string asked = what;
-  check_rank((asked + ": tokens").c_str(), x, 2);
-  const TokenLists lists = token_lists(stream, asked, map);
-  check_shape((asked + ": map").c_str(), lists.map, {x.size(0), -1});
-  check_that(x.size(1) >= 1 && x.size(1) <= 1 << 24, what, "rows must have 1 to 2^24 elements");
+  check_rank(what + ": tokens", x, 2);
+  const TokenLists lists = token_lists(stream, what, map);
+  check_shape(what + ": map", lists.map, {x.size(0), -1});
+  check_columns(what + ": tokens", x.size(1));
   if (o.weights.defined()) {
-    check_shape((asked + ": probs").c_str(), o.weights, {x.size(0), lists.experts});
-    check_dtype((asked + ": probs").c_str(), o.weights, {f32, bf16, f16, f64});
+    check_shape(what + ": probs", o.weights, {x.size(0), lists.experts});
+    check_dtype(what + ": probs", o.weights, {f32, bf16, f16, f64});
   }
   static const auto run = jit(kernel::spread_rows, kSchedule);
   kernel::SpreadSpec spec{.experts = static_cast<int>(lists.experts),
@@ -105,35 +103,42 @@ Tensor spread_rows(const Stream &stream, const char *what, const Tensor &x, cons
   return out;
 }
 
+void check_permute(const std::string &what, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs) {
+  check_rank(what + ": tokens", tokens, 2);
+  check_shape(what + ": routing_map", routing_map, {tokens.size(0), -1});
+  check_map(what + ": routing_map", routing_map);
+  if (!probs.defined()) return;
+  check_shape(what + ": probs", probs, routing_map.shape());
+  check_dtype(what + ": probs", probs, {f32, bf16, f16, f64});
+}
+
 Permuted permute(const Stream &stream, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs,
                  std::optional<int64_t> rows) {
-  check_rank("permute: tokens", tokens, 2);
-  check_shape("permute: routing_map", routing_map, {tokens.size(0), -1});
+  check_permute("permute", tokens, routing_map, probs);
   RoutingMap map = route_map(stream, routing_map, probs, {.rows = rows});
   return {spread_rows(stream, "permute", tokens, map, map.sorted_indices.size(0)), map};
 }
 
 UnpermuteGrads unpermute_backward(const Stream &stream, const Tensor &grad, const Tensor &permuted,
                                   const RoutingMap &map, const Tensor &probs) {
-  check_rank("unpermute backward: gradient", grad, 2);
-  check_shape("unpermute backward: permuted", permuted, {-1, grad.size(1)});
-  check_dtype("unpermute backward: permuted", permuted, {grad.dtype()});
-  check_dtype("unpermute backward: gradient", grad, {f32, bf16, f16, f64});
+  check_rank("unpermute_backward: gradient", grad, 2);
+  check_shape("unpermute_backward: permuted", permuted, {-1, grad.size(1)});
+  check_dtype("unpermute_backward: permuted", permuted, {grad.dtype()});
+  check_dtype("unpermute_backward: gradient", grad, {f32, bf16, f16, f64});
   UnpermuteGrads g;
   if (probs.defined()) g.probs = Tensor::empty(probs.shape(), probs.dtype(), stream);
   Spread how;
   if (probs.defined()) how = {.weights = probs, .other = permuted, .products = g.probs};
-  g.permuted = spread_rows(stream, "unpermute backward", grad, map, permuted.size(0), how);
+  g.permuted = spread_rows(stream, "unpermute_backward", grad, map, permuted.size(0), how);
   return g;
 }
 
 Permuted permute_drop_and_pad(const Stream &stream, const Tensor &tokens, const Tensor &routing_map,
                               const Tensor &probs, int64_t num_out_tokens, bool may_drop) {
-  check_rank("permute_drop_and_pad: tokens", tokens, 2);
-  check_shape("permute_drop_and_pad: routing_map", routing_map, {tokens.size(0), -1});
-  check_map("permute_drop_and_pad: routing_map", routing_map);
-  check_that(num_out_tokens >= 0, "permute_drop_and_pad: num_out_tokens", "it must not be negative");
+  check_permute("permute_drop_and_pad", tokens, routing_map, probs);
+  check_range("permute_drop_and_pad", "num_out_tokens", num_out_tokens, 0);
   const int64_t capacity = num_out_tokens / routing_map.size(1);
+  check_range("permute_drop_and_pad", "the capacity num_out_tokens / E", capacity, 0, tokens.size(0));
   RoutingMap map = route_map(stream, routing_map, probs, {.capacity = capacity});
   if (!may_drop) check_capacity(stream, "permute_drop_and_pad with may_drop=false", map.routed, capacity);
   return {spread_rows(stream, "permute_drop_and_pad", tokens, map, map.sorted_indices.size(0)), map};
@@ -168,7 +173,7 @@ std::vector<OpTensor> permute_tensors(std::initializer_list<OpTensor> more) {
 }
 
 static void run_permute(OpCall &c) {
-  const Tensor &tokens = c.in("tokens"), &map = c.in("routing_map"), probs = c.has("probs") ? c.in("probs") : Tensor();
+  const Tensor &tokens = c.in("tokens"), &map = c.in("routing_map"), probs = c.given("probs");
   const int64_t rows = c.integer("num_out_tokens"), bound = c.integer("max_rows");
   Permuted p = c.flag("drop_and_pad") && rows >= 0
                    ? permute_drop_and_pad(c.stream(), tokens, map, probs, rows)
@@ -179,8 +184,8 @@ static void run_permute(OpCall &c) {
 
 static void run_drop_and_pad(OpCall &c) {
   int64_t rows = c.integer("num_out_tokens");
-  Permuted p = permute_drop_and_pad(c.stream(), c.in("tokens"), c.in("routing_map"),
-                                    c.has("probs") ? c.in("probs") : Tensor(), rows, c.flag("may_drop"));
+  Permuted p =
+      permute_drop_and_pad(c.stream(), c.in("tokens"), c.in("routing_map"), c.given("probs"), rows, c.flag("may_drop"));
   put_permuted(c, p);
 }
 

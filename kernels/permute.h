@@ -23,14 +23,16 @@ struct Spread {
   Tensor other = {};    ///< [rows, D], with products
   Tensor products = {}; ///< [T, E], result: sum over columns of x[t] * other[row], 0 where not routed
 };
+/// Throws UserError unless tokens [T, D], routing_map [T, E] and probs [T, E], if there are some, fit together.
+void check_permute(const std::string &what, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs);
 /// out[row, :] = x[t, :] for each pair of the map, read from its row_id_map if it has no token_rows; rows that no pair
 /// has are zero. [rows, D], dtype of x. `what`: the
 /// op's name for errors.
-Tensor spread_rows(const Stream &stream, const char *what, const Tensor &x, const RoutingMap &map, int64_t rows,
+Tensor spread_rows(const Stream &stream, const std::string &what, const Tensor &x, const RoutingMap &map, int64_t rows,
                    const Spread &spread = {});
 /// out[t, :] = sum over rows of the token, experts ascending, of x[row, :] (* weights[t, e]). The map is read from its
 /// row_id_map if it has no token_rows.
-Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, const RoutingMap &map,
+Tensor sum_token_rows(const Stream &stream, const std::string &what, const Tensor &x, const RoutingMap &map,
                       const Tensor &weights = {});
 
 /// Outputs and inputs that the permute ops have in common. `cut`: rows past the last expert's are left out.

@@ -9,8 +9,7 @@ namespace moec {
 
 Permuted permute_fused(const Stream &stream, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs,
                        int64_t num_out_tokens) {
-  check_rank("permute_fused: tokens", tokens, 2);
-  check_shape("permute_fused: routing_map", routing_map, {tokens.size(0), -1});
+  check_permute("permute_fused", tokens, routing_map, probs);
   if (tokens.numel() == 0) num_out_tokens = 0;
   check_that(num_out_tokens > 0 || tokens.numel() == 0, "permute_fused: num_out_tokens",
              fmt::format("it is {}", num_out_tokens), "give the number of routed pairs, or a bound of it");
@@ -21,12 +20,10 @@ Permuted permute_fused(const Stream &stream, const Tensor &tokens, const Tensor 
 
 Permuted permute_padded(const Stream &stream, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs,
                         int topk, int multiple) {
-  check_rank("permute_padded: tokens", tokens, 2);
-  check_shape("permute_padded: routing_map", routing_map, {tokens.size(0), -1});
-  check_map("permute_padded: routing_map", routing_map);
+  check_permute("permute_padded", tokens, routing_map, probs);
   const int64_t experts = routing_map.size(1);
-  check_that(topk >= 1 && topk <= experts, "permute_padded: topk", "it must be 1 to the number of experts");
-  check_that(multiple >= 1 && multiple <= 1 << 16, "permute_padded: multiple", "it must be 1 to 65536");
+  check_range("permute_padded", "topk", topk, 1, experts);
+  check_range("permute_padded", "multiple", multiple, 1, 1 << 16);
   const int64_t rows = cdiv(tokens.size(0) * topk + experts * (multiple - 1), int64_t{multiple}) * multiple;
   check_that(rows < int64_t{1} << 31, "permute_padded", "there are 2^31 rows or more", "do it in parts");
   RoutingMap map = route_map(stream, routing_map, probs,
@@ -57,7 +54,7 @@ UnpermuteGrads unpermute_fused_backward(const Stream &stream, const Tensor &grad
 // registration
 
 static void run_fused(OpCall &c) {
-  Tensor probs = c.has("probs") ? c.in("probs") : Tensor();
+  Tensor probs = c.given("probs");
   const int multiple = static_cast<int>(c.integer("pad_multiple"));
   Permuted p = multiple > 1
                    ? permute_padded(c.stream(), c.in("tokens"), c.in("routing_map"), probs,

@@ -47,25 +47,25 @@ std::string signature(const Op &op) {
   return text + ")";
 }
 
-// ------------------------------------------------------------------------------------------------------------- one
-// call
+// -------------------------------------------------------------------------------------------------------------
+// one call
 
 namespace {
 
-/// What is wrong with `value` for the parameter, or "".
-std::string wrong_value(const OpParameter &p, const std::string &value) {
+/// What to give instead of `value` for the parameter, or "" if it fits.
+std::string better_value(const OpParameter &p, const std::string &value) {
   const char *begin = value.data(), *end = begin + value.size();
   auto whole = [&](auto result) { return result.ec == std::errc() && result.ptr == end; };
   int64_t i;
   double d;
   switch (p.type) {
   case OpParameter::Type::boolean:
-    return value == "true" || value == "false" ? "" : "it is true or false";
+    return value == "true" || value == "false" ? "" : "give true or false";
   case OpParameter::Type::integer: // a size or a count
-    if (!whole(std::from_chars(begin, end, i))) return "it is an integer";
-    return i == static_cast<int32_t>(i) ? "" : "it is an integer of 32 bits";
+    if (!whole(std::from_chars(begin, end, i))) return "give an integer";
+    return i == static_cast<int32_t>(i) ? "" : "give an integer of 32 bits";
   case OpParameter::Type::floating:
-    return whole(std::from_chars(begin, end, d)) ? "" : "it is a number";
+    return whole(std::from_chars(begin, end, d)) ? "" : "give a number";
   case OpParameter::Type::text:
     return "";
   }
@@ -89,14 +89,15 @@ void check_parameters(const Op &op, const Settings &given) {
       throw UserError(asked, "the op has no such parameter",
                       did_you_mean(name, names, fmt::format("moec list {}", op.name)));
     }
-    if (std::string wrong = wrong_value(*p, value); !wrong.empty()) throw UserError(asked, wrong, p->doc);
+    if (std::string todo = better_value(*p, value); !todo.empty())
+      throw UserError(asked, "the value does not fit", fmt::format("{}: {}", todo, p->doc));
     if (!p->allowed.empty() && std::ranges::find(p->allowed, value) == p->allowed.end())
       throw UnsupportedError(asked, "moec does not do this value",
                              fmt::format("it may be {}", fmt::join(p->allowed, ", ")));
   }
   for (const OpParameter &p : op.parameters)
     if (p.required && !given.contains(p.name))
-      throw UserError(op.name, fmt::format("the parameter {} is missing", p.name), p.doc);
+      throw UserError(op.name, fmt::format("the parameter {} is missing", p.name), "give it: " + p.doc);
 }
 
 void check_inputs(const Op &op, const NamedTensors &inputs) {
@@ -107,7 +108,7 @@ void check_inputs(const Op &op, const NamedTensors &inputs) {
   }
   for (const OpTensor &t : op.tensors)
     if (!t.output && !t.optional && !inputs.contains(t.name))
-      throw UserError(op.name, fmt::format("the tensor {} {} is missing", t.name, t.shape), t.doc);
+      throw UserError(op.name, fmt::format("the tensor {} {} is missing", t.name, t.shape), "give it: " + t.doc);
 }
 
 } // namespace

@@ -81,14 +81,16 @@ public:
   bool has(std::string_view input) const { return inputs_.contains(input); }
   /// Throws UserError if it was not given.
   const Tensor &in(std::string_view input) const;
+  /// Undefined if it was not given.
+  Tensor given(std::string_view input) const { return has(input) ? in(input) : Tensor(); }
   /// True if one of these outputs is wanted.
   bool wants(std::initializer_list<std::string_view> outputs) const;
   void out(std::string name, Tensor tensor);
   /// An output of which only the first rows count: as many as the last element of `count` (i32 or i64) says, on the
   /// device. run() does not wait for that: outputs() does.
   void out_rows(std::string name, Tensor tensor, const Tensor &count);
-  /// The outputs, cut to their rows and in the dtypes that the op declares (ids that are i32 inside of the library may be
-  /// i64 here). Waits for the stream if something has to be cut or converted.
+  /// The outputs, cut to their rows and in the dtypes that the op declares (ids that are i32 inside of the library may
+  /// be i64 here). Waits for the stream if something has to be cut or converted.
   const NamedTensors &outputs();
 
   const std::string &text(std::string_view parameter) const;

@@ -103,15 +103,14 @@ struct CountedSlots {
 CountedSlots count_slots(const Stream &stream, const std::string &what, const Tensor &indices, int experts, int first,
                          const Tensor &token_mask) {
   const std::string ids = what + ": indices", mask = what + ": token_mask";
-  check_rank(ids.c_str(), indices, 2);
-  check_dtype(ids.c_str(), indices, {i32, i64});
-  check_that(experts >= 1 && experts <= 4096, what.c_str(), "the number of experts must be 1 to 4096");
-  check_that(first >= 0, what.c_str(), "the first expert must not be negative");
+  check_rank(ids, indices, 2);
+  check_dtype(ids, indices, {i32, i64});
+  check_experts(what, experts);
+  check_range(what, "the first expert", first, 0);
   const int64_t tokens = indices.size(0), topk = indices.size(1), slots = tokens * topk;
-  check_that(topk >= 1, ids.c_str(), "topk must be at least 1");
-  check_that(slots < (int64_t{1} << 31) - 4096, ids.c_str(), "there are 2^31 slots or more", "route in parts");
-  if (token_mask.defined())
-    check_shape(mask.c_str(), token_mask, {tokens}), check_dtype(mask.c_str(), token_mask, {boolean});
+  check_range(ids, "topk", topk, 1);
+  check_that(slots < (int64_t{1} << 31) - 4096, ids, "there are 2^31 slots or more", "route in parts");
+  if (token_mask.defined()) check_shape(mask, token_mask, {tokens}), check_dtype(mask, token_mask, {boolean});
   static const auto count = jit(kernel::route_count, kCount);
   CountedSlots c;
   c.spec = {static_cast<int>(topk), experts, first, token_mask.defined()};

@@ -180,21 +180,20 @@ kernel::MapSpec map_spec(int64_t experts, bool weighted) { // few facts: the cou
   return {e, std::clamp(4096 / next_pow2(e), 4, 256), weighted};
 }
 
-void check_map(const char *what, const Tensor &map) {
+void check_map(std::string_view what, const Tensor &map) {
   check_rank(what, map, 2);
   check_dtype(what, map, {boolean, i8, u8, i32, i64, f16, bf16, f32, f64});
-  check_that(map.size(1) >= 1 && map.size(1) <= 4096, what, "the number of experts must be 1 to 4096");
+  check_experts(what, map.size(1));
   check_that(map.size(0) * map.size(1) < int64_t{1} << 31, what, "it has 2^31 cells or more", "route in parts");
 }
 
 void check_token_rows(const std::string &what, const RoutingMap &map) {
-  check_rank((what + ": token_rows").c_str(), map.token_rows, 2);
-  check_dtype((what + ": token_rows").c_str(), map.token_rows, {i32});
-  check_shape((what + ": row_counts").c_str(), map.row_counts, {map.token_rows.size(0)});
-  check_dtype((what + ": row_counts").c_str(), map.row_counts, {i32});
-  check_that(map.token_rows.size(1) % 2 == 0, what.c_str(), "token_rows has an odd number of columns");
-  check_that(map.token_rows.size(1) >= 2 && map.token_rows.size(1) <= 2 * 4096, what.c_str(),
-             "the number of experts must be 1 to 4096");
+  check_rank(what + ": token_rows", map.token_rows, 2);
+  check_dtype(what + ": token_rows", map.token_rows, {i32});
+  check_shape(what + ": row_counts", map.row_counts, {map.token_rows.size(0)});
+  check_dtype(what + ": row_counts", map.row_counts, {i32});
+  check_tensor(map.token_rows.size(1) % 2 == 0, what + ": token_rows", map.token_rows, "its shape must be [T, 2*E]");
+  check_experts(what, map.token_rows.size(1) / 2);
 }
 
 void scan_counts(const Stream &stream, const Tensor &counts, const Tensor &totals) {
@@ -217,7 +216,7 @@ static int64_t rows_of(const Stream &stream, const RouteMapOptions &o, const Ten
   if (o.capacity) return map.size(1) * *o.capacity;
   if (o.sorted_indices.defined()) return o.sorted_indices.size(0);
   if (o.rows) {
-    check_that(*o.rows >= 0 && *o.rows < int64_t{1} << 31, "route_map: rows", "it must be 0 to 2^31 - 1");
+    check_range("route_map", "rows", *o.rows, 0, std::numeric_limits<int32_t>::max());
     return *o.rows;
   }
   stream.synchronize();
@@ -231,12 +230,10 @@ static void check_route_map(const Tensor &map, const Tensor &probs, const RouteM
   if (probs.defined())
     check_shape("route_map: probs", probs, {map.size(0), map.size(1)}),
         check_dtype("route_map: probs", probs, {f32, bf16, f16, f64});
-  check_that(o.pad_multiple >= 1 && o.pad_multiple <= 1 << 16, "route_map: pad_multiple", "it must be 1 to 65536");
+  check_range("route_map", "pad_multiple", o.pad_multiple, 1, 1 << 16);
   if (!o.capacity) return;
   check_that(o.pad_multiple == 1, "route_map: capacity", "padding to a multiple was asked for too", "choose one");
-  check_that(*o.capacity >= 0 && *o.capacity <= map.size(0), "route_map: capacity",
-             fmt::format("it is {}, and there are {} tokens", *o.capacity, map.size(0)),
-             "it must be 0 to the number of tokens");
+  check_range("route_map", "capacity", *o.capacity, 0, map.size(0));
 }
 
 RoutingMap route_map(const Stream &stream, const Tensor &routing_map, const Tensor &probs, const RouteMapOptions &o) {
@@ -251,9 +248,7 @@ RoutingMap route_map(const Stream &stream, const Tensor &routing_map, const Tens
   auto make = [&](const Dims &shape, DType t) { // without tokens no program writes
     return tokens == 0 ? Tensor::zeros(shape, t, stream) : Tensor::empty(shape, t, stream);
   };
-  auto if_there = [&](const Tensor &t, int rank) {
-    return t.defined() ? t : Tensor::empty(rank == 1 ? Dims{0} : Dims{0, 0}, i32, stream);
-  };
+  auto if_there = [&](const Tensor &t, int rank) { return or_empty(stream, t, rank, i32); };
   RoutingMap r;
   r.sorted_indices = spec.check ? o.sorted_indices : make({rows}, i64);
   if (tokens == 0 && rows > 0 && !spec.check)
@@ -278,23 +273,10 @@ RoutingMap list_token_rows(const Stream &stream, const Tensor &row_of) {
   return r;
 }
 
-static Tensor gather_cells(const Stream &stream, const std::string &what, const Tensor &grad, const Tensor &row_of,
-                           DType dtype) {
-  check_rank((what + ": gradient").c_str(), grad, 1);
-  check_dtype((what + ": gradient").c_str(), grad, {f32, bf16, f16, f64});
-  check_rank((what + ": row_of").c_str(), row_of, 2);
-  check_dtype((what + ": row_of").c_str(), row_of, {i32});
-  check_map((what + ": row_of").c_str(), row_of);
-  static const auto run = jit(kernel::map_gather, kSchedule);
-  Tensor out = Tensor::empty(row_of.shape(), dtype, stream);
-  run(stream, map_spec(row_of.size(1)), grad, row_of, out);
-  return out;
-}
-
 Tensor permute_backward_probs(const Stream &stream, const Tensor &grad, const RoutingMap &map) {
-  check_rank("permute backward: gradient of probs", grad, 1);
-  check_dtype("permute backward: gradient of probs", grad, {f32, bf16, f16, f64});
-  check_token_rows("permute backward", map);
+  check_rank("permute_backward_probs: gradient", grad, 1);
+  check_dtype("permute_backward_probs: gradient", grad, {f32, bf16, f16, f64});
+  check_token_rows("permute_backward_probs", map);
   static const auto run = jit(kernel::map_scatter, kSchedule);
   const int64_t experts = map.token_rows.size(1) / 2;
   Tensor out = Tensor::empty({map.token_rows.size(0), experts}, grad.dtype(), stream);
@@ -303,9 +285,19 @@ Tensor permute_backward_probs(const Stream &stream, const Tensor &grad, const Ro
 }
 
 Tensor route_slots_backward(const Stream &stream, const Tensor &grad, const Tensor &row_ids, int topk, DType dtype) {
-  check_that(topk >= 1 && row_ids.numel() % topk == 0, "route_slots_backward: row_ids",
-             "their number is not a multiple of topk");
-  return gather_cells(stream, "route_slots_backward", grad, row_ids.reshape({row_ids.numel() / topk, topk}), dtype);
+  check_rank("route_slots_backward: gradient", grad, 1);
+  check_dtype("route_slots_backward: gradient", grad, {f32, bf16, f16, f64});
+  check_rank("route_slots_backward: row_ids", row_ids, 1);
+  check_dtype("route_slots_backward: row_ids", row_ids, {i32});
+  check_range("route_slots_backward", "topk", topk, 1, kMostExperts);
+  check_tensor(row_ids.numel() % topk == 0, "route_slots_backward: row_ids", row_ids,
+               "its size must be a multiple of topk");
+  static const auto run = jit(kernel::map_gather, kSchedule);
+  const Tensor row_of = row_ids.reshape({row_ids.numel() / topk, topk});
+  Tensor out = Tensor::empty(row_of.shape(), dtype, stream);
+  check_dtype("route_slots_backward: result", out, {f32, bf16, f16, f64});
+  run(stream, map_spec(topk), grad, row_of, out);
+  return out;
 }
 
 void register_routing_map(Library &l) {

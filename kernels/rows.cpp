@@ -126,23 +126,17 @@ void invert_index(const InvertSpec &s, View index, Int run, View out) {
 namespace {
 constexpr Schedule kRows{.num_warps = 4};
 
-void check_cols(const char *what, int64_t cols) {
-  check_that(cols >= 1 && cols <= 1 << 24, what, "rows must have 1 to 2^24 elements");
-}
 /// Indices are read once per row and warp: with one row of a few KiB they would be more than 1 % of the traffic.
 kernel::RowsSpec rows_spec(const char *what, int64_t cols) {
-  check_cols(what, cols);
+  check_columns(what, cols);
   const int block = block_for(cols, 1024);
   return {.cols = static_cast<int>(cols), .rows = std::max(4, 1024 / block), .block = block};
 }
 kernel::SlotsSpec slots_spec(const char *what, int64_t cols, int topk) {
-  check_cols(what, cols);
-  check_that(topk >= 1 && topk <= 1024, what, "topk must be 1 to 1024");
+  check_columns(what, cols);
+  check_range(what, "topk", topk, 1, kMostTopk);
   const int block = block_for(cols, 4096);
   return {.topk = topk, .cols = static_cast<int>(cols), .rows = std::max(1, 1024 / block), .block = block};
-}
-Tensor no_tensor(const Stream &stream, int rank) {
-  return Tensor::empty(rank == 1 ? Dims{0} : Dims{0, 0}, f32, stream);
 }
 } // namespace
 
@@ -150,7 +144,7 @@ Tensor gather_rows(const Stream &stream, const Tensor &x, const Tensor &index, i
   check_rank("gather_rows: x", x, 2);
   check_rank("gather_rows: index", index, 1);
   check_dtype("gather_rows: index", index, {i32, i64});
-  check_that(divide >= 1, "gather_rows: divide", "it must be positive");
+  check_range("gather_rows", "divide", divide, 1);
   if (scale.defined()) {
     check_dtype("gather_rows: x", x, {f32, bf16, f16, f64});
     check_shape("gather_rows: scale", scale, {index.size(0)});
@@ -161,7 +155,7 @@ Tensor gather_rows(const Stream &stream, const Tensor &x, const Tensor &index, i
   spec.divide = divide;
   spec.weighted = scale.defined();
   Tensor out = Tensor::empty({index.size(0), x.size(1)}, x.dtype(), stream);
-  run(stream, spec, x, index, scale.defined() ? scale : no_tensor(stream, 1), out);
+  run(stream, spec, x, index, or_empty(stream, scale, 1), out);
   return out;
 }
 
@@ -169,7 +163,8 @@ Tensor invert_index(const Stream &stream, const Tensor &index, int64_t size, int
   check_rank("invert_index: index", index, 1);
   check_dtype("invert_index: index", index, {i32, i64});
   const int64_t n = index.size(0);
-  check_that(columns >= 1 && n % columns == 0, "invert_index: index", "its size must be a multiple of the columns");
+  check_tensor(columns >= 1 && n % columns == 0, "invert_index: index", index,
+               "its size must be a multiple of the number of columns");
   check_that(n < int64_t{1} << 31, "invert_index: index", "there are 2^31 rows or more", "do it in parts");
   static const auto run = jit(kernel::invert_index, kRows);
   Tensor out = Tensor::empty({size, columns}, i32, stream);
@@ -191,7 +186,7 @@ Tensor combine_rows(const Stream &stream, const Tensor &rows, const Tensor &row_
   check_rank("combine_rows: row_ids", row_ids, 1);
   check_dtype("combine_rows: row_ids", row_ids, {i32, i64});
   kernel::SlotsSpec spec = slots_spec("combine_rows: rows", rows.size(1), topk);
-  check_that(row_ids.size(0) % topk == 0, "combine_rows: row_ids", "their number must be a multiple of topk");
+  check_tensor(row_ids.size(0) % topk == 0, "combine_rows: row_ids", row_ids, "its size must be a multiple of topk");
   const int64_t tokens = row_ids.size(0) / topk;
   if (weights.defined()) {
     check_shape("combine_rows: weights", weights, {tokens, topk});
@@ -200,8 +195,7 @@ Tensor combine_rows(const Stream &stream, const Tensor &rows, const Tensor &row_
   static const auto run = jit(kernel::combine_rows, kRows);
   spec.weighted = weights.defined();
   Tensor out = Tensor::empty({tokens, rows.size(1)}, rows.dtype(), stream);
-  run(stream, spec, rows, packed(stream, row_ids).reshape({tokens, topk}),
-      weights.defined() ? weights : no_tensor(stream, 2), out);
+  run(stream, spec, rows, packed(stream, row_ids).reshape({tokens, topk}), or_empty(stream, weights, 2), out);
   return out;
 }
 
@@ -209,6 +203,7 @@ Tensor spread_slots(const Stream &stream, const Tensor &x, const Tensor &row_ids
   check_rank("spread_slots: x", x, 2);
   check_shape("spread_slots: row_ids", row_ids, {x.size(0) * topk});
   check_dtype("spread_slots: row_ids", row_ids, {i32, i64});
+  check_range("spread_slots", "rows", rows, 0);
   static const auto run = jit(kernel::spread_slots, kRows);
   Tensor out = Tensor::empty({rows, x.size(1)}, x.dtype(), stream);
   run(stream, slots_spec("spread_slots: x", x.size(1), topk), x, packed(stream, row_ids).reshape({x.size(0), topk}),

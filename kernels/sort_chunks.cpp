@@ -51,12 +51,13 @@ static constexpr Schedule kSchedule{.num_warps = 4};
 
 SortedChunks sort_chunks(const Stream &stream, const Tensor &input, const Tensor &split_sizes,
                          const Tensor &sorted_idxs, const Tensor &probs, bool inverse) {
-  check_that(input.defined() && input.rank() >= 1, "sort_chunks: input", "it must have 1 dimension or more");
+  check_tensor(input.defined() && input.rank() >= 1, "sort_chunks: input", input, "it must have 1 dimension or more");
   check_rank("sort_chunks: split_sizes", split_sizes, 1);
   check_shape("sort_chunks: sorted_idxs", sorted_idxs, {split_sizes.size(0)});
-  for (const Tensor &t : {split_sizes, sorted_idxs}) check_dtype("sort_chunks: chunks", t, {i64, i32});
+  check_dtype("sort_chunks: split_sizes", split_sizes, {i64, i32});
+  check_dtype("sort_chunks: sorted_idxs", sorted_idxs, {i64, i32});
   const int64_t rows = input.size(0), chunks = split_sizes.size(0);
-  check_that(chunks >= 1 && chunks <= 4096, "sort_chunks: split_sizes", "the number of chunks must be 1 to 4096");
+  check_range("sort_chunks: split_sizes", "the number of chunks", chunks, 1, 4096);
   check_that(rows < int64_t{1} << 31, "sort_chunks: input", "there are 2^31 rows or more", "do it in parts");
   if (probs.defined()) check_shape("sort_chunks: probs", probs, {rows});
   static const auto run = jit(kernel::chunk_index, kSchedule);
@@ -78,11 +79,10 @@ SortedChunks sort_chunks(const Stream &stream, const Tensor &input, const Tensor
 // registration
 
 static void run_sort_chunks(OpCall &c) {
-  auto given = [&](const char *name) { return c.has(name) ? c.in(name) : Tensor(); };
   auto run = [&](const Tensor &x, const Tensor &p, bool inverse) {
     return sort_chunks(c.stream(), x, c.in("split_sizes"), c.in("sorted_idxs"), p, inverse);
   };
-  SortedChunks s = run(c.in("input"), given("probs"), false);
+  SortedChunks s = run(c.in("input"), c.given("probs"), false);
   c.out("output", s.output);
   if (s.probs.defined()) c.out("permuted_probs", s.probs);
   if (c.has("grad_output") && c.wants({"grad_input"})) c.out("grad_input", run(c.in("grad_output"), {}, true).output);

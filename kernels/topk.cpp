@@ -61,8 +61,8 @@ TopKWeights calculate_topk(const Stream &stream, const Tensor &logits, int topk,
   check_rank("calculate_topk: logits", logits, 2);
   check_dtype("calculate_topk: logits", logits, {f32, bf16, f16, f64});
   const int64_t experts = logits.size(1);
-  check_that(experts >= 1 && experts <= 4096, "calculate_topk", "the number of experts must be 1 to 4096");
-  check_that(topk >= 1 && topk <= experts, "calculate_topk", "topk must be 1 to the number of experts");
+  check_experts("calculate_topk", experts);
+  check_range("calculate_topk", "topk", topk, 1, experts);
   static const auto run = jit(kernel::calculate_topk, kOneWarp);
   int e = static_cast<int>(experts);
   kernel::TopKSpec spec{topk,
@@ -81,14 +81,14 @@ Tensor calculate_topk_backward(const Stream &stream, const Tensor &grad, const T
                                const TopKOptions &options) {
   // Sigmoid has no sums: before or after the selection, its gradient is the same.
   return select_backward(
-      stream,
+      stream, "calculate_topk_backward",
       {options.sigmoid ? ScoreFunction::sigmoid : ScoreFunction::softmax, options.pre_act, options.renormalize, 1},
       grad, logits, ids);
 }
 
 static void run_topk(OpCall &c) {
   check_that(c.flag("pre_act") != c.flag("post_act"), "unsloth_calculate_topk",
-             "exactly one of pre_act and post_act must be true");
+             "pre_act and post_act are both " + c.text("pre_act"), "exactly one of them must be true");
   const TopKOptions options{c.flag("use_sigmoid"), c.flag("pre_act"), c.flag("renormalize")};
   const Tensor &logits = c.in("gating_output");
   TopKWeights r = calculate_topk(c.stream(), logits, static_cast<int>(c.integer("topk")), options);

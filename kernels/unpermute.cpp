@@ -56,28 +56,26 @@ TokenLists token_lists(const Stream &stream, const std::string &what, const Rout
   const bool compact = !routing.token_rows.defined();
   const Tensor &map = compact ? routing.row_id_map : routing.token_rows;
   if (compact) {
-    check_rank((what + ": row_id_map").c_str(), map, 2);
-    check_dtype((what + ": row_id_map").c_str(), map, {i32});
-    check_that(map.size(1) % 2 == 1 && map.size(1) >= 3, what.c_str(), fmt::format("row_id_map is {}", map.text()),
-               "its shape must be [T, 2*E+1]");
+    check_rank(what + ": row_id_map", map, 2);
+    check_dtype(what + ": row_id_map", map, {i32});
+    check_tensor(map.size(1) % 2 == 1 && map.size(1) >= 3, what + ": row_id_map", map, "its shape must be [T, 2*E+1]");
   } else {
     check_token_rows(what, routing);
   }
   const int64_t experts = map.size(1) / 2;
-  check_that(experts >= 1 && experts <= 4096, what.c_str(), "the number of experts must be 1 to 4096");
+  check_experts(what, experts);
   return {compact, map, or_empty(stream, compact ? Tensor() : routing.row_counts, 1), map.size(0), experts};
 }
 
-Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, const RoutingMap &routing,
+Tensor sum_token_rows(const Stream &stream, const std::string &what, const Tensor &x, const RoutingMap &routing,
                       const Tensor &weights) {
-  const std::string asked = what;
-  check_rank((asked + ": rows").c_str(), x, 2);
-  check_dtype((asked + ": rows").c_str(), x, {f32, bf16, f16, f64});
-  const auto [compact, map, counts, tokens, experts] = token_lists(stream, asked, routing);
-  check_that(x.size(1) >= 1 && x.size(1) <= 1 << 24, what, "rows must have 1 to 2^24 elements");
+  check_rank(what + ": rows", x, 2);
+  check_dtype(what + ": rows", x, {f32, bf16, f16, f64});
+  const auto [compact, map, counts, tokens, experts] = token_lists(stream, what, routing);
+  check_columns(what + ": rows", x.size(1));
   if (weights.defined()) {
-    check_shape((asked + ": probs").c_str(), weights, {tokens, experts});
-    check_dtype((asked + ": probs").c_str(), weights, {f32, bf16, f16, f64});
+    check_shape(what + ": probs", weights, {tokens, experts});
+    check_dtype(what + ": probs", weights, {f32, bf16, f16, f64});
   }
   static const auto run = jit(kernel::sum_token_rows, kSchedule);
   kernel::SumSpec spec{static_cast<int>(experts), static_cast<int>(x.size(1)), block_for(x.size(1), 4096), compact,
@@ -88,7 +86,7 @@ Tensor sum_token_rows(const Stream &stream, const char *what, const Tensor &x, c
 }
 
 Tensor permute_backward_tokens(const Stream &stream, const Tensor &grad, const RoutingMap &map) {
-  return sum_token_rows(stream, "permute backward", grad, map);
+  return sum_token_rows(stream, "permute_backward_tokens", grad, map);
 }
 
 Tensor unpermute(const Stream &stream, const Tensor &permuted, const RoutingMap &map, const Tensor &probs) {
@@ -96,16 +94,16 @@ Tensor unpermute(const Stream &stream, const Tensor &permuted, const RoutingMap 
 }
 
 static void check_indices(const std::string &what, const Tensor &permuted, const Tensor &sorted_indices) {
-  check_rank((what + ": permuted_tokens").c_str(), permuted, 2);
-  check_dtype((what + ": permuted_tokens").c_str(), permuted, {f32, bf16, f16, f64});
-  check_shape((what + ": sorted_indices").c_str(), sorted_indices, {permuted.size(0)});
-  check_dtype((what + ": sorted_indices").c_str(), sorted_indices, {i32, i64});
+  check_rank(what + ": permuted_tokens", permuted, 2);
+  check_dtype(what + ": permuted_tokens", permuted, {f32, bf16, f16, f64});
+  check_shape(what + ": sorted_indices", sorted_indices, {permuted.size(0)});
+  check_dtype(what + ": sorted_indices", sorted_indices, {i32, i64});
 }
 
 static void check_gradient(const Tensor &grad, const Tensor &permuted) {
-  check_rank("unpermute backward: gradient", grad, 2);
-  check_shape("unpermute backward: permuted", permuted, {-1, grad.size(1)});
-  check_dtype("unpermute backward: permuted", permuted, {grad.dtype()});
+  check_rank("unpermute_backward: gradient", grad, 2);
+  check_shape("unpermute_backward: permuted", permuted, {-1, grad.size(1)});
+  check_dtype("unpermute_backward: permuted", permuted, {grad.dtype()});
 }
 
 /// The routing of rows that came with sorted indices and, where there are probabilities, a map.
@@ -113,10 +111,10 @@ static RoutingMap routing_of(const Stream &stream, const std::string &what, cons
                              const Tensor &sorted_indices, int64_t tokens, const Tensor &probs, const Tensor &map) {
   check_indices(what, permuted, sorted_indices);
   if (!probs.defined()) return {};
-  check_that(map.defined(), what.c_str(), "probs need the routing map", "pass routing_map");
-  check_shape((what + ": routing_map").c_str(), map, {tokens, -1});
-  check_dtype((what + ": routing_map").c_str(), map, {boolean});
-  check_shape((what + ": probs").c_str(), probs, {tokens, map.size(1)});
+  check_that(map.defined(), what, "probs need the routing map", "pass routing_map");
+  check_shape(what + ": routing_map", map, {tokens, -1});
+  check_dtype(what + ": routing_map", map, {boolean});
+  check_shape(what + ": probs", probs, {tokens, map.size(1)});
   return route_map(stream, map, {}, {.sorted_indices = sorted_indices});
 }
 
@@ -130,7 +128,7 @@ Tensor unpermute(const Stream &stream, const Tensor &permuted, const Tensor &sor
 UnpermuteGrads unpermute_backward(const Stream &stream, const Tensor &grad, const Tensor &permuted,
                                   const Tensor &sorted_indices, const Tensor &probs, const Tensor &map) {
   check_gradient(grad, permuted);
-  RoutingMap routing = routing_of(stream, "unpermute backward", permuted, sorted_indices, grad.size(0), probs, map);
+  RoutingMap routing = routing_of(stream, "unpermute_backward", permuted, sorted_indices, grad.size(0), probs, map);
   if (probs.defined()) return unpermute_backward(stream, grad, permuted, routing, probs);
   return {gather_rows(stream, grad, sorted_indices), {}};
 }
@@ -139,7 +137,7 @@ UnpermuteGrads unpermute_backward(const Stream &stream, const Tensor &grad, cons
 static RoutingMap routing_of_capacity(const Stream &stream, const Tensor &permuted, const Tensor &sorted_indices,
                                       int64_t tokens, int64_t experts) {
   check_indices("unpermute_drop_and_pad", permuted, sorted_indices);
-  check_that(experts >= 1 && experts <= 4096, "unpermute_drop_and_pad", "the number of experts must be 1 to 4096");
+  check_experts("unpermute_drop_and_pad", experts);
   check_that(permuted.size(0) % experts == 0, "unpermute_drop_and_pad: permuted_tokens",
              fmt::format("there are {} rows for {} experts", permuted.size(0), experts),
              "their number must be a multiple of the number of experts");
@@ -172,7 +170,7 @@ static int64_t tokens_of(OpCall &c) {
   int64_t tokens = -1;
   for (const char *name : {"grad_output", "routing_map", "probs"})
     if (c.has(name)) {
-      check_shape(fmt::format("{}: {}", c.op().name, name).c_str(), c.in(name), {tokens, -1});
+      check_shape(fmt::format("{}: {}", c.op().name, name), c.in(name), {tokens, -1});
       tokens = c.in(name).size(0);
     }
   return tokens < 0 ? c.integer("tokens") : tokens;
@@ -180,7 +178,7 @@ static int64_t tokens_of(OpCall &c) {
 
 static void run_drop_and_pad(OpCall &c) {
   const Tensor &rows = c.in("permuted_tokens"), &indices = c.in("sorted_indices");
-  Tensor probs = c.has("probs") ? c.in("probs") : Tensor();
+  Tensor probs = c.given("probs");
   const int64_t experts = probs.defined() && probs.rank() == 2 ? probs.size(1) : 1;
   if (c.has("routing_map")) {
     check_map("unpermute_drop_and_pad: routing_map", c.in("routing_map"));
@@ -195,7 +193,7 @@ static void run_drop_and_pad(OpCall &c) {
 static void run_unpermute(OpCall &c) {
   if (c.flag("drop_and_pad")) return run_drop_and_pad(c);
   const Tensor &rows = c.in("permuted_tokens"), &indices = c.in("sorted_indices");
-  Tensor probs = c.has("probs") ? c.in("probs") : Tensor(), map = c.has("routing_map") ? c.in("routing_map") : Tensor();
+  Tensor probs = c.given("probs"), map = c.given("routing_map");
   if (c.wants({"output"})) c.out("output", unpermute(c.stream(), rows, indices, tokens_of(c), probs, map));
   if (c.has("grad_output") && c.wants({"grad_permuted_tokens", "grad_probs"}))
     put_unpermuted(c, unpermute_backward(c.stream(), c.in("grad_output"), rows, indices, probs, map));

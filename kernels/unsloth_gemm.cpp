@@ -58,19 +58,20 @@ Tensor stacked(const Tensor &w, const Tensor &m_sizes) {
 
 /// Of x as a matrix.
 void check_options(const Tensor &x, const UnslothGemmOptions &o) {
-  check_that(o.topk >= 1, kGemm, "topk is below 1");
+  check_range(kGemm, "topk", o.topk, 1);
   check_that(!(o.permute_x && o.permute_y), kGemm, "permute_x and permute_y are both set",
              "the first product permutes x, the second y");
   check_that(!o.permute_x || o.is_first_gemm, kGemm, "permute_x in the second product", "only the first permutes x");
   check_that(!o.permute_y || !o.is_first_gemm, kGemm, "permute_y in the first product", "only the second permutes y");
   check_that(!o.fuse_mul_post || o.permute_y, kGemm, "fuse_mul_post without permute_y",
              "weights are multiplied in the second product, which permutes y");
-  check_that(!o.fuse_mul_post || o.topk_weights.defined(), kGemm, "fuse_mul_post without topk_weights");
+  check_that(!o.fuse_mul_post || o.topk_weights.defined(), kGemm, "fuse_mul_post without topk_weights",
+             "pass topk_weights");
   if (!o.permute_x && !o.permute_y) return;
   const int64_t rows = o.permute_x ? x.size(0) * o.topk : x.size(0);
   check_shape("unsloth_grouped_gemm: gather_indices", o.gather_indices, {rows});
   check_that(!o.fuse_mul_post || o.topk_weights.numel() == rows, kGemm, "topk_weights is " + o.topk_weights.text(),
-             ("it must have a weight for each of the " + std::to_string(rows) + " slots").c_str());
+             ("it must have a weight for each of the " + std::to_string(rows) + " slots"));
 }
 
 /// The product's form: all rows of the result are defined, those after the last group are 0.

@@ -133,7 +133,7 @@ Settings parameters_of(const Op &op, const TensorFile &file) {
       parameters[key] = value;
     else if (std::ranges::find(kDescribing, key) == std::end(kDescribing))
       throw UnsupportedError(fmt::format("{} with {}={}", op.name, key, value), "moec does not know this parameter",
-                             "");
+                             fmt::format("`moec list {}` shows those that it knows", op.name));
   }
   return parameters;
 }
@@ -225,7 +225,9 @@ RecordedCall recorded_call(const TensorFile &file) {
     if (name.starts_with("in.") && call.op->input(name.substr(3))) call.inputs.emplace(name.substr(3), tensor);
   for (const auto &[name, reference] : references(file))
     if (const OpTensor *t = call.op->output(excerpt_of(name).tensor)) call.outputs.push_back(t->name);
-  if (call.outputs.empty()) throw UnsupportedError(call.op->name, "moec produces none of the case's tensors", "");
+  if (call.outputs.empty())
+    throw UnsupportedError(call.op->name, "moec produces none of the case's tensors",
+                           fmt::format("`moec list {}` shows what it produces", call.op->name));
   call.parameters = parameters_of(*call.op, file);
   return call;
 }

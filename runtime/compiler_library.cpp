@@ -108,8 +108,8 @@ std::vector<Diagnostic> parse_diagnostics(std::string_view text, std::span<const
   for (const Diagnostic &d : diagnostics) text += "\n  " + d.text();
   if (text.empty()) text = "the compiler gave no message";
   switch (status) {
-  case MOEC_USER_ERROR: throw UserError(input.what, text);
-  case MOEC_TOOL_ERROR: throw DeviceError(input.what, text);
+  case MOEC_USER_ERROR: throw UserError(input.what, text, "correct the kernel");
+  case MOEC_TOOL_ERROR: throw DeviceError(input.what, text, "MOEC_DUMP=<folder> keeps what the tool was given");
   default: throw InternalError(input.what, text, "this is a defect of moec; please report it with the kernel's text");
   }
 }
@@ -174,7 +174,7 @@ void interpret(const CompileInput &input, const uint32_t (&grid)[3], std::span<v
   if (status == MOEC_USER_ERROR) { // what a running kernel did is the device's report
     std::string text;
     for (const Diagnostic &d : diagnostics) text += "\n  " + d.text();
-    throw DeviceError(input.what, text);
+    throw DeviceError(input.what, text, kAfterDeviceError);
   }
   if (status != MOEC_OK) fail(status, input, diagnostics);
 }

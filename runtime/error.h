@@ -10,6 +10,8 @@ namespace moec {
 class DeviceError : public Error {
   using Error::Error;
 };
+/// What to do when a kernel has failed while it ran.
+inline constexpr const char *kAfterDeviceError = "correct its inputs or the kernel; what the launch wrote is undefined";
 /// A defect of moec itself.
 class InternalError : public Error {
   using Error::Error;

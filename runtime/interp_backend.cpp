@@ -32,7 +32,7 @@ public:
     input.options = e.options;
     input.ordinal_locations = !e.lines.empty();
     input.lines = e.lines;
-    input.what = fmt::format("interpret {}", e.kernel);
+    input.what = fmt::format("run {} on the interpreter", e.kernel);
     interpret(input, l.config.grid, std::span(l.params, l.num_params), ranges);
   }
 };

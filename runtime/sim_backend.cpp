@@ -72,7 +72,7 @@ public:
     try {
       findings = sim::launch(e.image, launch, options);
     } catch (const std::invalid_argument &wrong) {
-      throw DeviceError(fmt::format("launch {} on the simulated GPU", e.kernel), wrong.what());
+      throw DeviceError(fmt::format("launch {} on the simulated GPU", e.kernel), wrong.what(), "correct the launch's grid or arguments");
     }
     if (settings.traffic) settings.traffic->add(e.kernel, traffic);
     if (!findings.empty()) report(e, findings);
@@ -87,7 +87,7 @@ private:
       text += "\n  " + f.text();
     }
     throw DeviceError(fmt::format("run {} on the simulated GPU", e.kernel),
-                      fmt::format("{} problem{} found:{}", findings.size(), findings.size() == 1 ? "" : "s", text));
+                      fmt::format("{} problem{} found:{}", findings.size(), findings.size() == 1 ? "" : "s", text), kAfterDeviceError);
   }
 };
 

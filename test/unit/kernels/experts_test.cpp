@@ -9,7 +9,7 @@
 #include "experts_data.h"
 #include "kernels/experts.h"
 #include "kernels/verify.h"
-#include "places.h"
+#include "on_devices.h"
 #include "runtime/graph.h"
 #include "runtime/jit.h"
 
@@ -64,9 +64,8 @@ std::vector<double> reference(const MoeConfig &c, const TensorFile &parameters, 
   return y;
 }
 
-class ExpertsOn : public testing::TestWithParam<Device> {
+class ExpertsOn : public OnDevice {
 protected:
-  void SetUp() override { set_sim_checked(true); }
   /// The tensor on the device, if it is not the host's.
   Tensor here(const Tensor &t) { return t.to(stream.device()); }
   Input here(const Input &in) { return {here(in.x), here(in.token_mask), here(in.weights), here(in.indices)}; }
@@ -79,10 +78,8 @@ protected:
     TensorReport r = compare("y", run(layer, in).y.to(Device::host()), want, tolerance);
     EXPECT_EQ(r.status, CheckStatus::pass) << r.detail << " error " << r.max_error;
   }
-  Stream stream{GetParam()};
 };
-INSTANTIATE_TEST_SUITE_P(Devices, ExpertsOn, testing::ValuesIn(test_devices()),
-                         [](const auto &i) { return i.param.name().substr(0, i.param.name().find(':')); });
+MOEC_ON_DEVICES(ExpertsOn, test_devices());
 
 const std::vector<std::string> kActivations{"swiglu", "swigluoai", "quick_geglu", "geglu", "relu2"};
 
@@ -185,8 +182,7 @@ bool away_from_clamps(const MoeConfig &c, const Tensor &gate_up, int64_t rows) {
 }
 
 class ExpertsGradients : public ExpertsOn {};
-INSTANTIATE_TEST_SUITE_P(Devices, ExpertsGradients, testing::Values(test_devices().back()),
-                         [](const auto &i) { return i.param.name().substr(0, i.param.name().find(':')); });
+MOEC_ON_DEVICES(ExpertsGradients, std::vector{test_devices().back()});
 
 TEST_P(ExpertsGradients, CentralDifferences) {
   struct {

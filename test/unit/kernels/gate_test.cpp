@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/moe.h"
+#include "on_devices.h"
 #include "random_data.h"
 #include "runtime/error.h"
 #include "runtime/jit.h"
@@ -12,17 +13,10 @@
 namespace moec {
 namespace {
 
-class GateOn : public testing::TestWithParam<Device> {
-protected:
-  void SetUp() override { set_sim_checked(true); }
-  Stream stream{GetParam()};
-};
-INSTANTIATE_TEST_SUITE_P(Devices, GateOn, testing::Values(Device::interp(), Device::sim()),
-                         [](const auto &i) { return i.param.name(); });
+using GateOn = OnDevice;
+MOEC_ON_DEVICES(GateOn, both_devices());
 
 using Row = std::vector<double>;
-
-double rounded(double value, DType t) { return Tensor::from_values(std::vector<double>{value}, {1}, t).to_values()[0]; }
 
 /// The lowest index of equal ones first.
 std::vector<size_t> greatest(const Row &x, size_t k) {
@@ -345,39 +339,6 @@ TEST(GateGradients, TopKCentralDifferences) {
         Tensor analytic = calculate_topk_backward(stream, grad, logits, calculate_topk(stream, logits, 3, o).ids, o);
         EXPECT_LT(worst_error(logits, analytic, loss), 1e-6) << sigmoid << pre << renormalize;
       }
-}
-
-TEST(GateErrors, AreClear) {
-  Stream stream(Device::interp());
-  Tensor x = Tensor::zeros({3, 4}, f32), weight = Tensor::zeros({6, 4}, f32);
-  auto error_of = [&](const GateParameters &p, const GateOptions &o) -> std::string {
-    try {
-      gate_forward(stream, x, p, o);
-    } catch (const UserError &e) { return e.what(); }
-    return "no error";
-  };
-  const GateParameters plain{weight, {}, {}};
-  const struct {
-    GateParameters parameters;
-    GateOptions options;
-    const char *text;
-  } table[] = {
-      {plain, {.precision = e4m3}, "give f32, bf16, f16 or f64"},
-      {plain, {.topk = 7}, "topk must be 1 to the number of experts"},
-      {{Tensor::zeros({6, 5}, f32), {}, {}}, {}, "its shape must be [*, 4]"},
-      {{weight, Tensor::zeros({5}, f32), {}}, {}, "its shape must be [6]"},
-      {{weight, {}, Tensor::zeros({6}, i32)}, {.score = sigmoid}, "its dtype must be f32"},
-      {plain, {.score = sigmoid, .groups = 4}, "6 experts are not 4 equal groups"},
-      {plain, {.score = sigmoid, .groups = 3, .limited_groups = 4}, "it must be 1 to the number of groups"},
-      {plain, {.score = softmax_with_bias, .groups = 6, .limited_groups = 2}, "it has one expert"},
-      {plain,
-       {.topk = 3, .score = sigmoid_with_bias, .groups = 3, .limited_groups = 1},
-       "1 groups of 2 experts have fewer than 3 experts"},
-  };
-  for (auto &row : table)
-    EXPECT_NE(error_of(row.parameters, row.options).find(row.text), std::string::npos)
-        << row.text << " | " << error_of(row.parameters, row.options);
-  EXPECT_THROW(score_function_named("tanh"), UserError);
 }
 
 } // namespace

@@ -7,6 +7,7 @@
 
 #include "kernels/host.h"
 #include "kernels/moe.h"
+#include "on_devices.h"
 #include "random_data.h"
 
 namespace moec {
@@ -14,13 +15,8 @@ namespace {
 
 using Values = std::vector<double>;
 
-class MapsOn : public testing::TestWithParam<Device> {
-protected:
-  void SetUp() override { set_sim_checked(true); }
-  Stream stream{GetParam()};
-};
-INSTANTIATE_TEST_SUITE_P(Devices, MapsOn, testing::Values(Device::interp(), Device::sim()),
-                         [](const auto &i) { return i.param.name(); });
+using MapsOn = OnDevice;
+MOEC_ON_DEVICES(MapsOn, both_devices());
 
 TEST_P(MapsOn, SortChunks) {
   const std::vector<int64_t> sizes{3, 0, 5, 300, 0, 1}, order{4, 3, 0, 5, 1, 2};

@@ -9,6 +9,7 @@
 
 #include "kernels/host.h"
 #include "kernels/moe.h"
+#include "on_devices.h"
 #include "random_data.h"
 #include "runtime/error.h"
 #include "runtime/jit.h"
@@ -19,13 +20,8 @@ namespace {
 using testing::HasSubstr;
 using Values = std::vector<double>;
 
-class PermuteOn : public testing::TestWithParam<Device> {
-protected:
-  void SetUp() override { set_sim_checked(true); }
-  Stream stream{GetParam()};
-};
-INSTANTIATE_TEST_SUITE_P(Devices, PermuteOn, testing::Values(Device::interp(), Device::sim()),
-                         [](const auto &i) { return i.param.name(); });
+using PermuteOn = OnDevice;
+MOEC_ON_DEVICES(PermuteOn, both_devices());
 
 Tensor floats(const Values &v, const Dims &shape, DType t = f64) { return Tensor::from_values(v, shape, t); }
 
@@ -317,123 +313,6 @@ TEST_P(PermuteOn, NoTokens) {
   EXPECT_EQ(sort_chunks(stream, x, Tensor::zeros({1}, i64), Tensor::zeros({1}, i64)).output.shape(), (Dims{0, 16}));
   Tensor none = Tensor::zeros({9, 3}, boolean); // tokens without experts
   EXPECT_EQ(permute(stream, Tensor::zeros({9, 16}, f32), none).tokens.shape(), (Dims{0, 16}));
-}
-
-// What only the device can see stops the launch, checked or not.
-TEST_P(PermuteOn, Stops) {
-  auto stops = [&](auto f) {
-    for (bool checked : {false, true}) {
-      set_sim_checked(checked);
-      EXPECT_THROW(
-          {
-            f();
-            stream.synchronize();
-          },
-          DeviceError);
-    }
-  };
-  auto ids = [](std::vector<int64_t> v) { return Tensor::from(v, {static_cast<int64_t>(v.size())}); };
-  Tensor x = random_floats({5, 8}, f32), map = floats(Values(15, 1), {5, 3}, boolean), p = random_floats({5, 3}, f32),
-         rows = random_floats({4, 8}, f32), two = random_floats({5, 2}, f32);
-  stops([&] { permute(stream, x, map, p, 14); });
-  stops([&] { permute_fused(stream, x, map, p, 14); });
-  stops([&] { permute_padded(stream, x, map, p, 1, 2); }); // more experts per token than topk
-  stops([&] { unpermute(stream, rows, ids({0, 1, 2, 3}), 5, p, map); });
-  stops([&] { unpermute(stream, random_floats({15, 8}, f32), Tensor::zeros({15}, i64), 5, p, map); });
-  stops([&] { // a row too many
-    unpermute(stream, random_floats({16, 8}, f32), ids({0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0}), 5, p, map);
-  });
-  stops([&] { unpermute(stream, rows, ids({0, 1, 2, 5}), 5); });
-  stops([&] { permute_backward_tokens(stream, rows, route_map(stream, map)); });
-  stops([&] { permute_backward_probs(stream, random_floats({4}, f32), route_map(stream, map)); });
-  stops([&] { unpermute_fused(stream, rows, Tensor::from_values(Values(14, 9), {2, 7}, i32)); });
-  stops([&] { unpermute_drop_and_pad(stream, rows, ids({0, 1, 2, 2}), 5, 2, two); });
-  stops([&] { unpermute_drop_and_pad(stream, rows, ids({0, 1, 2, -1}), 5, 2, two); });
-  stops([&] { sort_chunks(stream, rows, ids({3, 2}), ids({0, 1})); });
-  stops([&] { sort_chunks(stream, rows, ids({5, -1}), ids({0, 1})); });
-  stops([&] { sort_chunks(stream, rows, ids({2, 2}), ids({1, 1})); });
-  stops([&] { sort_chunks(stream, rows, ids({2, 2}), ids({0, 2})); });
-  stops([&] { pad_routing_map(stream, map, 4, true); });
-}
-
-TEST(PermuteErrors, Table) {
-  const Stream stream(Device::interp());
-  Tensor x = Tensor::zeros({5, 8}, f32), map = floats({1, 0, 1, 0, 1, 0, 1, 0, 0, 1}, {5, 2}, boolean),
-         p = Tensor::zeros({5, 2}, f32), rows = Tensor::zeros({4, 8}, f32), ids = Tensor::zeros({4}, i64);
-  struct {
-    std::function<void()> call;
-    const char *expected;
-  } table[] = {
-      {[&] {
-         permute(stream, x, Tensor::zeros({4, 2}, boolean));
-       },
-       "its shape must be [5, *]"},
-      {[&] { permute(stream, Tensor::zeros({5}, f32), map); }, "it must have 2 dimensions"},
-      {[&] {
-         permute(stream, x, map, Tensor::zeros({5, 3}, f32));
-       },
-       "its shape must be [5, 2]"},
-      {[&] {
-         permute(stream, x, map, Tensor::zeros({5, 2}, i32));
-       },
-       "its dtype must be f32 or bf16 or f16 or f64"},
-      {[&] {
-         permute(stream, x, Tensor::zeros({5, 0}, boolean));
-       },
-       "the number of experts must be 1 to 4096"},
-      {[&] { permute(stream, x, map, p, -1); }, "it must be 0 to 2^31 - 1"},
-      {[&] { permute_drop_and_pad(stream, x, map, p, 12); }, "it is 6, and there are 5 tokens"},
-      {[&] { permute_drop_and_pad(stream, x, map, p, -2); }, "it must not be negative"},
-      {[&] { permute_drop_and_pad(stream, x, map, p, 6, false); },
-       "an expert has more than 3 tokens; tokens per expert: 4, 1"},
-      {[&] { limit_capacity(stream, map, p, 2, {.may_drop = false}); },
-       "an expert has more than 2 tokens; tokens per expert: 4, 1"},
-      {[&] { limit_capacity(stream, map, {}, 2); }, "by_probs needs probabilities"},
-      {[&] { expert_capacity(5, 2, 4, 0); }, "it must be positive"},
-      {[&] { permute_fused(stream, x, map, p, 0); }, "give the number of routed pairs"},
-      {[&] { permute_padded(stream, x, map, p, 3, 8); }, "it must be 1 to the number of experts"},
-      {[&] { permute_padded(stream, x, map, p, 2, 0); }, "it must be 1 to 65536"},
-      {[&] { unpermute(stream, rows, Tensor::zeros({3}, i64), 5); }, "its shape must be [4]"},
-      {[&] { unpermute(stream, rows, Tensor::zeros({4}, f32), 5); }, "its dtype must be i32 or i64"},
-      {[&] { unpermute(stream, rows, ids, 5, p); }, "probs need the routing map"},
-      {[&] {
-         unpermute(stream, rows, ids, 5, p, Tensor::zeros({5, 2}, i8));
-       },
-       "its dtype must be bool"},
-      {[&] { unpermute(stream, rows, ids, 4, p, map); }, "its shape must be [4, *]"},
-      {[&] {
-         unpermute_backward(stream, Tensor::zeros({5, 9}, f32), rows, ids);
-       },
-       "its shape must be [*, 9]"},
-      {[&] {
-         unpermute_backward(stream, Tensor::zeros({5, 8}, bf16), rows, ids, p, map);
-       },
-       "its dtype must be bf16"},
-      {[&] {
-         unpermute_drop_and_pad(stream, rows, ids, 5, 3, Tensor::zeros({5, 3}, f32));
-       },
-       "there are 4 rows for 3 experts"},
-      {[&] {
-         unpermute_fused(stream, rows, Tensor::zeros({5, 4}, i32));
-       },
-       "its shape must be [T, 2*E+1]"},
-      {[&] {
-         unpermute_fused(stream, rows, Tensor::zeros({5, 5}, i64));
-       },
-       "its dtype must be i32"},
-      {[&] { sort_chunks(stream, rows, ids, Tensor::zeros({3}, i64)); }, "its shape must be [4]"},
-      {[&] { sort_chunks(stream, rows, ids, ids, Tensor::zeros({3}, f32)); }, "its shape must be [4]"},
-      {[&] { sort_chunks(stream, rows, Tensor::zeros({4}, f32), ids); }, "its dtype must be i64 or i32"},
-      {[&] { pad_routing_map(stream, map, 0); }, "it must be 1 to 65536"},
-      {[&] { spread_slots(stream, x, ids, 2, 8); }, "its shape must be [10]"},
-  };
-  for (auto &row : table) {
-    std::string what;
-    try {
-      row.call();
-    } catch (const UserError &e) { what = e.what(); }
-    EXPECT_THAT(what, HasSubstr(row.expected));
-  }
 }
 
 // Sums, roundings and their order are the op's: no approximate function and no tensor core, no difference.

@@ -44,6 +44,11 @@ inline Tensor random_offs(int experts, int64_t total) {
   return Tensor::from(offs, {experts});
 }
 
+/// A value as a tensor of the dtype holds it.
+inline double rounded(double value, DType t) {
+  return Tensor::from_values(std::vector<double>{value}, {1}, t).to_values()[0];
+}
+
 inline size_t at(int64_t row, int64_t cols, int64_t col) { return static_cast<size_t>(row * cols + col); }
 /// A map with an expert that nobody wants, one that everybody wants, and a token without experts.
 inline Tensor some_map(int64_t tokens, int64_t experts, DType t = boolean) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "kernels/moe.h"
+#include "on_devices.h"
 #include "random_data.h"
 #include "runtime/error.h"
 #include "runtime/jit.h"
@@ -13,13 +14,8 @@
 namespace moec {
 namespace {
 
-class RowsOn : public testing::TestWithParam<Device> {
-protected:
-  void SetUp() override { set_sim_checked(true); }
-  Stream stream{GetParam()};
-};
-INSTANTIATE_TEST_SUITE_P(Devices, RowsOn, testing::Values(Device::interp(), Device::sim()),
-                         [](const auto &i) { return i.param.name(); });
+using RowsOn = OnDevice;
+MOEC_ON_DEVICES(RowsOn, both_devices());
 
 TEST_P(RowsOn, GatherScatterCombine) {
   for (int64_t cols : {1, 20, 96, 1024, 2500})
@@ -96,31 +92,6 @@ TEST_P(RowsOn, NoTokens) {
   EXPECT_EQ(gather_rows(stream, x, Tensor::zeros({0}, i32)).size(0), 0);
   EXPECT_EQ(weighted_swiglu(stream, x, Tensor::zeros({0, 1}, f32)).shape(), (Dims{0, 8}));
   EXPECT_EQ(combine_rows(stream, x, Tensor::zeros({0}, i32), 4).shape(), (Dims{0, 16}));
-}
-
-// What only the device can see: an index or offset out of range stops the launch, checked or not.
-TEST_P(RowsOn, IndicesOutOfRange) {
-  Tensor x = random_floats({4, 8}, f32);
-  auto stops = [&](auto f) {
-    for (bool checked : {false, true}) {
-      set_sim_checked(checked);
-      EXPECT_THROW(
-          {
-            f();
-            stream.synchronize();
-          },
-          DeviceError);
-    }
-  };
-  auto ids = [](std::vector<int64_t> v) { return Tensor::from(v, {static_cast<int64_t>(v.size())}); };
-  stops([&] { gather_rows(stream, x, ids({0, 4})); });
-  stops([&] { gather_rows(stream, x, ids({0, int64_t{1} << 40})); });
-  stops([&] { gather_rows(stream, x, ids({0, 12}), 3); });
-  stops([&] { scatter_rows(stream, x, ids({0, 1, 2, 4})); });
-  stops([&] { scatter_rows(stream, x, ids({0, 1, 2, 1})); });
-  stops([&] { spread_slots(stream, x, ids({0, 1, 2, 4}), 1, 4); });
-  stops([&] { combine_rows(stream, x, ids({0, 1, 2, 99}), 2); });
-  stops([&] { unpermute_backward(stream, x, x, ids({0, 1, 2, 4})); });
 }
 
 // More than 2^31 elements, in memory that is there only where it is touched.

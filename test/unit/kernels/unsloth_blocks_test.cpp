@@ -10,7 +10,7 @@
 #include "experts_data.h"
 #include "kernels/unsloth_blocks.h"
 #include "kernels/verify.h"
-#include "places.h"
+#include "on_devices.h"
 #include "runtime/error.h"
 #include "runtime/graph.h"
 #include "runtime/jit.h"
@@ -20,9 +20,8 @@ namespace {
 
 using testing::HasSubstr;
 
-class BlocksOn : public testing::TestWithParam<Device> {
+class BlocksOn : public OnDevice {
 protected:
-  void SetUp() override { set_sim_checked(true); }
   Tensor here(const Tensor &t) { return t.to(stream.device()); }
   Tensor random(const Dims &shape, DType dtype) { return here(random_floats(shape, dtype, 0.5)); }
   Qwen3MoeBlock::Parameters qwen3(int64_t E, int64_t D, int64_t I, DType t) {
@@ -32,10 +31,8 @@ protected:
     return {random({E, D}, t), random({E, 2 * I, D}, t), random({E, D, I}, t), random({2 * S, D}, t),
             random({D, S}, t)};
   }
-  Stream stream{GetParam()};
 };
-INSTANTIATE_TEST_SUITE_P(Devices, BlocksOn, testing::ValuesIn(test_devices()),
-                         [](const auto &i) { return i.param.name().substr(0, i.param.name().find(':')); });
+MOEC_ON_DEVICES(BlocksOn, test_devices());
 
 Tensor transposed(const Tensor &t) { return t.transpose(1, 2).contiguous(); }
 
@@ -228,82 +225,6 @@ TEST_P(BlocksOn, Capture) {
   std::vector<Tensor> want = step(other);
   stream.synchronize();
   for (size_t i = 0; i < out.size(); ++i) EXPECT_EQ(out[i].to_bytes(), want[i].to_bytes()) << i;
-}
-
-TEST(Blocks, BadInput) {
-  const Stream stream(Device::sim());
-  auto zeros = [](const Dims &shape, DType t = f32) { return Tensor::zeros(shape, t, Device::sim()); };
-  const Qwen3MoeBlock::Parameters q{zeros({4, 8}), zeros({4, 12, 8}), zeros({4, 8, 6})};
-  const Llama4MoeBlock::Parameters l{q.gate, q.gate_up_proj, q.down_proj, zeros({10, 8}), zeros({8, 5})};
-  auto changed = [](auto p, auto change) {
-    change(p);
-    return p;
-  };
-  const Qwen3MoeBlock qwen(q, 2);
-  const Llama4MoeBlock llama(l);
-  const ExpertsKept kept = qwen.forward(stream, zeros({3, 8})).kept;
-  const std::pair<std::function<void()>, const char *> table[] = {
-      {[&] { Qwen3MoeBlock(q, 0); }, "Qwen3MoeBlock: topk is 0 of 4 experts; it must be 1 to their number"},
-      {[&] { Qwen3MoeBlock(q, 5); }, "Qwen3MoeBlock: topk is 5 of 4 experts"},
-      {[&] { Qwen3MoeBlock(changed(q, [&](auto &p) { p.gate = {}; }), 2); }, "Qwen3MoeBlock: router: it is missing"},
-      {[&] {
-         Qwen3MoeBlock(changed(q, [&](auto &p) { p.gate = zeros({4, 8}, i32); }), 2);
-       },
-       "its dtype must be f32"},
-      {[&] {
-         Qwen3MoeBlock(changed(q, [&](auto &p) { p.gate = zeros({4, 0}); }), 2);
-       },
-       "sizes must be positive"},
-      {[&] {
-         Qwen3MoeBlock(changed(q, [&](auto &p) { p.gate_up_proj = zeros({4, 10, 8}); }), 2);
-       },
-       "Qwen3MoeBlock: gate_up_proj: it is f32[4, 10, 8] on sim; its shape must be [4, 12, 8]"},
-      {[&] {
-         Qwen3MoeBlock(changed(q, [&](auto &p) { p.down_proj = zeros({3, 8, 6}); }), 2);
-       },
-       "down_proj"},
-      {[&] {
-         Qwen3MoeBlock(changed(q, [&](auto &p) { p.down_proj = zeros({4, 8, 6}, bf16); }), 2);
-       },
-       "its dtype must be f32"},
-      {[&] {
-         qwen.forward(stream, zeros({3, 9}));
-       },
-       "Qwen3MoeBlock: x: it is f32[3, 9] on sim; its shape must be"},
-      {[&] { qwen.forward(stream, zeros({8})); }, "Qwen3MoeBlock: x"},
-      {[&] {
-         qwen.forward(stream, zeros({3, 8}, bf16));
-       },
-       "its dtype must be f32"},
-      {[&] {
-         qwen.backward(stream, zeros({4, 8}), kept);
-       },
-       "Qwen3MoeBlock: gradient"},
-      {[&] {
-         qwen.backward(stream, zeros({3, 8}), {});
-       },
-       "backward() without what a forward pass kept"},
-      {[&] { Llama4MoeBlock(l, 2); }, "Llama4MoeBlock: topk is 2; it must be 1"},
-      {[&] { Llama4MoeBlock(changed(l, [&](auto &p) {
-               p.shared_down = zeros({9, 5});
-             })); }, "shared_down"},
-      {[&] { Llama4MoeBlock(changed(l, [&](auto &p) {
-               p.shared_gate_up = zeros({8, 8});
-             })); },
-       "its shape must be [10, 8]"},
-      {[&] { llama.forward(stream, Tensor()); }, "Llama4MoeBlock: x: it is missing"},
-      {[&] {
-         llama.backward(stream, zeros({3, 8}), {});
-       },
-       "backward() without what a forward pass kept"},
-  };
-  for (auto &[call, expected] : table) {
-    std::string message;
-    try {
-      call();
-    } catch (const UserError &e) { message = e.what(); }
-    EXPECT_THAT(message, HasSubstr(expected));
-  }
 }
 
 } // namespace

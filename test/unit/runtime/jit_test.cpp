@@ -334,7 +334,7 @@ TEST_F(Jit, interpreter_gets_grid_parameters_and_ranges) {
   EXPECT_EQ(compiles(), 0);
   compiler<decltype(fake_compiler_result)>("fake_compiler_result")(1, "error\tkernel\t1\t0\tout of bounds\n");
   EXPECT_THAT(message_of<DeviceError>([&] { jit(scale)(Device::interp(), {}, x, y, 1.0f, 0); }),
-              ::testing::ContainsRegex("interpret scale.*\n.*jit_test.cpp:[0-9]+: error: out of bounds"));
+              ::testing::ContainsRegex("run scale on the interpreter.*\n.*jit_test.cpp:[0-9]+: error: out of bounds"));
 }
 
 TEST_F(Jit, errors_of_the_launch_name_it) {

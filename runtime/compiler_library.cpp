@@ -8,8 +8,10 @@
 #include <charconv>
 #include <climits>
 #include <cstring>
+#include <filesystem>
 
 #include "compiler/compiler.h"
+#include "runtime/cache.h"
 #include "runtime/environment.h"
 #include "runtime/error.h"
 
@@ -122,6 +124,17 @@ struct Result : MoecCompileResult {
 
 } // namespace
 
+/// ";dump=" and MOEC_DUMP's folder for this kernel under these options, made; "" if it is not set. Throws UserError.
+static std::string dump_option(const CompileInput &input) {
+  if (environment().dump.empty() || input.kernel.empty()) return "";
+  std::string digest = CacheKey().add("text", input.source).add("options", input.options).digest();
+  std::string folder = fmt::format("{}/{}-{}", environment().dump, input.kernel, digest.substr(0, 8));
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw UserError(fmt::format("dump IR into {}", folder), error.message(), "set MOEC_DUMP to a folder that can be written");
+  return ";dump=" + folder;
+}
+
 std::string Diagnostic::text() const {
   std::string place = file.empty() ? "" : line > 0 ? fmt::format("{}:{}: ", file, line) : file + ": ";
   return fmt::format("{}{}: {}", place, severity, message);
@@ -142,7 +155,8 @@ std::string compiler_library_path() {
 }
 
 CompileOutput compile(const CompileInput &input) {
-  MoecCompileRequest request{text_of(input.source), text_of(input.options), text_of(input.emit), input.ordinal_locations};
+  const std::string options = input.options + dump_option(input);
+  MoecCompileRequest request{text_of(input.source), text_of(options), text_of(input.emit), input.ordinal_locations};
   const Library &l = library();
   Result result;
   MoecStatus status = l.compile(&request, &result);

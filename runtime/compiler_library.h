@@ -25,6 +25,7 @@ struct Diagnostic {
 struct CompileInput {
   std::string_view source;  ///< tile IR text
   std::string options;      ///< "target=sm_90a;num_warps=4;..."
+  std::string kernel = {};  ///< names the folder below MOEC_DUMP, if that is set: the IR after each pass
   std::string emit = "binary";
   bool ordinal_locations = false;
   std::span<const SourceLine> lines; ///< of ordinals
@@ -37,7 +38,7 @@ struct CompileOutput {
   std::vector<Diagnostic> diagnostics;
 };
 
-/// Compiles. Opens the library if need be. Throws UserError for a wrong kernel or option or a missing library, DeviceError where an
+/// Compiles. Opens the library if need be. Throws UserError for a wrong kernel or option, a missing library or a MOEC_DUMP that cannot be written, DeviceError where an
 /// outside tool fails, InternalError for a defect; each with the compiler's messages.
 CompileOutput compile(const CompileInput &input);
 /// Runs the reference interpreter over a grid. `ranges`: begin,end pairs that it may touch. Throws as compile, DeviceError for findings.

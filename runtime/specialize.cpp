@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <filesystem>
 #include <mutex>
 
 #include "runtime/build_id.h"
@@ -45,7 +44,6 @@ void tell(const CompileRecord &record) {
   if (listener) listener(record);
 }
 
-
 std::string sim_level() {
   if (environment().sim_level != "auto") return environment().sim_level;
   return __builtin_cpu_supports("x86-64-v4") ? "v4" : __builtin_cpu_supports("x86-64-v3") ? "v3" : "v2";
@@ -84,21 +82,11 @@ CacheKey key_of(const Job &job) {
   return key;
 }
 
-/// MOEC_DUMP's folder for this specialization, made. Throws UserError if it cannot be.
-std::string dump_folder(const Job &job) {
-  std::string digest = CacheKey().add("text", job.source).add("options", job.options).digest();
-  std::string folder = fmt::format("{}/{}-{}", environment().dump, job.recording.kernel, digest.substr(0, 8));
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) throw UserError(fmt::format("dump IR into {}", folder), error.message(), "set MOEC_DUMP to a folder that can be written");
-  return folder;
-}
-
 CacheEntry compile_entry(const Job &job) {
   CompileInput input;
   input.source = job.source;
   input.options = job.options;
-  if (!environment().dump.empty()) input.options += ";dump=" + dump_folder(job);
+  input.kernel = job.recording.kernel;
   input.ordinal_locations = true;
   input.lines = job.recording.lines;
   input.what = job.what();

@@ -54,6 +54,8 @@ def rows(golden, folder):
         Row("a stage that the simulator has not", compile("weighted_swiglu", "--target", "sim", "--emit", "ptx"), 1, "emit=ptx: the simulated GPU", "use emit=nvvm"),
         Row("3 warps", compile("weighted_swiglu", "--num-warps", "3"), 1, "num_warps=3: must be one of 1, 2, 4, 8, 16"),
         Row("99 stages", compile("weighted_swiglu", "--num-stages", "99"), 1, "num_stages=99: must be one of 1"),
+        Row("a dump that cannot be written", compile("weighted_swiglu"), 1, "dump IR into /proc/no/such/weighted_swiglu-", "set MOEC_DUMP to a folder that can be written",
+            env={"MOEC_DUMP": "/proc/no/such"}),
         # ops, parameters, devices
         Row("run an unknown op", ["run", "permut", "--in", good, "--out", "x"], 2, "op permut: there is no such op; did you mean permute?"),
         Row("run with an unknown parameter", run("--set", "limit=7"), 1, "weighted_swiglu with limit=7: the op has no such parameter"),

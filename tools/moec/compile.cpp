@@ -50,6 +50,7 @@ int compile_kernel(const Options &o) {
   Recording recording = kernel.record(settings_of(o.set));
   CompileInput input;
   input.source = recording.text;
+  input.kernel = kernel.name;
   input.options = options_text(o, kernel.schedule);
   input.emit = emit_name(o.emit);
   input.ordinal_locations = true;
@@ -69,6 +70,7 @@ int compile_file(const Options &o) {
     int code = run([&] {
       CompileInput input;
       input.source = source;
+      input.kernel = o.what == "-" ? "stdin" : std::filesystem::path(o.what).stem().string();
       input.file = o.what == "-" ? "standard input" : o.what;
       input.options = options_text(o, {});
       input.emit = emit_name(o.emit);

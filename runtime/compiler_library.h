@@ -25,12 +25,12 @@ struct Diagnostic {
 struct CompileInput {
   std::string_view source;  ///< tile IR text
   std::string options;      ///< "target=sm_90a;num_warps=4;..."
-  std::string kernel = {};  ///< names the folder below MOEC_DUMP, if that is set: the IR after each pass
   std::string emit = "binary";
   bool ordinal_locations = false;
   std::span<const SourceLine> lines; ///< of ordinals
   std::string file = {};             ///< names the source in messages, where it is somebody's file
   std::string what = "compile a kernel"; ///< for errors: "compile weighted_swiglu for sm_90a"
+  std::string kernel = {};               ///< names the folder below MOEC_DUMP, if that is set: the IR after each pass
 };
 struct CompileOutput {
   std::string output;

@@ -87,7 +87,7 @@ def misfits(golden, folder):
         ("indices of floats", "indices_to_multihot", {"num_local_experts": "8"}, {"indices": zeros("F32", [4, 2]), "probs": probs}, ["indices_to_multihot: indices: it is f32[4, 2]"]),
         ("indices and probs of two shapes", "indices_to_multihot", {"num_local_experts": "8"}, {"indices": indices, "probs": zeros("F32", [4, 3])}, ["[4, 3]"]),
         ("experts that are no number", "indices_to_multihot", {"num_local_experts": "many"}, {"indices": indices, "probs": probs}, ["many", "give an integer"]),
-        ("a negative number of experts", "indices_to_multihot", {"num_local_experts": "-8"}, {"indices": indices, "probs": probs}, ["the number of experts must be 1 to 4096"]),
+        ("a negative number of experts", "indices_to_multihot", {"num_local_experts": "-8"}, {"indices": indices, "probs": probs}, ["the number of experts is -8; it must be 1 to 4096"]),
         ("a number of experts of 33 bits", "indices_to_multihot", {"num_local_experts": "4294967304"}, {"indices": indices, "probs": probs}, ["give an integer of 32 bits"]),
         ("a map of other tokens", "permute", {}, {"tokens": tokens, "routing_map": zeros("BOOL", [5, 8])}, ["routing_map", "5"]),
         ("tokens of rank 3", "permute", {}, {"tokens": zeros("F32", [4, 4, 4]), "routing_map": routes}, ["tokens", "f32[4, 4, 4]"]),

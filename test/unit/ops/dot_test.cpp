@@ -109,6 +109,36 @@ TEST(Dot, Chains) {
   check(cases);
 }
 
+/// softmax(q k^T) v: the second dot's A is computed from the first dot, row by row.
+void attention(const DotSpec &s, View q, View k, View v, View o) {
+  auto [T, D] = q.sizes<2>();
+  grid(cdiv(T, s.m));
+  Int m = program_id(0) * s.m;
+  Tile rows = load(q.tile({m, 0}, {s.m, s.k})), at = expand_dims(m + arange(s.m), 1);
+  Tile acc = zeros({s.m, s.k}, f32), total = zeros({s.m, 1}, f32), most = full({s.m, 1}, -1e30f, f32);
+  for (Int n : range(0, minimum(T, m + s.m), s.n)) {
+    Tile seen = expand_dims(n + arange(s.n), 0) <= at;
+    Tile score = where(seen, dot(rows, trans(load(k.tile({n, 0}, {s.n, s.k}))), zeros({s.m, s.n}, f32)), -1e30f);
+    Tile next = maximum(most, expand_dims(max(score, 1), 1)), p = where(seen, exp(score - next), 0), old = exp(most - next);
+    total = total * old + expand_dims(sum(p, 1), 1);
+    acc = dot(cast(p, v.dtype()), load(v.tile({n, 0}, {s.n, s.k})), acc * old);
+    most = next;
+  }
+  store(o.tile({m, 0}, {s.m, s.k}), acc / total);
+}
+
+TEST(Dot, Attention) {
+  std::vector<Case> cases;
+  for (DType t : {bf16, f16, f32})
+    for (DotSpec s : {DotSpec{64, 32, 32}, DotSpec{16, 64, 64}}) {
+      Argument o = output(f32, {75, s.k}, Compare::bounded);
+      o.tolerance = [t](double, size_t) { return t == f32 ? 1e-5 : 0x1p-8; }; // p may round the other way; |v| < 1
+      cases.push_back({fmt::format("attention {} {}", name(t), spec_text(s)), attention, s,
+                       {numbers(t, {75, s.k}, 1), numbers(t, {75, s.k}, 2), numbers(t, {75, s.k}, 3), o}, kAllWarps});
+    }
+  check(cases);
+}
+
 /// NaN, infinities, zeros and denormals among the operands: also where the tile is shorter than the instruction, whose rest must be 0.
 TEST(Dot, SpecialValues) {
   std::vector<Case> cases;

@@ -51,26 +51,26 @@ struct Call {
   Call(const char *what, const Tensor &x, const Activation &activation, const Tensor &weights, const Tensor &bias)
       : what(what), activation(activation), shape(x.shape()), weights_shape(weights.shape()), bias_shape(bias.shape()),
         weights(weights), bias(bias) {
-    check_that(x.defined() && x.rank() >= 1, named("x").c_str(),
-               fmt::format("it is {}", x.defined() ? x.text() : "missing"), "it must have at least one dimension");
+    check_tensor(x.defined() && x.rank() >= 1, named("x"), x, "it must have 1 dimension or more");
     const int64_t inputs = x.size(-1);
-    check_that(!activation.gated || inputs % 2 == 0, named("x").c_str(), fmt::format("it is {}", x.text()),
-               activation.interleaved ? "its last dimension must be even: gate and up in turns"
-                                      : "its last dimension must be even: [gate | up]");
+    check_tensor(!activation.gated || inputs % 2 == 0, named("x"), x,
+                 activation.interleaved ? "its last dimension must be even: gate and up in turns"
+                                        : "its last dimension must be even: [gate | up]");
     for (int i = 0; i + 1 < x.rank(); ++i) rows *= x.size(i);
     width = activation.gated ? inputs / 2 : inputs;
     this->x = x.rank() == 2 ? x : x.reshape({rows, inputs});
     if (weights.defined()) {
       if (weights.shape() == shaped(1)) this->weights = weights.reshape({rows, 1});
-      check_that(this->weights.shape() == Dims{rows, 1}, named("weights").c_str(), fmt::format("it is {}", weights.text()),
-                 fmt::format("its shape must be [{}, 1], one for each row of x {}", rows, x.text()).c_str());
-      check_dtype(named("weights").c_str(), weights, {f32, bf16, f16, f64});
+      if (this->weights.shape() != Dims{rows, 1})
+        check_tensor(false, named("weights"), weights,
+                     fmt::format("its shape must be [{}, 1], one for each row of x {}", rows, x.text()));
+      check_dtype(named("weights"), weights, {f32, bf16, f16, f64});
     }
     if (bias.defined()) check_bias(inputs);
     check_numbers();
   }
 
-  std::string named(const char *tensor) const { return fmt::format("{}: {}", what, tensor); }
+  Asked named(const char *tensor) const { return {what, tensor}; }
   kernel::ActivationSpec spec() const {
     kernel::ActivationSpec s;
     // Where rows begin inside of 32-byte sectors, programs share those at their ends: whole rows then, and more of
@@ -100,20 +100,20 @@ struct Call {
 
 private:
   void check_bias(int64_t inputs) {
-    check_dtype(named("bias").c_str(), bias, {f32, bf16, f16, f64});
+    check_dtype(named("bias"), bias, {f32, bf16, f16, f64});
     const bool matrix = bias.rank() == 2 && bias.size(0) == rows && rows != 1;
     if (matrix)
-      check_shape(named("bias").c_str(), bias, {rows, inputs});
+      check_shape(named("bias"), bias, {rows, inputs});
     else if (bias.rank() == 2)
-      check_shape(named("bias").c_str(), bias, {1, inputs});
+      check_shape(named("bias"), bias, {1, inputs});
     else
-      check_shape(named("bias").c_str(), bias, {inputs});
+      check_shape(named("bias"), bias, {inputs});
     kind = matrix ? kernel::Bias::rows : kernel::Bias::one_row;
     bias = bias.reshape({matrix ? rows : 1, inputs});
   }
   void check_numbers() {
     auto number = [&](const char *of, double v) {
-      check_that(v == v, named(of).c_str(), "it is not a number", "give a number");
+      check_that(v == v, named(of), "it is not a number", "give a number");
     };
     number("alpha", activation.alpha), number("linear_offset", activation.linear_offset);
     number("limit", activation.limit.value_or(0));
@@ -121,7 +121,7 @@ private:
 };
 
 Tensor forward(const Stream &stream, const Call &call, const Tensor &saved = {}) {
-  check_dtype(call.named("x").c_str(), call.x, {f32, bf16, f16, f64});
+  check_dtype(call.named("x"), call.x, {f32, bf16, f16, f64});
   static const auto weighted = jit(kernel::weighted_activation, kSchedule);
   static const auto general = jit(kernel::activation, kSchedule);
   Tensor y = Tensor::empty({call.rows, call.width}, call.x.dtype(), stream);
@@ -138,7 +138,7 @@ Tensor forward(const Stream &stream, const Call &call, const Tensor &saved = {})
 
 ActivatedAndSaved forward_saving(const Stream &stream, const Call &call) {
   double limit = call.activation.limit.value_or(0);
-  check_that(limit >= 0 && limit < 432, call.named("limit").c_str(), fmt::format("it is {}", limit),
+  check_that(limit >= 0 && limit < 432, call.named("limit"), fmt::format("it is {}", limit),
              "to save x in e4m3 it must be at least 0 and below 432");
   Tensor saved = Tensor::empty({call.rows, call.x.size(1)}, e4m3, stream);
   Tensor y = forward(stream, call, saved.bitcast(u8));
@@ -173,11 +173,10 @@ void backward_summing_bias(const Stream &stream, const Call &call, const Tensor 
 }
 
 ActivationGrads backward(const Stream &stream, const Tensor &gradient, const Call &call) {
-  check_dtype(call.named("x").c_str(), call.x, {f32, bf16, f16, f64, e4m3});
-  check_dtype(call.named("gradient").c_str(), gradient, {f32, bf16, f16, f64});
+  check_dtype(call.named("x"), call.x, {f32, bf16, f16, f64, e4m3});
+  check_dtype(call.named("gradient"), gradient, {f32, bf16, f16, f64});
   const Dims shape = call.shaped(call.width);
-  check_that(gradient.shape() == shape, call.named("gradient").c_str(), fmt::format("it is {}", gradient.text()),
-             fmt::format("its shape must be {}", shape.text()).c_str());
+  check_shape(call.named("gradient"), gradient, shape);
   static const auto run = jit(kernel::activation_backward, kSchedule);
   kernel::ActivationSpec spec = call.spec();
   if (call.x.dtype() == e4m3) spec.formula = kernel::of_e4m3_codes(spec.formula);

@@ -143,7 +143,7 @@ struct BiasCall {
 
 BiasCall bias_call(const Stream &stream, const char *what, const Tensor &rows, const RowsOfExperts &groups,
                    const Tensor &probs) {
-  auto tensor = [&](const char *name) { return fmt::format("{}: {}", what, name); };
+  auto tensor = [&](const char *name) { return Asked(what, name); };
   check_tensor(rows.defined() && rows.rank() >= 1, tensor("rows"), rows, "it must have 1 dimension or more");
   check_dtype(tensor("rows"), rows, {f32, bf16, f16, f64});
   const int64_t features = rows.size(-1);
@@ -153,7 +153,7 @@ BiasCall bias_call(const Stream &stream, const char *what, const Tensor &rows, c
     grouping = Tensor::empty({0}, i32, stream);
   } else {
     const bool ends = groups.kind == RowsOfExperts::Kind::ends;
-    const std::string name = tensor(ends ? "offs" : "tokens_per_expert");
+    const Asked name = tensor(ends ? "offs" : "tokens_per_expert");
     check_rank(name, grouping, 1);
     ends ? check_dtype(name, grouping, {i32, i64}) : check_dtype(name, grouping, {i8, u8, i32, i64});
   }

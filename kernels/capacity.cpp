@@ -89,12 +89,12 @@ int64_t expert_capacity(int64_t tokens, int topk, int experts, double factor, in
   return std::min(tokens, std::max(minimum, static_cast<int64_t>(std::min(wanted, 0x1p62))));
 }
 
-void check_capacity(const Stream &stream, std::string_view what, const Tensor &routed, int64_t capacity) {
+void check_capacity(const Stream &stream, const Asked &what, const Tensor &routed, int64_t capacity) {
   stream.synchronize();
   std::vector<int32_t> counts = routed.to_vector<int32_t>();
   if (std::ranges::all_of(counts, [&](int32_t n) { return n <= capacity; })) return;
   throw UserError(
-      std::string(what),
+      what.text(),
       fmt::format("an expert has more than {} tokens; tokens per expert: {}", capacity, fmt::join(counts, ", ")),
       "raise the capacity, or let tokens be dropped");
 }

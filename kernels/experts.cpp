@@ -55,7 +55,7 @@ GroupedExpertsTE::GroupedExpertsTE(MoeConfig config, Device device, std::shared_
 
 void ExpertsLayer::check_call(const Tensor &x, const Tensor &token_mask, const Tensor &weights,
                               const Tensor &indices) const {
-  auto what = [&](const char *tensor) { return fmt::format("{}: {}", form_.name, tensor); };
+  auto what = [&](const char *tensor) { return Asked(form_.name, tensor); };
   check_shape(what("x"), x, {-1, config_.expert_dim()});
   check_dtype(what("x"), x, {f32, bf16, f16, f64});
   check_shape(what("indices"), indices, {x.size(0), config_.n_activated_experts});
@@ -88,7 +88,7 @@ ExpertsResult ExpertsLayer::forward(const Stream &stream, const Tensor &x, const
 
 ExpertsGrads ExpertsLayer::backward(const Stream &stream, const Tensor &grad, const ExpertsKept &kept) const {
   check_ready();
-  const std::string asked = fmt::format("{}: gradient", form_.name);
+  const Asked asked(form_.name, "gradient");
   check_that(kept.x.defined(), form_.name, "backward() without what a forward pass kept",
              "pass the kept part of forward()'s result");
   check_shape(asked, grad, {kept.x.size(0), kept.x.size(1)});

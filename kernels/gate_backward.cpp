@@ -70,13 +70,13 @@ static constexpr Schedule kSchedule{.num_warps = 1};
 
 Tensor select_backward(const Stream &stream, const std::string &what, const Selection &selection, const Tensor &grad,
                        const Tensor &logits, const Tensor &indices, const Tensor &grad_scores) {
-  check_rank(what + ": logits", logits, 2);
-  check_dtype(what + ": logits", logits, {f32, bf16, f16, f64});
+  check_rank({what, "logits"}, logits, 2);
+  check_dtype({what, "logits"}, logits, {f32, bf16, f16, f64});
   check_experts(what, logits.size(1));
-  check_shape(what + ": indices", indices, {logits.size(0), -1});
-  check_dtype(what + ": indices", indices, {i32, i64});
-  check_shape(what + ": gradient", grad, {logits.size(0), indices.size(1)});
-  check_dtype(what + ": gradient", grad, {f32, bf16, f16, f64});
+  check_shape({what, "indices"}, indices, {logits.size(0), -1});
+  check_dtype({what, "indices"}, indices, {i32, i64});
+  check_shape({what, "gradient"}, grad, {logits.size(0), indices.size(1)});
+  check_dtype({what, "gradient"}, grad, {f32, bf16, f16, f64});
   static const auto run = jit(kernel::select_backward, kSchedule);
   const int experts = static_cast<int>(logits.size(1));
   kernel::SelectBackwardSpec spec{static_cast<int>(indices.size(1)),

@@ -54,7 +54,7 @@ void check_index(const char *what, const Tensor &index, int64_t rows) {
   check_dtype(what, index, {i32, i64});
 }
 
-void check_float(const char *what, const Tensor &t, std::initializer_list<int64_t> shape) {
+void check_float(const char *what, const Tensor &t, const Dims &shape) {
   if (!t.defined()) return;
   check_shape(what, t, shape);
   check_dtype(what, t, {f32, bf16, f16, f64});
@@ -63,8 +63,9 @@ void check_float(const char *what, const Tensor &t, std::initializer_list<int64_
 DType result_dtype(const char *what, const GroupedMmOptions &o, DType a) {
   DType t = o.dtype.value_or(o.accumulate.defined() ? o.accumulate.dtype() : a == e4m3 ? bf16 : a);
   const bool fits = a == f64 ? t == f64 : t == f32 || t == bf16 || t == f16;
-  check_that(fits, what, "the result would be " + std::string(name(t)),
-             a == f64 ? "of f64 operands it is f64" : "it must be f32, bf16 or f16");
+  if (!fits)
+    check_that(false, what, "the result would be " + std::string(name(t)),
+               a == f64 ? "of f64 operands it is f64" : "it must be f32, bf16 or f16");
   check_that(!o.accumulate.defined() || o.accumulate.dtype() == t, what, "dtype is not accumulate's",
              "leave dtype to accumulate");
   return t;
@@ -74,7 +75,7 @@ void set_scales(kernel::GroupedMmSpec &s, const GroupedMmOptions &o, const Tenso
   const int64_t blocks = cdiv(int64_t{s.k}, int64_t{kernel::kScaleBlock});
   for (const Tensor &t : {o.scale_a, o.scale_b}) {
     if (!t.defined()) continue;
-    check_that(a.dtype() == e4m3, "grouped_mm: scales", "a is " + a.text(), "scales belong to e4m3 operands");
+    check_tensor(a.dtype() == e4m3, "grouped_mm: a", a, "its dtype must be e4m3: scales are given");
     check_dtype("grouped_mm: scales", t, {f32});
   }
   if (o.scale_a.defined()) {

@@ -6,13 +6,17 @@
 
 namespace moec {
 
-void check_tensor(bool fits, std::string_view what, const Tensor &tensor, std::string_view todo) {
+std::string Asked::text() const {
+  return std::string(function_) + (argument_.empty() ? "" : ": ") + std::string(argument_);
+}
+
+void check_tensor(bool fits, const Asked &what, const Tensor &tensor, std::string_view todo) {
   if (!fits)
-    throw UserError(std::string(what), fmt::format("it is {}", tensor.defined() ? tensor.text() : "missing"),
+    throw UserError(what.text(), fmt::format("it is {}", tensor.defined() ? tensor.text() : "missing"),
                     std::string(todo));
 }
 
-void check_shape(std::string_view what, const Tensor &tensor, const Dims &shape) {
+void check_shape(const Asked &what, const Tensor &tensor, const Dims &shape) {
   bool fits = tensor.defined() && tensor.rank() == shape.rank();
   for (int i = 0; fits && i < shape.rank(); ++i) fits = shape[i] < 0 || tensor.size(i) == shape[i];
   if (fits) return;
@@ -21,19 +25,19 @@ void check_shape(std::string_view what, const Tensor &tensor, const Dims &shape)
   check_tensor(false, what, tensor, fmt::format("its shape must be [{}]", fmt::join(sizes, ", ")));
 }
 
-void check_rank(std::string_view what, const Tensor &tensor, int rank) {
+void check_rank(const Asked &what, const Tensor &tensor, int rank) {
   if (!tensor.defined() || tensor.rank() != rank)
     check_tensor(false, what, tensor, fmt::format("it must have {} dimension{}", rank, rank == 1 ? "" : "s"));
 }
 
-Tensor as_matrix(std::string_view what, const Tensor &tensor) {
+Tensor as_matrix(const Asked &what, const Tensor &tensor) {
   check_tensor(tensor.defined() && tensor.rank() >= 1, what, tensor, "it must be [..., D]");
   int64_t rows = 1;
   for (int i = 0; i + 1 < tensor.rank(); ++i) rows *= tensor.size(i);
   return tensor.rank() == 2 ? tensor : tensor.reshape({rows, tensor.size(-1)});
 }
 
-void check_dtype(std::string_view what, const Tensor &tensor, std::initializer_list<DType> dtypes) {
+void check_dtype(const Asked &what, const Tensor &tensor, std::initializer_list<DType> dtypes) {
   if (tensor.defined() && std::ranges::find(dtypes, tensor.dtype()) != dtypes.end()) return;
   std::vector<std::string_view> names;
   for (DType t : dtypes) names.push_back(name(t));
@@ -54,29 +58,28 @@ static bool overlaps_itself(const Tensor &t) {
   return false;
 }
 
-void check_apart(std::string_view what, const Tensor &written, std::initializer_list<Tensor> read) {
+void check_apart(const Asked &what, const Tensor &written, std::initializer_list<Tensor> read) {
   if (written.numel() == 0) return;
   if (overlaps_itself(written))
     throw UserError(
-        std::string(what),
+        what.text(),
         fmt::format("elements of {} with strides {} share memory", written.text(), written.strides().text()),
         "give it memory of its own, as contiguous() does");
   for (const Tensor &r : read)
     if (share_memory(written, r))
-      throw UserError(std::string(what),
-                      fmt::format("{} shares memory with {}, which is read", written.text(), r.text()),
+      throw UserError(what.text(), fmt::format("{} shares memory with {}, which is read", written.text(), r.text()),
                       "give it memory of its own");
 }
 
-void check_range(std::string_view what, std::string_view name, int64_t value, int64_t low, int64_t high) {
+void check_range(const Asked &what, std::string_view name, int64_t value, int64_t low, int64_t high) {
   if (value >= low && value <= high) return;
-  throw UserError(std::string(what), fmt::format("{} is {}", name, value),
+  throw UserError(what.text(), fmt::format("{} is {}", name, value),
                   high == std::numeric_limits<int64_t>::max() ? fmt::format("it must be {} or more", low)
                                                               : fmt::format("it must be {} to {}", low, high));
 }
 
-void check_that(bool condition, std::string_view asked, const std::string &wrong, std::string_view todo) {
-  if (!condition) throw UserError(std::string(asked), wrong, std::string(todo));
+void check_that(bool condition, const Asked &what, std::string_view wrong, std::string_view todo) {
+  if (!condition) throw UserError(what.text(), std::string(wrong), std::string(todo));
 }
 
 Tensor or_empty(const Stream &stream, const Tensor &tensor, int rank, DType dtype) {

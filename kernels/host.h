@@ -21,31 +21,44 @@ constexpr DType wide_dtype(DType t) { return t == f64 ? f64 : f32; }
 // What kernels can do: experts of a map or a routing, slots of a token, elements of a row.
 inline constexpr int64_t kMostExperts = 4096, kMostTopk = 1024, kMostColumns = 1 << 24;
 
-// Checks of arguments. `what`: function and argument, "weighted_swiglu: weights". Each throws UserError.
+/// What a check is about: a function, and mostly one of its arguments. Its text is made only for an error, so that a
+/// check costs a launch next to nothing.
+class Asked {
+public:
+  Asked(const char *function, const char *argument = "") : function_(function), argument_(argument) {}
+  Asked(const std::string &function, const char *argument = "") : function_(function), argument_(argument) {}
+  /// "weighted_swiglu: weights".
+  std::string text() const;
+
+private:
+  std::string_view function_, argument_;
+};
+
+// Checks of arguments. Each throws UserError.
 
 /// Unless `fits`: says what the tensor is, or that it is missing.
-void check_tensor(bool fits, std::string_view what, const Tensor &tensor, std::string_view todo);
+void check_tensor(bool fits, const Asked &what, const Tensor &tensor, std::string_view todo);
 /// Unless the tensor has this shape (-1: any size).
-void check_shape(std::string_view what, const Tensor &tensor, const Dims &shape);
-void check_rank(std::string_view what, const Tensor &tensor, int rank);
+void check_shape(const Asked &what, const Tensor &tensor, const Dims &shape);
+void check_rank(const Asked &what, const Tensor &tensor, int rank);
 /// The tensor [..., D] as a matrix [M, D]. For a scalar, or strides that need a copy.
-Tensor as_matrix(std::string_view what, const Tensor &tensor);
+Tensor as_matrix(const Asked &what, const Tensor &tensor);
 /// Unless the tensor is there and its dtype is one of these.
-void check_dtype(std::string_view what, const Tensor &tensor, std::initializer_list<DType> dtypes);
+void check_dtype(const Asked &what, const Tensor &tensor, std::initializer_list<DType> dtypes);
 /// If memory of `written` is also memory of one of `read` (undefined tensors: none), or two of its own elements are one
 /// in memory.
-void check_apart(std::string_view what, const Tensor &written, std::initializer_list<Tensor> read);
+void check_apart(const Asked &what, const Tensor &written, std::initializer_list<Tensor> read);
 /// Unless low <= value <= high. `name`: "topk".
-void check_range(std::string_view what, std::string_view name, int64_t value, int64_t low,
+void check_range(const Asked &what, std::string_view name, int64_t value, int64_t low,
                  int64_t high = std::numeric_limits<int64_t>::max());
-inline void check_experts(std::string_view what, int64_t experts) {
+inline void check_experts(const Asked &what, int64_t experts) {
   check_range(what, "the number of experts", experts, 1, kMostExperts);
 }
-inline void check_columns(std::string_view what, int64_t columns) {
+inline void check_columns(const Asked &what, int64_t columns) {
   check_range(what, "the number of columns", columns, 1, kMostColumns);
 }
 /// With these three parts unless `condition` holds.
-void check_that(bool condition, std::string_view asked, const std::string &wrong, std::string_view todo);
+void check_that(bool condition, const Asked &what, std::string_view wrong, std::string_view todo);
 
 /// The tensor, or an empty one in its place, where a kernel's spec says that it leaves the argument alone.
 Tensor or_empty(const Stream &stream, const Tensor &tensor, int rank, DType dtype = f32);

@@ -77,13 +77,13 @@ static constexpr Schedule kSchedule{.num_warps = 4};
 
 Tensor spread_rows(const Stream &stream, const std::string &what, const Tensor &x, const RoutingMap &map, int64_t rows,
                    const Spread &o) {
-  check_rank(what + ": tokens", x, 2);
+  check_rank({what, "tokens"}, x, 2);
   const TokenLists lists = token_lists(stream, what, map);
-  check_shape(what + ": map", lists.map, {x.size(0), -1});
-  check_columns(what + ": tokens", x.size(1));
+  check_shape({what, "map"}, lists.map, {x.size(0), -1});
+  check_columns({what, "tokens"}, x.size(1));
   if (o.weights.defined()) {
-    check_shape(what + ": probs", o.weights, {x.size(0), lists.experts});
-    check_dtype(what + ": probs", o.weights, {f32, bf16, f16, f64});
+    check_shape({what, "probs"}, o.weights, {x.size(0), lists.experts});
+    check_dtype({what, "probs"}, o.weights, {f32, bf16, f16, f64});
   }
   static const auto run = jit(kernel::spread_rows, kSchedule);
   kernel::SpreadSpec spec{.experts = static_cast<int>(lists.experts),
@@ -104,12 +104,12 @@ Tensor spread_rows(const Stream &stream, const std::string &what, const Tensor &
 }
 
 void check_permute(const std::string &what, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs) {
-  check_rank(what + ": tokens", tokens, 2);
-  check_shape(what + ": routing_map", routing_map, {tokens.size(0), -1});
-  check_map(what + ": routing_map", routing_map);
+  check_rank({what, "tokens"}, tokens, 2);
+  check_shape({what, "routing_map"}, routing_map, {tokens.size(0), -1});
+  check_map({what, "routing_map"}, routing_map);
   if (!probs.defined()) return;
-  check_shape(what + ": probs", probs, routing_map.shape());
-  check_dtype(what + ": probs", probs, {f32, bf16, f16, f64});
+  check_shape({what, "probs"}, probs, routing_map.shape());
+  check_dtype({what, "probs"}, probs, {f32, bf16, f16, f64});
 }
 
 Permuted permute(const Stream &stream, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs,

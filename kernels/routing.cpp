@@ -102,7 +102,7 @@ struct CountedSlots {
 
 CountedSlots count_slots(const Stream &stream, const std::string &what, const Tensor &indices, int experts, int first,
                          const Tensor &token_mask) {
-  const std::string ids = what + ": indices", mask = what + ": token_mask";
+  const Asked ids(what, "indices"), mask(what, "token_mask");
   check_rank(ids, indices, 2);
   check_dtype(ids, indices, {i32, i64});
   check_experts(what, experts);

@@ -180,7 +180,7 @@ kernel::MapSpec map_spec(int64_t experts, bool weighted) { // few facts: the cou
   return {e, std::clamp(4096 / next_pow2(e), 4, 256), weighted};
 }
 
-void check_map(std::string_view what, const Tensor &map) {
+void check_map(const Asked &what, const Tensor &map) {
   check_rank(what, map, 2);
   check_dtype(what, map, {boolean, i8, u8, i32, i64, f16, bf16, f32, f64});
   check_experts(what, map.size(1));
@@ -188,11 +188,11 @@ void check_map(std::string_view what, const Tensor &map) {
 }
 
 void check_token_rows(const std::string &what, const RoutingMap &map) {
-  check_rank(what + ": token_rows", map.token_rows, 2);
-  check_dtype(what + ": token_rows", map.token_rows, {i32});
-  check_shape(what + ": row_counts", map.row_counts, {map.token_rows.size(0)});
-  check_dtype(what + ": row_counts", map.row_counts, {i32});
-  check_tensor(map.token_rows.size(1) % 2 == 0, what + ": token_rows", map.token_rows, "its shape must be [T, 2*E]");
+  check_rank({what, "token_rows"}, map.token_rows, 2);
+  check_dtype({what, "token_rows"}, map.token_rows, {i32});
+  check_shape({what, "row_counts"}, map.row_counts, {map.token_rows.size(0)});
+  check_dtype({what, "row_counts"}, map.row_counts, {i32});
+  check_tensor(map.token_rows.size(1) % 2 == 0, {what, "token_rows"}, map.token_rows, "its shape must be [T, 2*E]");
   check_experts(what, map.token_rows.size(1) / 2);
 }
 

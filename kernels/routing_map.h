@@ -38,7 +38,7 @@ inline Tile is_pair(const Tile &m) { return m.dtype() == boolean ? m : m != 0; }
 } // namespace kernel
 
 /// Throws UserError unless the map is [T, E] with 1 to 4096 experts, fewer than 2^31 cells and a dtype with zero.
-void check_map(std::string_view what, const Tensor &map);
+void check_map(const Asked &what, const Tensor &map);
 kernel::MapSpec map_spec(int64_t experts, bool weighted = false);
 
 struct MapCounts {
@@ -54,6 +54,6 @@ RoutingMap list_token_rows(const Stream &stream, const Tensor &row_of);
 /// Replaces counts [blocks, bins] i32 by the sums of the rows before; totals [bins]: of all rows.
 void scan_counts(const Stream &stream, const Tensor &counts, const Tensor &totals);
 /// Waits for the stream. Throws UserError with all counts if one of `routed` i32 [E] is more than the capacity.
-void check_capacity(const Stream &stream, std::string_view what, const Tensor &routed, int64_t capacity);
+void check_capacity(const Stream &stream, const Asked &what, const Tensor &routed, int64_t capacity);
 
 } // namespace moec

@@ -56,9 +56,9 @@ TokenLists token_lists(const Stream &stream, const std::string &what, const Rout
   const bool compact = !routing.token_rows.defined();
   const Tensor &map = compact ? routing.row_id_map : routing.token_rows;
   if (compact) {
-    check_rank(what + ": row_id_map", map, 2);
-    check_dtype(what + ": row_id_map", map, {i32});
-    check_tensor(map.size(1) % 2 == 1 && map.size(1) >= 3, what + ": row_id_map", map, "its shape must be [T, 2*E+1]");
+    check_rank({what, "row_id_map"}, map, 2);
+    check_dtype({what, "row_id_map"}, map, {i32});
+    check_tensor(map.size(1) % 2 == 1 && map.size(1) >= 3, {what, "row_id_map"}, map, "its shape must be [T, 2*E+1]");
   } else {
     check_token_rows(what, routing);
   }
@@ -69,13 +69,13 @@ TokenLists token_lists(const Stream &stream, const std::string &what, const Rout
 
 Tensor sum_token_rows(const Stream &stream, const std::string &what, const Tensor &x, const RoutingMap &routing,
                       const Tensor &weights) {
-  check_rank(what + ": rows", x, 2);
-  check_dtype(what + ": rows", x, {f32, bf16, f16, f64});
+  check_rank({what, "rows"}, x, 2);
+  check_dtype({what, "rows"}, x, {f32, bf16, f16, f64});
   const auto [compact, map, counts, tokens, experts] = token_lists(stream, what, routing);
-  check_columns(what + ": rows", x.size(1));
+  check_columns({what, "rows"}, x.size(1));
   if (weights.defined()) {
-    check_shape(what + ": probs", weights, {tokens, experts});
-    check_dtype(what + ": probs", weights, {f32, bf16, f16, f64});
+    check_shape({what, "probs"}, weights, {tokens, experts});
+    check_dtype({what, "probs"}, weights, {f32, bf16, f16, f64});
   }
   static const auto run = jit(kernel::sum_token_rows, kSchedule);
   kernel::SumSpec spec{static_cast<int>(experts), static_cast<int>(x.size(1)), block_for(x.size(1), 4096), compact,
@@ -94,10 +94,10 @@ Tensor unpermute(const Stream &stream, const Tensor &permuted, const RoutingMap 
 }
 
 static void check_indices(const std::string &what, const Tensor &permuted, const Tensor &sorted_indices) {
-  check_rank(what + ": permuted_tokens", permuted, 2);
-  check_dtype(what + ": permuted_tokens", permuted, {f32, bf16, f16, f64});
-  check_shape(what + ": sorted_indices", sorted_indices, {permuted.size(0)});
-  check_dtype(what + ": sorted_indices", sorted_indices, {i32, i64});
+  check_rank({what, "permuted_tokens"}, permuted, 2);
+  check_dtype({what, "permuted_tokens"}, permuted, {f32, bf16, f16, f64});
+  check_shape({what, "sorted_indices"}, sorted_indices, {permuted.size(0)});
+  check_dtype({what, "sorted_indices"}, sorted_indices, {i32, i64});
 }
 
 static void check_gradient(const Tensor &grad, const Tensor &permuted) {
@@ -112,9 +112,9 @@ static RoutingMap routing_of(const Stream &stream, const std::string &what, cons
   check_indices(what, permuted, sorted_indices);
   if (!probs.defined()) return {};
   check_that(map.defined(), what, "probs need the routing map", "pass routing_map");
-  check_shape(what + ": routing_map", map, {tokens, -1});
-  check_dtype(what + ": routing_map", map, {boolean});
-  check_shape(what + ": probs", probs, {tokens, map.size(1)});
+  check_shape({what, "routing_map"}, map, {tokens, -1});
+  check_dtype({what, "routing_map"}, map, {boolean});
+  check_shape({what, "probs"}, probs, {tokens, map.size(1)});
   return route_map(stream, map, {}, {.sorted_indices = sorted_indices});
 }
 

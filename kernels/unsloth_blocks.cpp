@@ -20,7 +20,7 @@ constexpr TopKOptions kLlama4Scores{.sigmoid = true, .pre_act = false};
 
 /// Of a block with these parameters; they must fit.
 MoeConfig config_of(const char *block, const Tensor &router, const Tensor &gate_up, const Tensor &down, int topk) {
-  auto what = [&](const char *tensor) { return fmt::format("{}: {}", block, tensor); };
+  auto what = [&](const char *tensor) { return Asked(block, tensor); };
   check_rank(what("router"), router, 2);
   check_dtype(what("router"), router, {f32, bf16, f16, f64});
   check_tensor(router.numel() > 0, what("router"), router, "its sizes must be positive");
@@ -45,9 +45,9 @@ int64_t bytes_of(std::initializer_list<Tensor> parameters) {
 } // namespace
 
 Tensor MoeBlock::tokens_of(const Stream &stream, const char *what, const Tensor &x) const {
-  const std::string asked = fmt::format("{}: {}", name_, what);
-  check_tensor(x.defined() && (x.rank() == 2 || x.rank() == 3) && x.size(-1) == config_.dim, asked, x,
-               fmt::format("its shape must be [*, {0}] or [*, *, {0}]", config_.dim));
+  const Asked asked(name_, what);
+  if (!x.defined() || (x.rank() != 2 && x.rank() != 3) || x.size(-1) != config_.dim)
+    check_tensor(false, asked, x, fmt::format("its shape must be [*, {0}] or [*, *, {0}]", config_.dim));
   check_dtype(asked, x, {config_.dtype});
   return packed(stream, x).reshape({x.numel() / config_.dim, config_.dim});
 }
@@ -56,7 +56,7 @@ Tensor MoeBlock::gradient_of(const Stream &stream, const Tensor &grad, const Exp
   check_that(kept.x.defined(), name_, "backward() without what a forward pass kept",
              "pass the kept part of forward()'s result");
   Tensor rows = tokens_of(stream, "gradient", grad);
-  check_shape(fmt::format("{}: gradient", name_), rows, {kept.x.size(0), config_.dim});
+  check_shape({name_, "gradient"}, rows, {kept.x.size(0), config_.dim});
   return rows;
 }
 

@@ -51,8 +51,7 @@ Tensor stacked(const Tensor &w, const Tensor &m_sizes) {
     check_shape("unsloth_grouped_gemm: w", w, {experts, -1, -1});
     return w;
   }
-  check_that(experts > 0 && w.size(0) % experts == 0, "unsloth_grouped_gemm: w", "it is " + w.text(),
-             "its rows must be E*N for m_sizes [E]");
+  check_tensor(experts > 0 && w.size(0) % experts == 0, {kGemm, "w"}, w, "its rows must be E*N for m_sizes [E]");
   return w.reshape({experts, w.size(0) / experts, w.size(1)});
 }
 
@@ -70,8 +69,9 @@ void check_options(const Tensor &x, const UnslothGemmOptions &o) {
   if (!o.permute_x && !o.permute_y) return;
   const int64_t rows = o.permute_x ? x.size(0) * o.topk : x.size(0);
   check_shape("unsloth_grouped_gemm: gather_indices", o.gather_indices, {rows});
-  check_that(!o.fuse_mul_post || o.topk_weights.numel() == rows, kGemm, "topk_weights is " + o.topk_weights.text(),
-             ("it must have a weight for each of the " + std::to_string(rows) + " slots"));
+  if (o.fuse_mul_post && o.topk_weights.numel() != rows)
+    check_tensor(false, {kGemm, "topk_weights"}, o.topk_weights,
+                 "it must have a weight for each of the " + std::to_string(rows) + " slots");
 }
 
 /// The product's form: all rows of the result are defined, those after the last group are 0.

@@ -29,7 +29,7 @@ Dims result_shape(const Tensor &x, const Tensor &rows) {
 WeightedBiasActivation forward(const Stream &stream, const char *what, const Tensor &x, const Activation &activation,
                                const Tensor &weights, const Tensor &bias, bool fp8_input_store) {
   check_that(x.defined() && x.rank() >= 1, what, "x has no dimension", "it must be [..., 2*H]");
-  check_shape((std::string(what) + ": weights").c_str(), weights, {-1, 1});
+  check_shape({what, "weights"}, weights, {-1, 1});
   WeightedBiasActivation out{{}, activation, x, weights, bias};
   Tensor rows = as_rows(x, weights);
   if (fp8_input_store && x.rank() > 1) {
@@ -66,16 +66,14 @@ WeightedBiasActivation weighted_bias_quick_geglu_impl(const Stream &stream, cons
                                                       const Tensor &weights, bool fp8_input_store, double linear_offset,
                                                       std::optional<double> clamp_value, double) {
   const char *what = "weighted_bias_quick_geglu_impl";
-  check_that(x.defined() && (x.rank() == 2 || x.rank() == 3), "weighted_bias_quick_geglu_impl: x",
-             fmt::format("it is {}", x.defined() ? x.text() : "missing"), "it must have 2 or 3 dimensions");
+  check_tensor(x.defined() && (x.rank() == 2 || x.rank() == 3), {what, "x"}, x, "it must have 2 or 3 dimensions");
   Activation a = Activation::quick_geglu(rounded(linear_offset, x.dtype()));
   if (clamp_value) a.limit = rounded(*clamp_value, x.dtype());
   return forward(stream, what, x, a, weights, bias, fp8_input_store);
 }
 
 ActivationGrads weighted_bias_backward(const Stream &stream, const Tensor &grad, const WeightedBiasActivation &f) {
-  check_that(grad.shape() == f.y.shape(), "weighted_bias_backward: gradient", fmt::format("it is {}", grad.text()),
-             fmt::format("its shape must be {}, as y's", f.y.shape().text()).c_str());
+  check_shape("weighted_bias_backward: gradient", grad, f.y.shape());
   Tensor rows = as_rows(f.x, f.weights);
   const int64_t width = f.activation.gated ? rows.size(1) / 2 : rows.size(1);
   ActivationGrads g =

@@ -37,14 +37,12 @@ std::string hex_digest(std::string_view text) {
   return hex;
 }
 
-/// Makes `path` and its parents, mode 0700.
-bool make_directories(const std::string &path) {
+/// Makes `path` and its parents, mode 0700, as far as it can.
+void make_directories(const std::string &path) {
   for (size_t at = 1; at != std::string::npos;) {
     at = path.find('/', at + 1);
-    if (::mkdir(path.substr(0, at).c_str(), 0700) != 0 && errno != EEXIST && errno != EISDIR && errno != EROFS && errno != EACCES)
-      return false;
+    if (::mkdir(path.substr(0, at).c_str(), 0700) != 0 && errno != EEXIST && errno != EISDIR && errno != EROFS && errno != EACCES) return;
   }
-  return true;
 }
 
 /// Why the open directory must not be trusted, or "".
@@ -85,6 +83,11 @@ public:
 private:
   int fd_ = -1;
 };
+
+/// True if the file, or empty directory, is gone by this.
+bool remove_file(int directory, const std::string &name) {
+  return ::unlinkat(directory, name.c_str(), 0) == 0 || ::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0;
+}
 
 /// Calls f(name, status) for every entry and leftover in the directory.
 template <typename F> void each_file(int directory, F &&f) {
@@ -265,9 +268,7 @@ uint64_t DiskCache::prune(uint64_t max_bytes) {
   };
   std::vector<Item> items;
   uint64_t total = 0, removed = 0;
-  auto remove = [&](const std::string &name) {
-    removed += ::unlinkat(directory, name.c_str(), 0) == 0 || ::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0;
-  };
+  auto remove = [&](const std::string &name) { removed += remove_file(directory, name); };
   each_file(directory, [&](const std::string &name, const struct stat &status) {
     if (name.starts_with(kAsidePrefix)) {
       if (::time(nullptr) - status.st_mtime > kAsideLife_s) remove(name);
@@ -292,8 +293,7 @@ uint64_t DiskCache::remove_bad() {
   uint64_t removed = 0;
   for (const CacheListing &l : list()) {
     if (l.wrong.empty()) continue;
-    int directory = open_directory(false);
-    removed += ::unlinkat(directory, l.file.c_str(), 0) == 0 || ::unlinkat(directory, l.file.c_str(), AT_REMOVEDIR) == 0;
+    removed += remove_file(open_directory(false), l.file);
   }
   return removed;
 }
@@ -303,8 +303,7 @@ uint64_t DiskCache::clear() {
   if (directory < 0) return 0;
   uint64_t removed = 0;
   each_file(directory, [&](const std::string &name, const struct stat &) {
-    bool gone = ::unlinkat(directory, name.c_str(), 0) == 0 || ::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0;
-    removed += gone && name.ends_with(kEntrySuffix);
+    removed += remove_file(directory, name) && name.ends_with(kEntrySuffix);
   });
   return removed;
 }

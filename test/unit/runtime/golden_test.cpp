@@ -34,7 +34,7 @@ TEST(golden, every_file_is_read_and_written_back_unchanged) {
       EXPECT_EQ(again.tensors[i].second.to_bytes(), file.tensors[i].second.to_bytes());
     }
   }
-  EXPECT_EQ(files, 202);
+  EXPECT_GE(files, 227) << "recorded cases are missing";
 }
 
 // torch gives NaN beyond 448 where CUDA and moec saturate; within the range all agree.

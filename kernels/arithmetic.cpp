@@ -31,7 +31,7 @@ void row_dots(const ArithmeticSpec &s, View a, View b, View index, View out) {
   b.expect({b.size(0), D}), index.expect({N}), out.expect({N});
   grid(cdiv(N, s.rows));
   Tile r = program_id(0) * s.rows + arange(s.rows), from = load(index(r), r < N, -1);
-  device_assert(from < cast(b.size(0), from.dtype()), "an index is past the last row of b");
+  device_assert(from < cast(b.size(0), from.dtype()), "index {0} is past the last of b's {1} rows", {from, b.size(0)});
   Tile row = expand_dims(r, 1), of_b = expand_dims(maximum(from, 0), 1), live = expand_dims(from >= 0, 1);
   Tile sums = zeros({s.rows, s.block}, wide_dtype(a.dtype()));
   for (Int i : range(0, D, s.block)) {

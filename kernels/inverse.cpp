@@ -25,7 +25,8 @@ Tile rows_at(const DigitSpec &s, View order, Tile at, Int N) {
 /// Their digits, kBins past the end. Rows of no token go behind the last token.
 Tile digits(const DigitSpec &s, View index, Tile row, Int tokens) {
   Tile t = load(index(row), row >= 0);
-  device_assert((row < 0) | (t < cast(tokens, t.dtype())), "a row index is past the last row of the result");
+  device_assert((row < 0) | (t < cast(tokens, t.dtype())), "row index {0} is past the last of the result's {1} rows",
+                {t, tokens});
   Tile key = where(t < 0, tokens, cast(t, i32));
   return where(row >= 0, key >> s.shift & (kBins - 1), kBins);
 }

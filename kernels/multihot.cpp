@@ -61,7 +61,8 @@ Tile wrapped(const Tile &ids, int experts) {
   Tile id = wide_ids(ids);
   Tile e = where(id < -1, id + experts, id);
   device_assert((id == -1) | ((e >= 0) & (e < experts)),
-                "an expert index is out of range: it must be -1 or in [-experts, experts)");
+                "expert index {0} is out of range: it must be -1 or in [-experts, experts) with {1} experts",
+                {id, experts});
   return cast(e, i32);
 }
 

@@ -31,7 +31,8 @@ void gather_rows(const RowsSpec &s, View x, View index, View scale, View out) {
   Tile i = program_id(0) * s.rows + arange(s.rows);
   Tile id = load(index(i), Operand::none(), -1), live = id >= 0;
   Tile from = s.divide == 1 ? id : id / s.divide;
-  device_assert(from < cast(x.size(0), id.dtype()), "a row index is past the last row of x");
+  device_assert(from < cast(x.size(0), id.dtype()), "row index {0} is past the last of x's {1} rows",
+                {from, x.size(0)});
   DType wide = s.weighted && scale.dtype() == f64 ? f64 : wide_dtype(x.dtype());
   Tile w;
   if (s.weighted) w = cast(load(scale(i)), wide);
@@ -76,7 +77,7 @@ void combine_rows(const SlotsSpec &s, View x, View row_ids, View weights, View o
     Tile acc = zeros({s.rows, s.block}, wide);
     for (int k = 0; k < s.topk; ++k) {
       Tile row = id_of(k);
-      device_assert(row < cast(x.size(0), row.dtype()), "a row id is past the last row");
+      device_assert(row < cast(x.size(0), row.dtype()), "row id {0} is past the last of {1} rows", {row, x.size(0)});
       Tile v = cast(load(x(row, col), row >= 0), wide);
       acc += s.weighted ? v * cast(weight_of(k), wide) : v;
     }
@@ -96,7 +97,8 @@ void spread_slots(const SlotsSpec &s, View x, View row_ids, View out) {
     Tile v = load(x(t, col));
     for (int k = 0; k < s.topk; ++k) {
       Tile row = id_of(k);
-      device_assert(row < cast(out.size(0), row.dtype()), "a row id is past the last row");
+      device_assert(row < cast(out.size(0), row.dtype()), "row id {0} is past the last of {1} rows",
+                    {row, out.size(0)});
       store(out(row, col), v, row >= 0);
     }
   });
@@ -114,10 +116,11 @@ void invert_index(const InvertSpec &s, View index, Int run, View out) {
   const int block = 512;
   grid(cdiv(N, block));
   Tile i = program_id(0) * block + arange(block), to = load(index(i), Operand::none(), -1);
-  device_assert(to < cast(out.size(0), to.dtype()), "a row index is past the last row of the result");
-  if (s.complete) device_assert((to >= 0) | (i >= N), "a row index is negative");
+  device_assert(to < cast(out.size(0), to.dtype()), "row index {0} is past the last of the result's {1} rows",
+                {to, out.size(0)});
+  if (s.complete) device_assert((to >= 0) | (i >= N), "row index {0} is negative", {to});
   Tile old = atomic_exchange(out(to, i / run), i, to >= 0);
-  device_assert((to < 0) | (old == -1), "a row index occurs twice");
+  device_assert((to < 0) | (old == -1), "row index {0} occurs twice", {to});
 }
 
 } // namespace

@@ -27,12 +27,14 @@ void chunk_index(const ChunksSpec &s, View sizes, View order, View probs, View i
   grid(s.chunks);
   auto [c, live] = lanes(s.chunks);
   Tile size = cast(load(sizes(c), live, 0), i64), chunk = cast(load(order(c), live, -1), i64);
-  device_assert(size >= 0, "split_sizes must not be negative");
-  device_assert(sum(size) == cast(N, i64), "split_sizes must sum to the number of rows");
-  device_assert(!live | ((chunk >= 0) & (chunk < s.chunks)), "sorted_idxs must be a permutation");
+  device_assert(size >= 0, "split_sizes must not be negative: one is {0}", {size});
+  Tile total = sum(size);
+  device_assert(total == cast(N, i64), "split_sizes must sum to the number of rows: they sum to {0}, not {1}",
+                {total, N});
+  device_assert(!live | ((chunk >= 0) & (chunk < s.chunks)), "sorted_idxs must be a permutation: one is {0}", {chunk});
   auto pick = [&](Tile mask, Tile value) { return Int(sum(where(mask, value, 0))); };
   Int own = pick(c == j, chunk);
-  device_assert(sum(cast(chunk == own, i32)) == 1, "sorted_idxs must be a permutation");
+  device_assert(sum(cast(chunk == own, i32)) == 1, "sorted_idxs must be a permutation: {0} occurs twice", {own});
   Tile moved = cast(load(sizes(chunk), live), i64); // in the sorted order
   Int from = cast(pick(cast(c, i64) < own, size), i32), to = cast(pick(c < j, moved), i32),
       n = cast(pick(c == j, moved), i32);

@@ -78,45 +78,44 @@ TEST(BadContents, Biases) {
 }
 
 TEST(BadContents, Rows) {
-  const char *past = "a row index is past the last row";
   expect_stopped({
-      {"gather_rows", past,
+      {"gather_rows", "row index 4 is past the last of x's 4 rows",
        [](auto &s) {
          gather_rows(s, kX, ids({0, 4}));
        }},
-      {"gather_rows", past,
+      {"gather_rows", "row index 1099511627776 is past the last of x's 4 rows",
        [](auto &s) {
          gather_rows(s, kX, ids({0, kFar}));
        }},
-      {"gather_rows", past,
+      {"gather_rows", "row index 4 is past the last of x's 4 rows",
        [](auto &s) {
          gather_rows(s, kX, ids({0, 12}), 3);
        }},
-      {"invert_index", past,
+      {"invert_index", "row index 4 is past the last of the result's 4 rows",
        [](auto &s) {
          scatter_rows(s, kX, ids({0, 1, 2, 4}));
        }},
-      {"invert_index", "a row index occurs twice",
+      {"invert_index", "row index 1 occurs twice",
        [](auto &s) {
          scatter_rows(s, kX, ids({0, 1, 2, 1}));
        }},
-      {"spread_slots", "a row id is past",
+      {"spread_slots", "row id 4 is past the last of 4 rows",
        [](auto &s) {
          spread_slots(s, kX, ids({0, 1, 2, 4}), 1, 4);
        }},
-      {"combine_rows", "a row id is past",
+      {"combine_rows", "row id 99 is past the last of 4 rows",
        [](auto &s) {
          combine_rows(s, kX, ids({0, 1, 2, 99}), 2);
        }},
-      {"row_dots", "an index is past the last row of b",
+      {"row_dots", "index 4 is past the last of b's 4 rows",
        [](auto &s) {
          row_dots(s, kX, kX, ids({0, 1, 2, 4}), f32);
        }},
-      {"gather_rows", past,
+      {"gather_rows", "row index 4 is past the last of x's 4 rows",
        [](auto &s) {
          unpermute_backward(s, kX, kX, ids({0, 1, 2, 4}));
        }},
-      {"digit_count", past,
+      {"digit_count", "row index 5 is past the last of the result's 5 rows",
        [](auto &s) {
          unpermute(s, kX, ids({0, 1, 2, 5}), 5);
        }},
@@ -147,11 +146,11 @@ TEST(BadContents, Permutes) {
        [](auto &s) {
          unpermute_fused(s, kX, Tensor::from(std::vector<int32_t>(14, 9), {2, 7}));
        }},
-      {"invert_index", "a row index occurs twice",
+      {"invert_index", "row index 2 occurs twice",
        [](auto &s) {
          unpermute_drop_and_pad(s, kX, ids({0, 1, 2, 2}), 5, 2, kTwo);
        }},
-      {"invert_index", "a row index is negative",
+      {"invert_index", "row index -1 is negative",
        [](auto &s) {
          unpermute_drop_and_pad(s, kX, ids({0, 1, 2, -1}), 5, 2, kTwo);
        }},
@@ -166,11 +165,11 @@ TEST(BadContents, Permutes) {
 TEST(BadContents, Chunks) {
   const char *permutation = "sorted_idxs must be a permutation";
   expect_stopped({
-      {"chunk_index", "split_sizes must sum to the number of rows",
+      {"chunk_index", "split_sizes must sum to the number of rows: they sum to 5, not 4",
        [](auto &s) {
          sort_chunks(s, kX, ids({3, 2}), ids({0, 1}));
        }},
-      {"chunk_index", "split_sizes must not be negative",
+      {"chunk_index", "split_sizes must not be negative: one is -1",
        [](auto &s) {
          sort_chunks(s, kX, ids({5, -1}), ids({0, 1}));
        }},
@@ -186,10 +185,11 @@ TEST(BadContents, Chunks) {
 }
 
 TEST(BadContents, Experts) {
-  const char *range = "an expert index is out of range: it must be -1 or in [-experts, experts)";
   std::vector<BadCall> rows;
   for (int64_t bad : {int64_t{4}, int64_t{-5}, int64_t{1} << 20, kFar}) {
     const Tensor chosen = ids({0, bad, 1, 2}).reshape({2, 2});
+    const std::string range = "expert index " + std::to_string(bad) +
+                              " is out of range: it must be -1 or in [-experts, experts) with 4 experts";
     rows.push_back(
         {"indices_to_multihot_unfused", range, [=](auto &s) { indices_to_multihot_unfused(s, chosen, f(2, 2), 4); }});
     rows.push_back({"multihot_unfused_backward", range,

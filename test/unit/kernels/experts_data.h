@@ -1,4 +1,4 @@
-// Layers and inputs for tests of experts, and gradients by central differences.
+// Layers and inputs for tests of experts.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -8,6 +8,7 @@
 #include <functional>
 #include <numeric>
 
+#include "differences.h"
 #include "kernels/experts.h"
 #include "random_data.h"
 
@@ -50,28 +51,6 @@ inline TensorFile random_state(const MoeConfig &c) {
   if (c.expert_bias) f.add("gate_up_proj_bias", random_floats({e, c.up_dim()}, c.dtype));
   if (c.expert_bias) f.add("down_proj_bias", random_floats({e, c.expert_dim()}, c.dtype));
   return f;
-}
-
-inline double dot(const Tensor &a, const Tensor &b) {
-  auto v = a.to_values(), w = b.to_values();
-  return std::inner_product(v.begin(), v.end(), w.begin(), 0.0);
-}
-
-/// <grad, v> against the central difference of `loss` along v, for some random v in [-1, 1): every element counts. f64.
-inline void expect_gradient(const char *what, const Tensor &value, const Tensor &grad,
-                            const std::function<double(const Tensor &)> &loss) {
-  ASSERT_EQ(grad.shape(), value.shape()) << what;
-  for (int sample = 0; sample < 2; ++sample) {
-    Tensor direction = random_floats(value.shape(), f64);
-    auto at = value.to_values(), v = direction.to_values();
-    auto moved = [&](double by) {
-      auto to = at;
-      for (size_t i = 0; i < to.size(); ++i) to[i] += by * v[i];
-      return Tensor::from_values(to, value.shape(), f64).to(value.device());
-    };
-    const double step = 1e-5, want = (loss(moved(step)) - loss(moved(-step))) / (2 * step), got = dot(grad, direction);
-    EXPECT_LE(std::abs(got - want), 1e-6 * std::max(std::abs(want), 0.1)) << what << ": " << got << ", not " << want;
-  }
 }
 
 } // namespace moec

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "differences.h"
 #include "kernels/moe.h"
 #include "on_devices.h"
 #include "random_data.h"
@@ -276,24 +277,6 @@ TEST_P(GateOn, ScalerPassesThrough) {
   EXPECT_EQ(scaler.backward(stream, y, Tensor::zeros({2, 2}, bf16)).aux_loss.to_values(), Row(4, 2.5));
 }
 
-/// Worst relative error of `analytic` against central differences of loss(input), in f64.
-template <class F> double worst_error(const Tensor &input, const Tensor &analytic, F loss) {
-  const double step = 1e-6;
-  auto x = input.to_values(), a = analytic.to_values();
-  double worst = 0, scale = 0;
-  for (double v : a) scale = std::max(scale, std::abs(v));
-  for (size_t i = 0; i < x.size(); ++i) {
-    auto at = [&](double moved) {
-      auto values = x;
-      values[i] += moved;
-      return loss(Tensor::from_values(values, input.shape(), f64));
-    };
-    double got = (at(step) - at(-step)) / (2 * step);
-    worst = std::max(worst, std::abs(got - a[i]) / (std::abs(a[i]) + 0.05 * scale));
-  }
-  return worst;
-}
-
 TEST(GateGradients, CentralDifferences) {
   Stream stream(Device::interp());
   const int64_t tokens = 3, hidden = 2, experts = 12;
@@ -308,10 +291,7 @@ TEST(GateGradients, CentralDifferences) {
                        c.corrected ? random_floats({experts}, f64) : Tensor()};
       auto loss = [&](const Tensor &x, const GateParameters &p) {
         GateOutput out = gate_forward(stream, x, p, o, mask);
-        auto w = out.weights.to_values(), g = grad.to_values();
-        double sum = coeff > 0 ? coeff * out.aux_loss.to_values()[0] : 0;
-        for (size_t i = 0; i < w.size(); ++i) sum += w[i] * g[i];
-        return sum;
+        return dot(out.weights, grad) + (coeff > 0 ? coeff * out.aux_loss.to_values()[0] : 0);
       };
       GateGrads g = gate_backward(stream, grad, x, p, gate_forward(stream, x, p, o, mask), o, mask);
       auto with_weight = [&](const Tensor &t) { return loss(x, {t, p.bias, p.correction_bias}); };
@@ -325,17 +305,11 @@ TEST(GateGradients, CentralDifferences) {
 TEST(GateGradients, TopKCentralDifferences) {
   Stream stream(Device::interp());
   Tensor logits = random_floats({3, 7}, f64, 2), grad = random_floats({3, 3}, f64);
-  auto g = grad.to_values();
   for (bool sigmoid : {false, true})
     for (bool pre : {false, true})
       for (bool renormalize : {false, true}) {
         TopKOptions o{sigmoid, pre, renormalize};
-        auto loss = [&](const Tensor &x) {
-          auto w = calculate_topk(stream, x, 3, o).weights.to_values();
-          double sum = 0;
-          for (size_t i = 0; i < w.size(); ++i) sum += w[i] * g[i];
-          return sum;
-        };
+        auto loss = [&](const Tensor &x) { return dot(calculate_topk(stream, x, 3, o).weights, grad); };
         Tensor analytic = calculate_topk_backward(stream, grad, logits, calculate_topk(stream, logits, 3, o).ids, o);
         EXPECT_LT(worst_error(logits, analytic, loss), 1e-6) << sigmoid << pre << renormalize;
       }

@@ -1,0 +1,56 @@
+// Gradients by central differences, in f64.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <numeric>
+
+#include "random_data.h"
+
+namespace moec {
+
+inline double dot(const Tensor &a, const Tensor &b) {
+  auto v = a.to_values(), w = b.to_values();
+  return std::inner_product(v.begin(), v.end(), w.begin(), 0.0);
+}
+
+/// The largest |analytic - numeric| / (|analytic| + 0.05 max|analytic|) over all elements of `input`.
+inline double worst_error(const Tensor &input, const Tensor &analytic,
+                          const std::function<double(const Tensor &)> &loss) {
+  const double step = 1e-6;
+  auto x = input.to_values(), a = analytic.to_values();
+  double worst = 0, scale = 0;
+  for (double v : a) scale = std::max(scale, std::abs(v));
+  for (size_t i = 0; i < x.size(); ++i) {
+    auto at = [&](double moved) {
+      auto values = x;
+      values[i] += moved;
+      return loss(Tensor::from_values(values, input.shape(), f64));
+    };
+    double got = (at(step) - at(-step)) / (2 * step);
+    worst = std::max(worst, std::abs(got - a[i]) / (std::abs(a[i]) + 0.05 * scale));
+  }
+  return worst;
+}
+
+/// <grad, v> against the central difference of `loss` along v, for some random v in [-1, 1): every element counts. f64.
+inline void expect_gradient(const char *what, const Tensor &value, const Tensor &grad,
+                            const std::function<double(const Tensor &)> &loss) {
+  ASSERT_EQ(grad.shape(), value.shape()) << what;
+  for (int sample = 0; sample < 2; ++sample) {
+    Tensor direction = random_floats(value.shape(), f64);
+    auto at = value.to_values(), v = direction.to_values();
+    auto moved = [&](double by) {
+      auto to = at;
+      for (size_t i = 0; i < to.size(); ++i) to[i] += by * v[i];
+      return Tensor::from_values(to, value.shape(), f64).to(value.device());
+    };
+    const double step = 1e-5, want = (loss(moved(step)) - loss(moved(-step))) / (2 * step), got = dot(grad, direction);
+    EXPECT_LE(std::abs(got - want), 1e-6 * std::max(std::abs(want), 0.1)) << what << ": " << got << ", not " << want;
+  }
+}
+
+} // namespace moec

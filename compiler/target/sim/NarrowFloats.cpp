@@ -51,6 +51,12 @@ private:
     return b.CreateBitCast(v, integer(v->getType())); // an argument, or code that is never reached
   }
 
+  /// bf16 to f32.
+  Value *extended(Value *v) {
+    Type *i32 = v->getType()->getWithNewType(b.getInt32Ty()), *f32 = v->getType()->getWithNewType(b.getFloatTy());
+    return b.CreateBitCast(b.CreateShl(b.CreateZExt(twin(v), i32), 16), f32);
+  }
+
   void visit(Instruction *inst) {
     if (auto *phi = dyn_cast<PHINode>(inst)) {
       if (twins.contains(phi)) phis.push_back({phi, cast<PHINode>(twins[phi])}), dead.push_back(phi);
@@ -73,6 +79,9 @@ private:
       dead.push_back(inst);
     } else if (auto *store = dyn_cast<StoreInst>(inst); store && isNarrow(store->getValueOperand()->getType())) {
       store->setOperand(0, twin(store->getValueOperand()));
+    } else if (isa<FCmpInst>(inst) && inst->getOperand(0)->getType()->getScalarType()->isBFloatTy()) {
+      // InstCombine makes these of comparisons of extended values; for some the code generator calls conversions.
+      for (Use &use : inst->operands()) use.set(extended(use.get()));
     } else {
       useBits(inst);
     }

@@ -209,6 +209,25 @@ TEST(Control, SketchOfSwiglu) {
   check(cases);
 }
 
+/// The first `need` zeros of each column become 1: values are compared, and live on behind masked loads and a scan.
+void fill_zeros(const NoSpec &, View x, View y, Int need) {
+  auto [rows, cols] = x.sizes<2>();
+  grid(cdiv(cols, 8));
+  Tile c = program_id(0) * 8 + arange(8), left = full({8}, need, i32);
+  for (Int i : range(0, rows, 64)) {
+    Tile r = expand_dims(i + arange(64), 1), v = load(x(r, c)), free = cast(!(v != 0), i32), rank = cumsum(free, 0);
+    store(y(r, c), where((free != 0) & (rank <= left), cast(full({64, 8}, 1, i32), v.dtype()), v));
+    left = left - sum(free, 0);
+  }
+}
+
+TEST(Control, ComparedValuesLiveOn) {
+  std::vector<Case> cases;
+  for (DType t : {bf16, f16, f32, i8})
+    cases.push_back({fmt::format("fill zeros {}", name(t)), fill_zeros, NoSpec{}, {special(t, {150, 6}, 1), output(t, {150, 6}), value(3)}});
+  check(cases);
+}
+
 struct GroupedMmSpec {
   int experts = 5, n = 70, k = 40, bm = 32, bn = 32, bk = 16;
   static void fields(auto &s, auto &&f) {

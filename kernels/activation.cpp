@@ -82,6 +82,11 @@ struct Call {
     s.formula = activation;
     s.weighted = weights.defined();
     s.bias = kind;
+    if (kind != kernel::Bias::one_row) return s;
+    // Columns of few bytes of weights each, and rows enough that the bias is a percent of them.
+    s.block = block_for(width, cut ? 2048 : 128);
+    s.rows = std::max(1, 1024 / s.block);
+    s.steps = (cut ? 128 : 64) / s.rows;
     return s;
   }
   /// [..., size] with x's leading sizes.
@@ -151,24 +156,28 @@ DType gradient_dtype(const Tensor &grad, const Call &call) {
 }
 
 /// The gradients' tensors, as yet empty.
-ActivationGrads like(const Stream &stream, const Call &call, DType x) {
+ActivationGrads like(const Stream &stream, const Call &call, const kernel::ActivationSpec &spec, DType x) {
   auto of = [&](const Tensor &t) { return t.defined() ? Tensor::empty(t.shape(), t.dtype(), stream) : Tensor(); };
-  return {Tensor::empty(call.x.shape(), x, stream), of(call.weights), of(call.bias)};
+  ActivationGrads g{Tensor::empty(call.x.shape(), x, stream), of(call.weights), {}};
+  if (call.kind == kernel::Bias::rows)
+    g.bias = kernel::own_bias_gradient(spec, x, call.bias.dtype()) ? of(call.bias) : g.x;
+  return g;
 }
 
 void backward_summing_bias(const Stream &stream, const Call &call, const Tensor &grad, kernel::ActivationSpec spec,
                            ActivationGrads &out) {
   static const auto run = jit(kernel::activation_backward_bias, kSchedule);
   spec.block = block_for(call.width, 128);
-  spec.rows = 8;
+  spec.rows = 8, spec.steps = 1;
   bool any_f64 = false;
   for (const Tensor &t : {grad, call.x, call.weights, call.bias}) any_f64 = any_f64 || t.dtype() == f64;
   const DType wide = any_f64 ? f64 : f32;
-  Tensor sums = Tensor::empty({cdiv(call.rows, int64_t{kernel::kSummedRows}), call.x.size(1)}, wide, stream), products;
+  const int64_t parts = cdiv(call.rows, int64_t{kernel::kSummedRows});
+  Tensor sums = Tensor::empty({parts, call.x.size(1)}, parts == 1 ? call.bias.dtype() : wide, stream), products;
   if (spec.weighted) products = Tensor::empty({cdiv(call.width, int64_t{spec.block}), call.rows}, wide, stream);
   run(stream, spec, grad, call.x, or_empty(stream, call.weights, 2), call.bias, out.x, or_empty(stream, products, 2),
       sums);
-  out.bias = sum_of_rows(stream, sums, call.bias.dtype());
+  out.bias = parts == 1 ? sums : sum_of_rows(stream, sums, call.bias.dtype());
   if (spec.weighted) out.weights = sum_of_rows(stream, products, call.weights.dtype()).reshape(call.weights.shape());
 }
 
@@ -181,7 +190,7 @@ ActivationGrads backward(const Stream &stream, const Tensor &gradient, const Cal
   kernel::ActivationSpec spec = call.spec();
   if (call.x.dtype() == e4m3) spec.formula = kernel::of_e4m3_codes(spec.formula);
   Tensor grad = gradient.reshape({call.rows, call.width});
-  ActivationGrads g = like(stream, call, gradient_dtype(grad, call));
+  ActivationGrads g = like(stream, call, spec, gradient_dtype(grad, call));
   if (call.kind == kernel::Bias::one_row)
     backward_summing_bias(stream, call, grad, spec, g);
   else

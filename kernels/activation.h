@@ -56,10 +56,10 @@ bool is_gated_activation(std::string_view name);
 Activation activation_named(std::string_view expert_activation, double activation_alpha = 1.702,
                             double activation_limit = 7, double swiglu_limit = 0);
 
-/// y = activation(x) * weights, [..., H], dtype of x. x [..., U] of f32, bf16, f16 or f64; weights [M, 1] or [..., 1] with M = the
-/// product of x's leading sizes, any float dtype; bias [U], [1, U] or [M, U], added after the clamp. f32 inside (f64 if
-/// any tensor is), one rounding. UserError for an odd U of a gated activation and shapes and dtypes that do not fit.
-/// Sources: moe_utils.swiglu, geglu, quick_geglu, quick_gelu, weighted_*; experts.*_deepep.
+/// y = activation(x) * weights, [..., H], dtype of x. x [..., U] of f32, bf16, f16 or f64; weights [M, 1] or [..., 1]
+/// with M = the product of x's leading sizes, any float dtype; bias [U], [1, U] or [M, U], added after the clamp. f32
+/// inside (f64 if any tensor is), one rounding. UserError for an odd U of a gated activation and shapes and dtypes that
+/// do not fit. Sources: moe_utils.swiglu, geglu, quick_geglu, quick_gelu, weighted_*; experts.*_deepep.
 Tensor activate(const Stream &stream, const Tensor &x, const Activation &activation, const Tensor &weights = {},
                 const Tensor &bias = {});
 struct ActivatedAndSaved {
@@ -76,7 +76,8 @@ struct ActivationGrads {
   Tensor weights; ///< [M, 1], dtype of weights: sum over H of activation(x) * grad, columns in blocks, then a balanced
                   ///< tree; undefined without weights
   Tensor bias; ///< shape and dtype of bias: the gradient of x before the clamp's, summed over the rows in f32 if bias
-               ///< is one row; undefined without bias
+               ///< is one row; of a bias [M, U] the tensor x itself where the two are the same (no clamp, one dtype);
+               ///< undefined without bias
 };
 /// Gradients of activate for grad [..., H]. x as given to activate, or what activate_saving_e4m3 saved: then all
 /// gradients are those at the rounded x. Without weights the gradient of x has the promoted dtype of grad and x.

@@ -38,13 +38,16 @@ void store_gate_up(const ActivationSpec &s, const View &x, const Tile &t, const 
   }
 }
 
+/// The bias of rows t, or the one of all rows.
+GateUp load_bias(const ActivationSpec &s, const View &bias, const Tile &t, const Int &begin, const Int &H, DType wide) {
+  if (s.bias == Bias::none) return {};
+  return load_gate_up(s, bias, s.bias == Bias::rows ? t : expand_dims(arange(1), 1), begin, H, wide);
+}
+
 /// x + bias, after the clamp.
-GateUp biased(const ActivationSpec &s, const GateUp &x, const View &bias, const Tile &t, const Int &begin, const Int &H,
-              DType wide) {
+GateUp biased(const ActivationSpec &s, const GateUp &x, const GateUp &bias) {
   if (s.bias == Bias::none) return x;
-  Tile row = s.bias == Bias::rows ? t : expand_dims(arange(1), 1);
-  GateUp b = load_gate_up(s, bias, row, begin, H, wide);
-  return {x.gate + b.gate, s.formula.gated ? x.up + b.up : Tile()};
+  return {x.gate + bias.gate, s.formula.gated ? x.up + bias.up : Tile()};
 }
 
 void expect_inputs(const ActivationSpec &s, const View &x, const View &w, const View &bias, const Int &T,
@@ -61,16 +64,35 @@ void forward(const ActivationSpec &s, const View &x, const View &w, const View &
   auto [T, H] = y.sizes<2>();
   expect_inputs(s, x, w, bias, T, input_width(s, H));
   if (s.saves) saved.expect({T, input_width(s, H)});
-  Tile t = expand_dims(program_id(0) * s.rows + arange(s.rows), 1), weight;
-  if (s.weighted) weight = cast(load(w(t, 0)), wide);
-  for (Int step : range(0, s.steps)) {
-    Int begin = (program_id(1) * s.steps + step) * s.block;
+  auto block = [&](const Tile &t, const Tile &weight, const Int &begin, const GateUp &b) {
     GateUp raw = load_gate_up(s, x, t, begin, H, wide), inside = clamped(s.formula, raw);
     if (s.saves) store_gate_up(s, saved, t, begin, H, e4m3_codes(s.formula, raw, inside));
-    Tile value = activation_value(s.formula, biased(s, inside, bias, t, begin, H, wide));
+    Tile value = activation_value(s.formula, biased(s, inside, b));
     if (s.weighted) value = value * weight;
     store(y(t, begin + arange(s.block)), cast(value, y.dtype()));
+  };
+  auto weight = [&](const Tile &t) { return s.weighted ? cast(load(w(t, 0)), wide) : Tile(); };
+  if (s.bias != Bias::one_row) {
+    Tile t = expand_dims(program_id(0) * s.rows + arange(s.rows), 1), of_rows = weight(t);
+    for (Int step : range(0, s.steps)) {
+      Int begin = (program_id(1) * s.steps + step) * s.block;
+      block(t, of_rows, begin, load_bias(s, bias, t, begin, H, wide));
+    }
+    return;
   }
+  // A program keeps its columns of the bias and goes down the rows.
+  Int begin = program_id(1) * s.block, first = program_id(0) * s.rows * s.steps;
+  GateUp b = load_bias(s, bias, {}, begin, H, wide);
+  for (Int r : range(0, minimum(T - first, s.rows * s.steps), s.rows)) {
+    Tile t = expand_dims(first + r + arange(s.rows), 1);
+    block(t, weight(t), begin, b);
+  }
+}
+
+/// Programs of the forward: by rows and columns.
+void forward_grid(const ActivationSpec &s, const View &y) {
+  const bool down = s.bias == Bias::one_row;
+  grid(cdiv(y.size(0), down ? s.rows * s.steps : s.rows), cdiv(y.size(1), down ? s.block : s.block * s.steps));
 }
 
 /// At rows t and columns begin..: x, activation(x), and the gradient of the clamped x + bias.
@@ -78,11 +100,11 @@ struct Gradients {
   GateUp raw, inner;
   Tile products; ///< activation * grad, whose sum over the columns is the gradient of the weight
 };
-Gradients gradients(const ActivationSpec &s, const View &grad, const View &x, const View &bias, const Tile &weight,
+Gradients gradients(const ActivationSpec &s, const View &grad, const View &x, const GateUp &bias, const Tile &weight,
                     const Tile &t, const Int &begin, const Int &H, DType wide) {
   GateUp raw = load_gate_up(s, x, t, begin, H, wide);
   Tile g = cast(load(grad(t, begin + arange(s.block))), wide);
-  ActivationSlopes slopes = activation_slopes(s.formula, biased(s, clamped(s.formula, raw), bias, t, begin, H, wide));
+  ActivationSlopes slopes = activation_slopes(s.formula, biased(s, clamped(s.formula, raw), bias));
   if (!s.weighted) return {raw, {g * slopes.gate, s.formula.gated ? g * slopes.up : Tile()}, {}};
   Tile gw = g * weight;
   return {raw, {gw * slopes.gate, s.formula.gated ? gw * slopes.up : Tile()}, slopes.value * g};
@@ -92,14 +114,18 @@ Gradients gradients(const ActivationSpec &s, const View &grad, const View &x, co
 
 void weighted_activation(const ActivationSpec &s, View x, View w, View y) {
   arg_names({"x", "w", "y"});
-  grid(cdiv(y.size(0), s.rows), cdiv(y.size(1), s.block * s.steps));
+  forward_grid(s, y);
   forward(s, x, w, {}, y, {}, widest({x, w}));
 }
 
 void activation(const ActivationSpec &s, View x, View w, View bias, View y, View saved) {
   arg_names({"x", "w", "bias", "y", "saved"});
-  grid(cdiv(y.size(0), s.rows), cdiv(y.size(1), s.block * s.steps));
+  forward_grid(s, y);
   forward(s, x, w, bias, y, saved, widest({x, w, bias}));
+}
+
+bool own_bias_gradient(const ActivationSpec &s, DType grad_x, DType bias) {
+  return s.bias == Bias::rows && (s.formula.clamped || grad_x != bias);
 }
 
 void activation_backward(const ActivationSpec &s, View grad, View x, View w, View bias, View grad_x, View grad_w,
@@ -110,16 +136,16 @@ void activation_backward(const ActivationSpec &s, View grad, View x, View w, Vie
   expect_inputs(s, x, w, bias, T, U);
   grad_x.expect({T, U});
   if (s.weighted) grad_w.expect({T, 1});
-  if (s.bias == Bias::rows) grad_bias.expect({T, U});
+  if (own_bias_gradient(s, grad_x.dtype(), bias.dtype())) grad_bias.expect({T, U});
   grid(cdiv(T, s.rows)); // one program has whole rows
   const DType wide = widest({grad, x, w, bias});
   Tile row = program_id(0) * s.rows + arange(s.rows), t = expand_dims(row, 1);
   Tile weight, products = zeros({s.rows, s.block}, wide);
   if (s.weighted) weight = cast(load(w(t, 0)), wide);
   for (Int begin : range(0, H, s.block)) {
-    Gradients g = gradients(s, grad, x, bias, weight, t, begin, H, wide);
+    Gradients g = gradients(s, grad, x, load_bias(s, bias, t, begin, H, wide), weight, t, begin, H, wide);
     store_gate_up(s, grad_x, t, begin, H, inside_bounds(s.formula, g.raw, g.inner));
-    if (s.bias == Bias::rows) store_gate_up(s, grad_bias, t, begin, H, g.inner);
+    if (own_bias_gradient(s, grad_x.dtype(), bias.dtype())) store_gate_up(s, grad_bias, t, begin, H, g.inner);
     if (s.weighted) products += g.products;
   }
   if (s.weighted) store(grad_w(row, 0), cast(sum(products, 1), grad_w.dtype()));
@@ -138,10 +164,11 @@ void activation_backward_bias(const ActivationSpec &s, View grad, View x, View w
   const DType wide = widest({grad, x, w, bias});
   Int part = program_id(1), begin = part * s.block, first = program_id(0) * kSummedRows;
   Tile gate = zeros({s.rows, s.block}, wide), up = gate;
+  GateUp b = load_bias(s, bias, {}, begin, H, wide);
   for (Int r : range(0, minimum(T - first, kSummedRows), s.rows)) {
     Tile row = first + r + arange(s.rows), t = expand_dims(row, 1), weight;
     if (s.weighted) weight = cast(load(w(t, 0)), wide);
-    Gradients g = gradients(s, grad, x, bias, weight, t, begin, H, wide);
+    Gradients g = gradients(s, grad, x, b, weight, t, begin, H, wide);
     store_gate_up(s, grad_x, t, begin, H, inside_bounds(s.formula, g.raw, g.inner));
     if (s.weighted) store(products(part, row), sum(g.products, 1));
     gate += g.inner.gate;

@@ -11,8 +11,8 @@ enum class Bias : uint8_t { none, one_row, rows };
 
 struct ActivationSpec {
   int block = 1024; ///< columns of y per step
-  int steps = 1;    ///< steps per program (backward: a row's)
-  int rows = 1;     ///< rows per program
+  int steps = 1;    ///< of a forward's program: along the row, or, with Bias::one_row, down the rows
+  int rows = 1;     ///< rows per step
   ActivationFields formula;
   bool weighted = true; ///< times w[t]
   Bias bias = Bias::none;
@@ -29,9 +29,11 @@ void weighted_activation(const ActivationSpec &s, View x, View w, View y);
 /// The same with all options; bias, and saved u8 [T, U]; what the spec leaves out is not touched.
 void activation(const ActivationSpec &s, View x, View w, View bias, View y, View saved);
 /// grad_x [T, U], grad_w [T, 1] for grad [T, H]; x of any float dtype or e4m3 codes as saved. grad_bias [T, U], the
-/// gradient before the clamp's, for Bias::rows. Not for Bias::one_row.
+/// gradient before the clamp's, if own_bias_gradient. Not for Bias::one_row.
 void activation_backward(const ActivationSpec &s, View grad, View x, View w, View bias, View grad_x, View grad_w,
                          View grad_bias);
+/// False where there is no gradient of a bias [T, U], or it is that of x.
+bool own_bias_gradient(const ActivationSpec &s, DType grad_x, DType bias);
 /// Rows that are one row of sums, in steps of spec.rows.
 constexpr int kSummedRows = 512;
 /// activation_backward for Bias::one_row: sums[p, :] = sum of the gradient before the clamp's over rows p * kSummedRows

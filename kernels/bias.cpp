@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "kernels/activation_kernels.h"
 #include "kernels/convert.h"
 #include "kernels/host.h"
 #include "kernels/registration.h"
@@ -53,52 +54,39 @@ void apply_bias(const BiasSpec &s, View value, View bias, View groups, View prob
   }
 }
 
-/// out[n] = sum over f of grad[n, f] * bias[e(n), f].
-void bias_grad_probs(const BiasSpec &s, View grad, View bias, View groups, View out) {
-  arg_names({"grad", "bias", "groups", "grad_probs"});
-  auto [N, F] = grad.sizes<2>();
-  out.expect({N, 1}), bias.expect({s.experts, F});
-  grid(s.experts, sharing(N, s.experts));
-  Int e = program_id(0);
-  RowRange own = rows_of_expert(groups, s.kind, e, s.experts, N);
-  DType wide = widest({grad.dtype(), bias.dtype(), out.dtype()});
-  View from = grad.rows_before(own.end), to = out.rows_before(own.end);
-  for (Int r : range(own.begin + program_id(1) * s.rows, own.end, num_programs(1) * s.rows)) {
-    Tile acc = zeros({s.rows, s.block}, wide);
-    for (Int c : range(0, F, s.block)) {
-      Tile g = cast(load(from.tile({r, c}, {s.rows, s.block})), wide);
-      acc += rounded(g * cast(load(bias.tile({e, c}, {1, s.block})), wide), promoted(bias.dtype(), out.dtype()));
-    }
-    store(to.tile({r, 0}, {s.rows, 1}), cast(expand_dims(sum(acc, 1), 1), out.dtype()));
-  }
-}
-
 constexpr int kRowsAtOnce = 16;
 
 struct BiasGradSpec {
   int experts = 128;
   RowsOfExperts::Kind kind = RowsOfExperts::Kind::counts;
-  bool weighted = false;
+  bool weighted = false;   ///< there are probs
+  bool dots = false;       ///< and products, for their gradient
   bool compensated = true; ///< Kahan's sum, else a plain one in f64
   int block = 128;         ///< columns per program
   int rows = 128;          ///< of a sum
   static void fields(auto &s, auto &&f) {
-    f("experts", s.experts), f("kind", s.kind), f("weighted", s.weighted), f("compensated", s.compensated),
-        f("block", s.block), f("rows", s.rows);
+    f("experts", s.experts), f("kind", s.kind), f("weighted", s.weighted), f("dots", s.dots),
+        f("compensated", s.compensated), f("block", s.block), f("rows", s.rows);
   }
 };
 
-/// out[e] = sum over the rows n of e of grad[n] (* probs[n]).
-void bias_grad(const BiasGradSpec &s, View grad, View groups, View probs, View out) {
-  arg_names({"grad", "groups", "probs", "grad_bias"});
+/// out[e] = sum over the rows n of e of grad[n] (* probs[n]). products[p, n] = sum of grad[n] * bias[e(n)] over the
+/// columns p * block .. (p + 1) * block.
+void bias_grad(const BiasGradSpec &s, View grad, View bias, View groups, View probs, View out, View products) {
+  arg_names({"grad", "bias", "groups", "probs", "grad_bias", "products"});
   auto [N, F] = grad.sizes<2>();
+  Tile parts = cdiv(F, s.block);
   out.expect({s.experts, F});
   if (s.weighted) probs.expect({N, 1});
+  if (s.dots) bias.expect({s.experts, F}), products.expect({parts, N});
   grid(cdiv(F, s.block), s.experts);
-  Int col = program_id(0) * s.block, e = program_id(1);
+  Int part = program_id(0), col = part * s.block, e = program_id(1);
   RowRange own = rows_of_expert(groups, s.kind, e, s.experts, N);
   DType wide = s.compensated ? widest({grad.dtype(), probs.dtype()}) : f64;
-  View from = grad.rows_before(own.end), weights = s.weighted ? probs.rows_before(own.end) : probs;
+  View from = grad.rows_before(own.end), weights = s.weighted ? probs.rows_before(own.end) : probs,
+       to = s.dots ? products.cols_before(own.end) : products;
+  Tile b;
+  if (s.dots) b = cast(load(bias(e, col + arange(s.block)), own.begin < own.end), products.dtype());
   Tile total = zeros({s.block}, wide), excess = zeros({s.block}, wide);
   for (Int r : range(own.begin, own.end, s.rows)) {
     // Rows r+i, ..., added as a balanced tree: 16 at a time, so that a few loads are under way together.
@@ -109,7 +97,10 @@ void bias_grad(const BiasGradSpec &s, View grad, View groups, View probs, View o
         return first + second;
       }
       Int row = minimum(r + i, own.end);
-      Tile v = cast(load(from.tile({row, col}, {at_once, s.block})), wide);
+      Tile g = load(from.tile({row, col}, {at_once, s.block})), v = cast(g, wide);
+      if (s.dots)
+        store(to.tile({part, row}, {1, at_once}),
+              expand_dims(sum(rounded(cast(g, products.dtype()) * b, promoted(bias.dtype(), probs.dtype())), 1), 0));
       if (!s.weighted) return v;
       Tile weight = cast(load(weights.tile({row, 0}, {at_once, 1})), wide);
       return rounded(v * weight, promoted(out.dtype(), probs.dtype()));
@@ -130,7 +121,7 @@ void bias_grad(const BiasGradSpec &s, View grad, View groups, View probs, View o
 } // namespace kernel
 
 namespace {
-constexpr Schedule kSchedule{.num_warps = 4};
+constexpr Schedule kSchedule{.num_warps = 4}, kWide{.num_warps = 16};
 constexpr int kElements = 2048; // of a tile
 
 /// The operands of one call, as the kernels take them.
@@ -194,40 +185,45 @@ Tensor apply_bias(const Stream &stream, const Tensor &value, const Tensor &bias,
   return out.reshape(value.shape());
 }
 
+/// The gradient of the bias and, if that is given, of the probs.
+static BiasGrads gradients(const Stream &stream, const BiasCall &call, const Tensor &bias, const Tensor &probs,
+                           const BiasGradOptions &options) {
+  static const auto run = jit(kernel::bias_grad, kSchedule), run_wide = jit(kernel::bias_grad, kWide);
+  const Tensor &grad = call.rows;
+  const int64_t features = grad.size(1);
+  kernel::BiasGradSpec spec{call.spec.experts, call.spec.kind, probs.defined(), probs.defined() && bias.defined(),
+                            options.sum == BiasSum::kahan};
+  spec.rows = options.block_rows;
+  check_that(spec.rows >= 1 && spec.rows <= 256 && next_pow2(spec.rows) == spec.rows, "bias_grad: block_rows",
+             fmt::format("it is {}", spec.rows), "give a power of two up to 256");
+  // Programs share the probs, and each adds to what the probs' gradient is summed from.
+  const int bytes = !spec.weighted ? 256 : grad.dtype() == f64 ? 512 : 1024; // what registers hold
+  spec.block = block_for(features, bytes / static_cast<int>(size_bytes(grad.dtype())));
+  BiasGrads out{{}, {}, Tensor::empty({spec.experts, features}, options.dtype.value_or(grad.dtype()), stream)};
+  check_dtype("bias_grad: result", out.bias, {f32, bf16, f16, f64});
+  Tensor products;
+  if (spec.dots) {
+    const bool any_f64 = grad.dtype() == f64 || bias.dtype() == f64 || probs.dtype() == f64;
+    products = Tensor::empty({cdiv(features, int64_t{spec.block}), grad.size(0)}, any_f64 ? f64 : f32, stream);
+  }
+  (spec.weighted ? run_wide : run)(stream, spec, grad, or_empty(stream, spec.dots ? bias : Tensor(), 2), call.groups,
+                                   call.probs, out.bias, or_empty(stream, products, 2));
+  if (spec.dots) out.probs = sum_of_rows(stream, products, probs.dtype()).reshape(probs.shape());
+  return out;
+}
+
 Tensor bias_grad(const Stream &stream, const Tensor &grad, const RowsOfExperts &rows, const Tensor &probs,
                  const BiasGradOptions &options) {
-  BiasCall call = bias_call(stream, "bias_grad", grad, rows, probs);
-  static const auto run = jit(kernel::bias_grad, kSchedule);
-  kernel::BiasGradSpec spec{call.spec.experts,
-                            rows.kind,
-                            probs.defined(),
-                            options.sum == BiasSum::kahan,
-                            block_for(call.rows.size(1), 256 / size_bytes(grad.dtype())),
-                            options.block_rows};
-  check_that(options.block_rows >= 1 && options.block_rows <= 256 &&
-                 next_pow2(options.block_rows) == options.block_rows,
-             "bias_grad: block_rows", fmt::format("it is {}", options.block_rows), "give a power of two up to 256");
-  Tensor out = Tensor::empty({spec.experts, call.rows.size(1)}, options.dtype.value_or(grad.dtype()), stream);
-  check_dtype("bias_grad: result", out, {f32, bf16, f16, f64});
-  run(stream, spec, call.rows, call.groups, call.probs, out);
-  return out;
+  return gradients(stream, bias_call(stream, "bias_grad", grad, rows, probs), {}, probs, options).bias;
 }
 
 BiasGrads apply_bias_backward(const Stream &stream, const Tensor &grad, const Tensor &bias, const RowsOfExperts &rows,
                               const Tensor &probs, const BiasGradOptions &options) {
   BiasCall call = bias_call(stream, "apply_bias_backward", grad, rows, probs);
   check_bias("apply_bias_backward: bias", bias, call);
-  BiasGrads out{
-      grad,
-      {},
-      bias_grad(stream, grad, rows, probs, {options.sum, options.dtype.value_or(bias.dtype()), options.block_rows})};
-  if (!probs.defined()) return out;
-  static const auto run = jit(kernel::bias_grad_probs, kSchedule);
-  out.probs = Tensor::empty({call.rows.size(0), 1}, probs.dtype(), stream);
-  call.spec.block = std::min(call.spec.block, 32); // many rows share a piece of the bias
-  call.spec.rows = kElements / call.spec.block;
-  run(stream, call.spec, call.rows, bias, call.groups, out.probs);
-  out.probs = out.probs.reshape(probs.shape());
+  BiasGrads out =
+      gradients(stream, call, bias, probs, {options.sum, options.dtype.value_or(bias.dtype()), options.block_rows});
+  out.value = grad;
   return out;
 }
 
@@ -263,7 +259,9 @@ static void register_bias_ops(Library &l) {
        "output[n] = value[n] + bias[e(n)] (* probs[n]); grad_value = g; grad_probs[n] = sum over f of g[n,f] "
        "bias[e(n),f]; grad_bias[e] = sum over rows n of e of g[n] (* probs[n])",
        "nemo_automodel components.moe.experts._apply_bias",
-       "grad_bias as deterministic_bias_grad; grad_probs: blocks of columns ascending, then a balanced tree",
+       "grad_bias as deterministic_bias_grad; grad_probs: balanced trees of 1 KiB (f64: 512 bytes) of a row's gradient "
+       "each, their sums "
+       "in 32 ascending chains, then a balanced tree",
        {{"bias_sum", Type::text, "kahan", "how grad_bias is summed", {"kahan", "f64"}}},
        {{"value", "[..., F]", "f32 bf16 f16 f64", "rows by expert"},
         {"bias", "[E, F]", "f32 bf16 f16 f64", "biases"},
@@ -274,7 +272,7 @@ static void register_bias_ops(Library &l) {
         {"grad_value", "[..., F]", "value", "gradient of value", true, true, 2e-5, 1e-2},
         {"grad_probs", "[N, 1]", "permuted_probs", "gradient of probs", true, true, 2e-5, 1e-2},
         {"grad_bias", "[E, F]", "bias", "gradient of bias", true, true, 2e-5, 1e-2}},
-       {"apply_bias", "bias_grad_probs", "bias_grad"},
+       {"apply_bias", "bias_grad", "sum_rows"},
        run_apply_bias});
   l.ops.push_back(
       {"deterministic_bias_grad",
@@ -308,21 +306,25 @@ void register_bias(Library &l) {
       probs{"probs", "[N, 1]", "prob"}, grad{"grad", "[N, F]", "dtype"};
   add_kernel(l, kernel::apply_bias, "apply_bias", "each expert's bias added to its rows", kSchedule,
              {{"value", "[N, F]", "dtype"}, bias, groups, probs, {"output", "[N, F]", "dtype"}}, sizes);
-  add_kernel(l, kernel::bias_grad_probs, "bias_grad_probs", "gradient of the probs of apply_bias", kSchedule,
-             {grad, bias, groups, {"grad_probs", "[N, 1]", "prob"}}, sizes);
   add_kernel(l, kernel::bias_grad, "bias_grad", "rows summed by expert, compensated", kSchedule,
-             {grad, groups, probs, {"grad_bias", "[experts, F]", "bias"}}, sizes);
+             {grad,
+              bias,
+              groups,
+              probs,
+              {"grad_bias", "[experts, F]", "bias"},
+              {"products", "[(F+block-1)/block, N]", "prob"}},
+             sizes);
   l.add_specializations({
       {"apply_bias", "experts=128,F=5760,weighted=true", "gpt-oss-120b, gate and up"},
       {"apply_bias", "experts=32,F=2880,kind=1,group=i32,weighted=true,prob=bf16", "gpt-oss-20b, down"},
       {"apply_bias", "experts=6,rows=64,block=32,F=23,N=15,dtype=f32,bias=f32", "sizes that divide nothing"},
       {"apply_bias", "experts=4,rows=64,block=32,F=24,dtype=f64,bias=f64,prob=f64,weighted=true", "f64"},
-      {"bias_grad_probs", "experts=128,rows=64,block=32,F=2880", "gpt-oss-120b, down"},
-      {"bias_grad_probs", "experts=6,rows=64,block=32,F=23,N=15,dtype=f64,bias=f64,prob=f64", "f64"},
       {"bias_grad", "experts=128,F=5760", "gpt-oss-120b, gate and up"},
-      {"bias_grad", "experts=128,F=2880,weighted=true", "gpt-oss-120b, down"},
-      {"bias_grad", "experts=6,F=23,N=15,block=32,dtype=f32,bias=f32,weighted=true", "sizes that divide nothing"},
+      {"bias_grad", "experts=128,F=2880,block=512,weighted=true,dots=true", "gpt-oss-120b, down", 16},
+      {"bias_grad", "experts=6,F=23,N=15,block=32,dtype=f32,bias=f32,weighted=true,dots=true",
+       "sizes that divide nothing"},
       {"bias_grad", "experts=4,F=24,block=32,dtype=f64,bias=f64,prob=f64", "f64"},
+      {"bias_grad", "experts=32,F=2880,block=64,dtype=f64,bias=f64,prob=f64,weighted=true,dots=true", "f64, probs", 16},
       {"bias_grad", "experts=4,F=24,block=32,bias=f64,compensated=false", "recorded case, in f64"},
   });
   register_bias_ops(l);

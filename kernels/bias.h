@@ -37,11 +37,11 @@ Tensor bias_grad(const Stream &stream, const Tensor &grad, const RowsOfExperts &
 
 struct BiasGrads {
   Tensor value; ///< grad itself
-  Tensor probs; ///< shape and dtype of probs: sum over f of grad[n, f] * bias[e(n), f], blocks of columns, a balanced
-                ///< tree at the end; undefined without probs
+  Tensor probs; ///< shape and dtype of probs: sum over f of grad[n, f] * bias[e(n), f], balanced trees of 1 KiB (f64:
+                ///< 512 bytes) of grad's row each, their sums as by sum_of_rows; undefined without probs
   Tensor bias;  ///< [E, F]
 };
-/// Gradients of apply_bias. grad has shape and dtype of its value.
+/// Gradients of apply_bias, from one reading of grad, which has shape and dtype of its value.
 BiasGrads apply_bias_backward(const Stream &stream, const Tensor &grad, const Tensor &bias, const RowsOfExperts &rows,
                               const Tensor &probs = {}, const BiasGradOptions &options = {});
 

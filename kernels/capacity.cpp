@@ -1,5 +1,6 @@
 // Capacity of experts: which pairs of a routing map stay when an expert has more tokens than it may take.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -15,14 +16,15 @@ namespace {
 
 struct CapacitySpec {
   int experts = 128;
+  int block = 32;       ///< experts per program
   bool by_probs = true; ///< the most probable tokens stay, else the first ones
   bool weighted = true; ///< there are probabilities
   static void fields(auto &s, auto &&f) {
-    f("experts", s.experts), f("by_probs", s.by_probs), f("weighted", s.weighted);
+    f("experts", s.experts), f("block", s.block), f("by_probs", s.by_probs), f("weighted", s.weighted);
   }
+  int tokens() const { return std::max(1, 4096 / block); }                ///< at a time
+  int digits() const { return std::min(256, std::max(2, 8192 / block)); } ///< of a key, counted at a time
 };
-
-constexpr int kTokens = 512, kExperts = 8; // at a time: one sector of f32 per token
 
 /// Integers in the order of the floats, NaN above all.
 Tile ordered(Tile p) {
@@ -32,8 +34,38 @@ Tile ordered(Tile p) {
   return where(p != p, most, where(bits < 0, bits ^ most, bits));
 }
 
-/// A program has some experts and all tokens. The least key that stays is found bit by bit; of equal keys the lower
-/// tokens stay.
+/// The pairs of a program's experts that stay: those with keys above `least`, of which there are `above`, and of those
+/// with the least key the lower tokens.
+struct Limit {
+  Tile least, above; ///< [block], of the keys' dtype and i32
+};
+
+/// A radix select: the least key that stays, digit by digit from the highest; equal digits so far are counted by the
+/// next one. `each(f)` calls f(token, pairs, keys) for all tokens, some at a time.
+template <class Each> Limit find_limit(const CapacitySpec &s, DType type, Int capacity, Each each) {
+  const int digits = s.digits(), width = std::countr_zero(static_cast<unsigned>(digits)), bits = 8 * size_bytes(type);
+  Tile flip = full({}, type == i64 ? INT64_MIN : INT32_MIN, type); // to the order of unsigned integers
+  Tile least = zeros({s.block}, type), known = least, above = zeros({s.block}, i32);
+  Tile column = arange(s.block) * digits, digit = arange(digits);
+  for (Int pass : range(0, cdiv(bits, width))) {
+    Tile shift = cast(maximum(bits - width - pass * width, 0), type), counts = zeros({s.block * digits}, i32);
+    each([&](Tile, Tile pairs, Tile keys) {
+      Tile key = keys ^ flip, bin = column + cast(key >> shift & (digits - 1), i32);
+      Tile match = pairs & (((key ^ least) & known) == 0);
+      counts +=
+          histogram(reshape(bin, {s.tokens() * s.block}), s.block * digits, reshape(match, {s.tokens() * s.block}));
+    });
+    Tile own = reshape(counts, {s.block, digits});
+    Tile reached = expand_dims(above, 1) + cumsum(own, 1, true) >= capacity; // with this digit or a greater one
+    Tile best = maximum(sum(cast(reached, i32), 1) - 1, 0);
+    above += sum(where(digit > expand_dims(best, 1), own, 0), 1);
+    least = least | cast(best, type) << shift;
+    known = known | full({}, digits - 1, type) << shift;
+  }
+  return {least ^ flip, above};
+}
+
+/// A program has all tokens of some experts.
 void map_limit(const CapacitySpec &s, View map, View probs, Int capacity, View out, View out_probs, View routed) {
   arg_names({"routing_map", "probs", "capacity", "out", "out_probs", "routed"});
   Int T = map.size(0);
@@ -41,43 +73,35 @@ void map_limit(const CapacitySpec &s, View map, View probs, Int capacity, View o
   if (s.weighted)
     for (const View &v : {probs, out_probs}) v.expect({T, s.experts});
   routed.expect({s.experts});
-  grid(cdiv(s.experts, kExperts));
-  Tile e = program_id(0) * kExperts + arange(kExperts);
+  grid(cdiv(s.experts, s.block));
+  Tile e = program_id(0) * s.block + arange(s.block);
   const DType type = s.by_probs && probs.dtype() == f64 ? i64 : i32;
-  const int bits = 8 * size_bytes(type);
-  auto token = [&](Int i) { return expand_dims(i + arange(kTokens), 1); };
-  auto pairs = [&](Tile t) { return map.dtype() == boolean ? load(map(t, e)) : load(map(t, e)) != 0; };
-  auto keys = [&](Tile t) { return s.by_probs ? ordered(load(probs(t, e))) : broadcast(T - t, {kTokens, kExperts}); };
-
-  Tile least = full({kExperts}, type == i64 ? INT64_MIN : INT32_MIN, type), above = zeros({kExperts}, i32);
-  for (Int bit : range(0, bits)) {
-    Tile more = least + (full({kExperts}, 1, type) << cast(bits - 1 - bit, type)), count = zeros({kExperts}, i32);
-    for (Int i : range(0, T, kTokens)) count += sum(cast(pairs(token(i)) & (keys(token(i)) >= more), i32), 0);
-    least = where(count >= capacity, more, least);
-  }
-  Tile total = zeros({kExperts}, i32);
-  for (Int i : range(0, T, kTokens)) {
-    Tile is = pairs(token(i));
-    total += sum(cast(is, i32), 0);
-    above += sum(cast(is & (keys(token(i)) > least), i32), 0);
-  }
-  store(routed(e), total);
-  Tile equal = zeros({kExperts}, i32);
-  for (Int i : range(0, T, kTokens)) {
-    Tile t = token(i), key = keys(t), is = pairs(t), tie = cast(is & (key == least), i32);
-    Tile before = expand_dims(equal, 0) + cumsum(tie, 0) - tie;
-    Tile stays = is & ((key > least) | ((key == least) & (before < capacity - above)));
+  const Shape shape{s.tokens(), s.block};
+  auto each = [&](auto f) {
+    for (Int i : range(0, T, s.tokens())) {
+      Tile t = expand_dims(i + arange(s.tokens()), 1);
+      f(t, is_pair(load(map(t, e))), s.by_probs ? ordered(load(probs(t, e))) : zeros(shape, type));
+    }
+  };
+  // By position all keys are the same.
+  Limit limit{zeros({s.block}, type), zeros({s.block}, i32)};
+  if (s.by_probs) limit = find_limit(s, type, capacity, each);
+  Tile total = zeros(shape, i32), equal = zeros({s.block}, i32);
+  each([&](Tile t, Tile pairs, Tile key) {
+    total += cast(pairs, i32);
+    Tile tie = cast(pairs & (key == limit.least), i32), before = expand_dims(equal, 0) + cumsum(tie, 0) - tie;
+    Tile stays = pairs & ((key > limit.least) | ((key == limit.least) & (before < capacity - limit.above)));
     equal += sum(tie, 0);
-    store(out(t, e), where(stays, load(map(t, e)), zeros({kTokens, kExperts}, map.dtype())));
-    if (s.weighted)
-      store(out_probs(t, e), where(stays | !is, load(probs(t, e)), zeros({kTokens, kExperts}, probs.dtype())));
-  }
+    store(out(t, e), where(stays, load(map(t, e)), zeros(shape, map.dtype())));
+    if (s.weighted) store(out_probs(t, e), where(stays | !pairs, load(probs(t, e)), zeros(shape, probs.dtype())));
+  });
+  store(routed(e), sum(total, 0));
 }
 
 } // namespace
 } // namespace kernel
 
-static constexpr Schedule kSchedule{.num_warps = 4};
+static constexpr Schedule kSchedule{.num_warps = 16};
 
 int64_t expert_capacity(int64_t tokens, int topk, int experts, double factor, int64_t minimum) {
   check_range("expert_capacity", "tokens", tokens, 0);
@@ -112,10 +136,12 @@ LimitedMap limit_capacity(const Stream &stream, const Tensor &routing_map, const
                {},
                Tensor::empty({routing_map.size(1)}, i32, stream)};
   if (probs.defined()) r.probs = Tensor::empty(probs.shape(), probs.dtype(), stream);
-  Tensor none = Tensor::empty({0, 0}, f32, stream);
-  run(stream, kernel::CapacitySpec{static_cast<int>(routing_map.size(1)), options.by_probs, probs.defined()},
-      routing_map, probs.defined() ? probs : none, static_cast<int32_t>(capacity), r.routing_map,
-      probs.defined() ? r.probs : none, r.routed);
+  const Tensor of_probs = or_empty(stream, probs, 2);
+  const int experts = static_cast<int>(routing_map.size(1));
+  const kernel::CapacitySpec spec{experts, columns_of_map(experts, {routing_map.dtype(), of_probs.dtype()}),
+                                  options.by_probs, probs.defined()};
+  run(stream, spec, routing_map, of_probs, static_cast<int32_t>(capacity), r.routing_map, or_empty(stream, r.probs, 2),
+      r.routed);
   if (!options.may_drop) check_capacity(stream, "limit_capacity with may_drop=false", r.routed, capacity);
   return r;
 }
@@ -145,8 +171,9 @@ void register_capacity(Library &l) {
              {{"T", "4096", "tokens"}, {"map", "bool", "dtype of the map"}, {"dtype", "f32", "of the probabilities"}});
   l.add_specializations({
       {"map_limit", "experts=128", "Qwen3-30B-A3B"},
-      {"map_limit", "experts=6,dtype=f64,T=33", "odd sizes, f64"},
-      {"map_limit", "experts=8,by_probs=false,weighted=false,map=i32", "Mixtral 8x7B, first tokens"},
+      {"map_limit", "experts=60,block=64,dtype=bf16,T=33", "sizes that divide nothing"},
+      {"map_limit", "experts=6,block=8,dtype=f64,T=33", "odd sizes, f64"},
+      {"map_limit", "experts=8,block=8,by_probs=false,weighted=false,map=i32", "Mixtral 8x7B, first tokens"},
   });
   l.ops.push_back(
       {"limit_capacity",

@@ -131,8 +131,9 @@ void register_experts(Library &l) {
         {"grad_down_projs", "[E, I, D]", "x", "gradient of W2", true, true, f32_error, low_error},
         {"grad_gate_up_proj_bias", "[E, U]", "x", "gradient of b1", true, true, f32_error, low_error},
         {"grad_down_proj_bias", "[E, D]", "x", "gradient of b2", true, true, f32_error, low_error}},
-       {"route_count", "route_place", "grouped_mm", "combine_rows", "grouped_mm_backward_b", "weighted_swiglu",
-        "activation_backward", "gather_rows", "bias_grad", "bias_grad_probs", "add", "map_gather", "convert"},
+       {"route_sort", "route_count", "route_place", "grouped_mm", "combine_rows", "grouped_mm_backward_b",
+        "weighted_swiglu", "activation_backward", "gather_rows", "bias_grad", "sum_rows", "add", "slot_gather",
+        "convert"},
        run_experts});
 }
 

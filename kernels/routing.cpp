@@ -1,4 +1,5 @@
-// Routing by slots: a stable counting sort of slots by expert. Two kernels: count per block of slots, then place.
+// Routing by slots: a stable counting sort of slots by expert. One program sorts up to 4096 slots; more take two
+// kernels: count per block of slots, then place.
 #include "kernels/aux_loss.h"
 #include "kernels/block_counts.h"
 #include "kernels/host.h"
@@ -15,10 +16,11 @@ struct RouteSpec {
   int first = 0;        ///< experts first..first+experts-1 are ours
   bool masked = false;  ///< there is a token mask
   bool weighted = true; ///< there are weights
-  int block = 512;      ///< slots per program
+  int block = 512;      ///< slots at a time
+  int steps = 1;        ///< of a program that only counts
   static void fields(auto &s, auto &&f) {
     f("topk", s.topk), f("experts", s.experts), f("first", s.first), f("masked", s.masked), f("weighted", s.weighted),
-        f("block", s.block);
+        f("block", s.block), f("steps", s.steps);
   }
 };
 
@@ -34,11 +36,44 @@ Tile slot_keys(const RouteSpec &s, View ids, View token_mask, Tile slot) {
 
 void route_count(const RouteSpec &s, View ids, View token_mask, View counts) {
   arg_names({"indices", "token_mask", "counts"});
-  counts.expect({cdiv(ids.size(0), s.block), s.experts});
-  if (s.masked) token_mask.expect({ids.size(0) / s.topk});
-  grid(cdiv(ids.size(0), s.block));
-  Tile key = slot_keys(s, ids, token_mask, program_id(0) * s.block + arange(s.block));
-  store(counts(program_id(0), arange(next_pow2(s.experts))), histogram(key, s.experts, key < s.experts));
+  Int N = ids.size(0);
+  const int slots = s.block * s.steps;
+  counts.expect({cdiv(N, slots), s.experts});
+  if (s.masked) token_mask.expect({N / s.topk});
+  grid(cdiv(N, slots));
+  Tile count = zeros({next_pow2(s.experts)}, i32);
+  Int first = program_id(0) * slots;
+  for (Int i : range(first, minimum(first + slots, N), s.block)) {
+    Tile key = slot_keys(s, ids, token_mask, i + arange(s.block));
+    count += histogram(key, s.experts, key < s.experts);
+  }
+  store(counts(program_id(0), arange(next_pow2(s.experts))), count);
+}
+
+/// What is written for each slot, and the weights.
+struct Slots {
+  View weights, slot_ids, token_ids, sorted_weights, row_ids;
+};
+
+void expect_slots(const RouteSpec &s, View ids, View token_mask, const Slots &v) {
+  Int N = ids.size(0);
+  for (const View &of_rows : {v.slot_ids, v.token_ids, v.row_ids}) of_rows.expect({N});
+  if (s.masked) token_mask.expect({N / s.topk});
+  if (s.weighted) v.weights.expect({N}), v.sorted_weights.expect({N});
+}
+
+/// Sorts a block of slots by their keys and writes them: row_of(lane, key, kept) is the row of each in sorted order.
+template <class RowOf>
+void place_block(const RouteSpec &s, const Slots &v, const Int &first, const Tile &keys, RowOf row_of) {
+  // Key and lane in one number: a sort that is stable by itself.
+  Tile lane = arange(s.block), sorted = sort(keys * s.block + lane);
+  Tile key = sorted / s.block, slot = first + sorted % s.block;
+  Tile kept = key < s.experts, real = key <= s.experts;
+  Tile row = row_of(lane, key, kept);
+  store(v.slot_ids(row), cast(where(kept, slot, -1), v.slot_ids.dtype()), real);
+  store(v.token_ids(row), cast(where(kept, slot / s.topk, -1), v.token_ids.dtype()), real);
+  store(v.row_ids(slot), cast(where(kept, row, -1), v.row_ids.dtype()), real);
+  if (s.weighted) store(v.sorted_weights(row), cast(load(v.weights(slot), kept), v.sorted_weights.dtype()), real);
 }
 
 void route_place(const RouteSpec &s, View ids, View token_mask, View weights, View counts, View base, View slot_ids,
@@ -47,9 +82,7 @@ void route_place(const RouteSpec &s, View ids, View token_mask, View weights, Vi
              "tokens_per_expert", "offs"});
   Int N = ids.size(0);
   for (const View &v : {counts, base}) v.expect({cdiv(N, s.block), s.experts});
-  for (const View &v : {slot_ids, token_ids, row_ids}) v.expect({N});
-  if (s.masked) token_mask.expect({N / s.topk});
-  if (s.weighted) weights.expect({N}), sorted_weights.expect({N});
+  expect_slots(s, ids, token_mask, {weights, slot_ids, token_ids, sorted_weights, row_ids});
   for (const View &v : {tokens_per_expert, offs}) v.expect({s.experts});
   grid(cdiv(N, s.block));
 
@@ -67,16 +100,25 @@ void route_place(const RouteSpec &s, View ids, View token_mask, View weights, Vi
   Int dropped = sum(total) + b * s.block - sum(before) - sum(own);
   barrier();
 
-  // Key and lane in one number: a sort that is stable by itself.
-  Tile lane = arange(s.block);
-  Tile sorted = sort(slot_keys(s, ids, token_mask, b * s.block + lane) * s.block + lane);
-  Tile key = sorted / s.block, slot = b * s.block + sorted % s.block;
-  Tile kept = key < s.experts, real = key <= s.experts;
-  Tile row = lane + where(kept, load(base(b, key), kept), dropped);
-  store(slot_ids(row), cast(where(kept, slot, -1), slot_ids.dtype()), real);
-  store(token_ids(row), cast(where(kept, slot / s.topk, -1), token_ids.dtype()), real);
-  store(row_ids(slot), cast(where(kept, row, -1), row_ids.dtype()), real);
-  if (s.weighted) store(sorted_weights(row), cast(load(weights(slot), kept), sorted_weights.dtype()), real);
+  place_block(s, {weights, slot_ids, token_ids, sorted_weights, row_ids}, b * s.block,
+              slot_keys(s, ids, token_mask, b * s.block + arange(s.block)),
+              [&](Tile lane, Tile key, Tile kept) { return lane + where(kept, load(base(b, key), kept), dropped); });
+}
+
+/// The same where one program has all slots: none are counted before.
+void route_sort(const RouteSpec &s, View ids, View token_mask, View weights, View slot_ids, View token_ids,
+                View sorted_weights, View row_ids, View tokens_per_expert, View offs) {
+  arg_names({"indices", "token_mask", "weights", "slot_ids", "token_ids", "sorted_weights", "row_ids",
+             "tokens_per_expert", "offs"});
+  expect_slots(s, ids, token_mask, {weights, slot_ids, token_ids, sorted_weights, row_ids});
+  for (const View &v : {tokens_per_expert, offs}) v.expect({s.experts});
+  grid(1);
+  Tile key = slot_keys(s, ids, token_mask, arange(s.block)), e = arange(next_pow2(s.experts));
+  Tile count = histogram(key, s.experts, key < s.experts);
+  store(tokens_per_expert(e), cast(count, tokens_per_expert.dtype()));
+  store(offs(e), cumsum(count));
+  place_block(s, {weights, slot_ids, token_ids, sorted_weights, row_ids}, 0, key,
+              [](Tile lane, Tile, Tile) { return lane; });
 }
 
 /// loads[e] = sum over blocks of counts[b, e].
@@ -91,17 +133,17 @@ void sum_counts(const RouteSpec &s, View counts, View loads) {
 } // namespace
 } // namespace kernel
 
-static constexpr Schedule kCount{.num_warps = 4}, kPlace{.num_warps = 8};
+static constexpr Schedule kCount{.num_warps = 4}, kPlace{.num_warps = 8}, kSort{.num_warps = 16};
 
 namespace {
-/// Slots counted by expert and block: what both functions begin with.
-struct CountedSlots {
+/// The operands of one call, as the kernels take them.
+struct SlotsCall {
   kernel::RouteSpec spec;
-  Tensor ids, mask, counts; ///< [slots], [T] or [0], i32 [blocks, E]
+  Tensor ids, mask; ///< [slots], [T] or [0]
 };
 
-CountedSlots count_slots(const Stream &stream, const std::string &what, const Tensor &indices, int experts, int first,
-                         const Tensor &token_mask) {
+SlotsCall slots_call(const Stream &stream, const std::string &what, const Tensor &indices, int experts, int first,
+                     const Tensor &token_mask) {
   const Asked ids(what, "indices"), mask(what, "token_mask");
   check_rank(ids, indices, 2);
   check_dtype(ids, indices, {i32, i64});
@@ -109,24 +151,29 @@ CountedSlots count_slots(const Stream &stream, const std::string &what, const Te
   check_range(what, "the first expert", first, 0);
   const int64_t tokens = indices.size(0), topk = indices.size(1), slots = tokens * topk;
   check_range(ids, "topk", topk, 1);
-  check_that(slots < (int64_t{1} << 31) - 4096, ids, "there are 2^31 slots or more", "route in parts");
+  check_that(slots < (int64_t{1} << 31) - 16384, ids, "there are 2^31 slots or more", "route in parts");
   if (token_mask.defined()) check_shape(mask, token_mask, {tokens}), check_dtype(mask, token_mask, {boolean});
-  static const auto count = jit(kernel::route_count, kCount);
-  CountedSlots c;
-  c.spec = {static_cast<int>(topk), experts, first, token_mask.defined()};
-  // Every program of the second kernel reads the counts of all blocks.
-  if (slots > 1 << 16) c.spec.block = 2048;
-  c.ids = packed(stream, indices).reshape({slots});
-  c.mask = or_empty(stream, token_mask, 1, boolean);
-  c.counts = Tensor::empty({cdiv(slots, int64_t{c.spec.block}), experts}, i32, stream);
-  count(stream, c.spec, c.ids, c.mask, c.counts);
-  return c;
+  return {{static_cast<int>(topk), experts, first, token_mask.defined()},
+          packed(stream, indices).reshape({slots}),
+          or_empty(stream, token_mask, 1, boolean)};
 }
-} // namespace
 
-/// The second kernel; `ids`: dtype of row and token ids, `count`: of the counts.
-static Routing place_slots(const Stream &stream, CountedSlots &c, const Tensor &weights, DType ids, DType count) {
+/// i32 [blocks, E]: the slots of each expert in blocks of spec.block * spec.steps.
+Tensor count_slots(const Stream &stream, const SlotsCall &c) {
+  static const auto count = jit(kernel::route_count, kCount);
+  Tensor counts =
+      Tensor::empty({cdiv(c.ids.numel(), int64_t{c.spec.block} * c.spec.steps), c.spec.experts}, i32, stream);
+  count(stream, c.spec, c.ids, c.mask, counts);
+  return counts;
+}
+
+/// So many slots one program sorts, and reads once; more are counted first.
+constexpr int64_t kSortedAtOnce = 4096;
+
+/// `ids`: dtype of row and token ids, `count`: of the counts. Programs' sizes change no result: these are integers.
+Routing place_slots(const Stream &stream, SlotsCall &c, const Tensor &weights, DType ids, DType count) {
   static const auto place = jit(kernel::route_place, kPlace);
+  static const auto sort = jit(kernel::route_sort, kSort);
   const int64_t slots = c.ids.numel(), experts = c.spec.experts;
   c.spec.weighted = weights.defined();
   Routing r{Tensor::empty({slots}, i64, stream),
@@ -140,15 +187,25 @@ static Routing place_slots(const Stream &stream, CountedSlots &c, const Tensor &
     return r;
   }
   r.counts = Tensor::empty({experts}, count, stream), r.offs = Tensor::empty({experts}, i32, stream);
-  Tensor base = Tensor::empty(c.counts.shape(), i32, stream), none = Tensor::empty({0}, f32, stream);
-  place(stream, c.spec, c.ids, c.mask, weights.defined() ? packed(stream, weights).reshape({slots}) : none, c.counts,
-        base, r.slot_ids, r.token_ids, weights.defined() ? r.weights : none, r.row_ids, r.counts, r.offs);
+  const Tensor none = Tensor::empty({0}, f32, stream), &sorted_weights = weights.defined() ? r.weights : none,
+               given = weights.defined() ? packed(stream, weights).reshape({slots}) : none;
+  if (slots <= kSortedAtOnce) {
+    if (slots > c.spec.block) c.spec.block = kSortedAtOnce;
+    sort(stream, c.spec, c.ids, c.mask, given, r.slot_ids, r.token_ids, sorted_weights, r.row_ids, r.counts, r.offs);
+    return r;
+  }
+  // Every program reads the counts of all blocks.
+  if (slots > 1 << 16) c.spec.block = 2048;
+  Tensor counts = count_slots(stream, c), base = Tensor::empty(counts.shape(), i32, stream);
+  place(stream, c.spec, c.ids, c.mask, given, counts, base, r.slot_ids, r.token_ids, sorted_weights, r.row_ids,
+        r.counts, r.offs);
   return r;
 }
+} // namespace
 
 Routing route_slots(const Stream &stream, const Tensor &indices, int experts, int first, const Tensor &token_mask,
                     const Tensor &weights) {
-  CountedSlots c = count_slots(stream, "route_slots", indices, experts, first, token_mask);
+  SlotsCall c = slots_call(stream, "route_slots", indices, experts, first, token_mask);
   if (weights.defined())
     check_shape("route_slots: weights", weights, {indices.size(0), indices.size(1)}),
         check_dtype("route_slots: weights", weights, {f32, bf16, f16, f64});
@@ -157,16 +214,17 @@ Routing route_slots(const Stream &stream, const Tensor &indices, int experts, in
 
 RoutingIndices routing_indices(const Stream &stream, const Tensor &selected, int experts) {
   const Tensor flat = selected.rank() == 1 ? packed(stream, selected).reshape({selected.numel(), 1}) : selected;
-  CountedSlots c = count_slots(stream, "routing_indices", flat, experts, 0, {});
+  SlotsCall c = slots_call(stream, "routing_indices", flat, experts, 0, {});
   Routing r = place_slots(stream, c, {}, i64, selected.dtype());
   return {r.counts, r.slot_ids, r.row_ids};
 }
 
 Tensor expert_load(const Stream &stream, const Tensor &indices, int experts, const Tensor &token_mask) {
-  CountedSlots c = count_slots(stream, "expert_load", indices, experts, 0, token_mask);
+  SlotsCall c = slots_call(stream, "expert_load", indices, experts, 0, token_mask);
+  c.spec.block = 2048, c.spec.steps = 8; // few counts to add
   static const auto sum = jit(kernel::sum_counts, kCount);
   Tensor load = Tensor::empty({experts}, i64, stream);
-  sum(stream, c.spec, c.counts, load);
+  sum(stream, c.spec, count_slots(stream, c), load);
   return load;
 }
 
@@ -215,7 +273,11 @@ void register_routing(Library &l) {
                                          {"weight", "f32", "of the weights"},
                                          {"sorted", "f32", "of the sorted weights"}};
   const KernelArgument ids{"indices", "[T*topk]", "index"}, mask{"token_mask", "[T]", "bool"},
-      counts{"counts", "[(T*topk+block-1)/block, experts]", "i32"};
+      counts{"counts", "[(T*topk+block*steps-1)/(block*steps), experts]", "i32"},
+      slot_ids{"slot_ids", "[T*topk]", "i64"}, token_ids{"token_ids", "[T*topk]", "i32"},
+      weights{"weights", "[T*topk]", "weight"}, sorted_weights{"sorted_weights", "[T*topk]", "sorted"},
+      row_ids{"row_ids", "[T*topk]", "i32"}, tokens_per_expert{"tokens_per_expert", "[experts]", "i64"},
+      offs{"offs", "[experts]", "i32"};
   add_kernel(l, kernel::route_count, "route_count", "slots per expert and block of slots", kCount, {ids, mask, counts},
              sizes);
   add_kernel(l, kernel::sum_counts, "sum_counts", "slots per expert", kCount,
@@ -223,26 +285,31 @@ void register_routing(Library &l) {
   add_kernel(l, kernel::route_place, "route_place", "stable sorted order of slots by expert", kPlace,
              {ids,
               mask,
-              {"weights", "[T*topk]", "weight"},
+              weights,
               counts,
               {"base", "[(T*topk+block-1)/block, experts]", "i32"},
-              {"slot_ids", "[T*topk]", "i64"},
-              {"token_ids", "[T*topk]", "i32"},
-              {"sorted_weights", "[T*topk]", "sorted"},
-              {"row_ids", "[T*topk]", "i32"},
-              {"tokens_per_expert", "[experts]", "i64"},
-              {"offs", "[experts]", "i32"}},
+              slot_ids,
+              token_ids,
+              sorted_weights,
+              row_ids,
+              tokens_per_expert,
+              offs},
              sizes);
+  add_kernel(l, kernel::route_sort, "route_sort", "the same of few slots, by one program", kSort,
+             {ids, mask, weights, slot_ids, token_ids, sorted_weights, row_ids, tokens_per_expert, offs}, sizes);
   l.add_specializations({
       {"route_count", "topk=8,experts=128", "Qwen3-30B-A3B"},
       {"route_count", "topk=8,experts=64,masked=true", "main job"},
       {"route_count", "topk=8,experts=256,block=2048,T=32768", "DeepSeek-V3, many tokens"},
+      {"route_count", "topk=8,experts=128,block=2048,steps=8", "Qwen3-30B-A3B, the experts' load"},
       {"sum_counts", "topk=8,experts=128", "Qwen3-30B-A3B"},
       {"route_place", "topk=8,experts=128", "Qwen3-30B-A3B"},
       {"route_place", "topk=8,experts=256,block=2048,T=32768", "DeepSeek-V3, many tokens"},
       {"route_place", "topk=8,experts=256", "DeepSeek-V3"},
-      {"route_place", "topk=3,experts=6,masked=true,weight=bf16,T=20", "recorded case"},
-      {"route_place", "topk=2,experts=4,weight=f64,sorted=f64,index=i32,T=7", "f64"},
+      {"route_place", "topk=2,experts=4,weight=f64,sorted=f64,index=i32,T=3001", "f64"},
+      {"route_sort", "topk=8,experts=128,block=4096,T=512", "Qwen3-30B-A3B, 512 tokens"},
+      {"route_sort", "topk=3,experts=6,masked=true,weight=bf16,T=20", "recorded case"},
+      {"route_sort", "topk=2,experts=4,weight=f64,sorted=f64,index=i32,T=7", "f64"},
   });
   l.ops.push_back({"permute_tokens_for_grouped_mm",
                    "stable order of kept slots by local expert, counts and offsets",
@@ -262,7 +329,7 @@ void register_routing(Library &l) {
                     {"tokens_per_expert", "[E]", "i64", "rows of each expert", true},
                     {"offs", "[E]", "i32", "inclusive sums of them", true},
                     {"grad_weights", "[T, K]", "weights", "gradient of weights, 0 for dropped slots", true, true}},
-                   {"pack", "route_count", "route_place", "map_gather"},
+                   {"pack", "route_sort", "route_count", "route_place", "slot_gather"},
                    run_grouped});
   l.ops.push_back({"unsloth_routing_permute",
                    "routing indices and the permuted tokens",
@@ -279,7 +346,7 @@ void register_routing(Library &l) {
                     {"scatter_indices", "[T*K]", "i64", "row of each slot", true},
                     {"permuted", "[T*K, D]", "x", "rows by expert", true, true},
                     {"grad_x", "[T, D]", "x", "gradient of x", true, true, 5e-5, 2e-2}},
-                   {"pack", "route_count", "route_place", "spread_slots", "combine_rows"},
+                   {"pack", "route_sort", "route_count", "route_place", "spread_slots", "combine_rows"},
                    run_unsloth});
 }
 

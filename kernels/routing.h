@@ -36,10 +36,10 @@ struct Routing {
   Tensor counts;    ///< i64 [E]: rows of each expert
   Tensor offs;      ///< i32 [E]: one past each expert's last row
 };
-/// A stable counting sort of slots by expert, two kernels. indices i32 or i64 [T, K]; slots with ids outside
-/// first..first+experts-1, and all slots of tokens whose token_mask (bool [T]) is false, are dropped. weights (any
-/// float dtype, [T, K]) are sorted with them. Integers only: exact. Sources: _permute_tokens_for_grouped_mm
-/// (nemo_automodel experts).
+/// A stable counting sort of slots by expert: one kernel for up to 4096 slots, else two. indices i32 or i64 [T, K];
+/// slots with ids outside first..first+experts-1, and all slots of tokens whose token_mask (bool [T]) is false, are
+/// dropped. weights (any float dtype, [T, K]) are sorted with them. Integers only: exact. Sources:
+/// _permute_tokens_for_grouped_mm (nemo_automodel experts).
 Routing route_slots(const Stream &stream, const Tensor &indices, int experts, int first = 0,
                     const Tensor &token_mask = {}, const Tensor &weights = {});
 /// Gradient of the weights of route_slots, [T, K] of `dtype` (one rounding): grad[row of the slot], 0 for dropped
@@ -52,7 +52,7 @@ struct RoutingIndices {
   Tensor gather;  ///< i64 [N]: slot of each row, a stable sort; -1 after the last row
   Tensor scatter; ///< i64 [N]: row of each slot, the inverse
 };
-/// selected i32 or i64 [T, K] or [N], experts 0..experts-1; others are in no row (scatter -1). Two kernels, integers:
+/// selected i32 or i64 [T, K] or [N], experts 0..experts-1; others are in no row (scatter -1). Integers:
 /// exact. Source: get_routing_indices (unsloth).
 RoutingIndices routing_indices(const Stream &stream, const Tensor &selected, int experts);
 
@@ -95,7 +95,7 @@ struct PaddedMap {
 };
 /// Each expert's column gets its first (ascending token) zeros set to 1 until its count is a multiple of `multiple` >=
 /// 1; a count of 0 stays. Where there are too few zeros all are set, and the count is no multiple; with `strict` that
-/// stops the launch (DeviceError at the next synchronize). Three kernels. Upstream changes its argument in place;
+/// stops the launch (DeviceError at the next synchronize). Upstream changes its argument in place;
 /// pad_routing_map_in_place does. Source: megatron moe_utils.pad_routing_map.
 PaddedMap pad_routing_map(const Stream &stream, const Tensor &routing_map, int multiple, bool strict = false);
 PaddedMap pad_routing_map_in_place(const Stream &stream, Tensor &routing_map, int multiple, bool strict = false);

@@ -13,14 +13,11 @@ namespace moec {
 
 namespace kernel {
 
-/// The map of tokens t: bool [block, experts], false outside.
-static Tile routed(View map, Tile t, Tile e) { return is_pair(load(map(t, e))); }
-
 MapBlock map_block(const MapSpec &s, View map, View counts, View totals, Int b) {
   MapBlock m;
   m.token = expand_dims(b * s.block + arange(s.block), 1);
   m.expert = arange(next_pow2(s.experts));
-  m.routed = routed(map, m.token, m.expert);
+  m.routed = is_pair(load(map(m.token, m.expert)));
   m.count = load(totals(m.expert));
   Tile one = cast(m.routed, i32);
   m.rank = load(counts(b, m.expert)) + cumsum(one, 0) - one;
@@ -36,7 +33,7 @@ void map_count(const MapSpec &s, View map, View counts) {
   counts.expect({cdiv(T, s.block), s.experts});
   grid(cdiv(T, s.block));
   Tile t = expand_dims(program_id(0) * s.block + arange(s.block), 1), e = arange(next_pow2(s.experts));
-  store(counts(program_id(0), e), sum(cast(routed(map, t, e), i32), 0));
+  store(counts(program_id(0), e), sum(cast(is_pair(load(map(t, e))), i32), 0));
 }
 
 /// Replaces counts[b] by the sum of the rows before it; totals: the sum of all.
@@ -158,26 +155,41 @@ void map_scatter(const MapSpec &s, View x, View token_rows, View row_counts, Vie
   clear_then_store(out, t, rows, load(x(rows.row), rows.real));
 }
 
-/// out[t, e] = x[row_of[t, e]], 0 where it is negative.
-void map_gather(const MapSpec &s, View x, View row_of, View out) {
-  arg_names({"x", "row_of", "out"});
-  Int T = out.size(0);
-  for (const View &v : {row_of, out}) v.expect({T, s.experts});
-  grid(cdiv(T, s.block));
-  Tile t = expand_dims(program_id(0) * s.block + arange(s.block), 1), e = arange(next_pow2(s.experts));
-  Tile row = load(row_of(t, e), Operand::none(), -1);
-  device_assert(row < x.size(0), "the routing map has more pairs than there are rows");
-  store(out(t, e), cast(load(x(row), row >= 0), out.dtype()));
+struct SlotGatherSpec {
+  int block = 2048, steps = 8; ///< slots at a time; a program's rows of one expert are neighbors, and many
+  static void fields(auto &s, auto &&f) { f("block", s.block), f("steps", s.steps); }
+};
+
+/// out[i] = x[row_ids[i]], 0 where it is negative.
+void slot_gather(const SlotGatherSpec &s, View x, View row_ids, View out) {
+  arg_names({"x", "row_ids", "out"});
+  Int N = out.size(0), first = program_id(0) * (s.block * s.steps);
+  row_ids.expect({N});
+  grid(cdiv(N, s.block * s.steps));
+  for (Int begin : range(first, minimum(first + s.block * s.steps, N), s.block)) {
+    Tile i = begin + arange(s.block), row = load(row_ids(i), Operand::none(), -1);
+    device_assert(row < x.size(0), "row id {0} is past the last of {1} rows", {row, x.size(0)});
+    store(out(i), cast(load(x(row), row >= 0), out.dtype()));
+  }
 }
 
 } // namespace
 } // namespace kernel
 
-static constexpr Schedule kSchedule{.num_warps = 4}, kPlace{.num_warps = 8};
+static constexpr Schedule kSchedule{.num_warps = 4}, kPlace{.num_warps = 8}, kGather{.num_warps = 16};
 
 kernel::MapSpec map_spec(int64_t experts, bool weighted) { // few facts: the counting kernels have one form
   int e = static_cast<int>(experts);
   return {e, std::clamp(4096 / next_pow2(e), 4, 256), weighted};
+}
+
+int columns_of_map(int experts, std::initializer_list<DType> dtypes) {
+  int columns = 8;
+  for (DType t : dtypes) {
+    if (experts * size_bytes(t) % 32 != 0) return next_pow2(experts);
+    columns = std::max(columns, 32 / static_cast<int>(size_bytes(t)));
+  }
+  return std::min(columns, next_pow2(experts));
 }
 
 void check_map(const Asked &what, const Tensor &map) {
@@ -292,12 +304,12 @@ Tensor route_slots_backward(const Stream &stream, const Tensor &grad, const Tens
   check_range("route_slots_backward", "topk", topk, 1, kMostExperts);
   check_tensor(row_ids.numel() % topk == 0, "route_slots_backward: row_ids", row_ids,
                "its size must be a multiple of topk");
-  static const auto run = jit(kernel::map_gather, kSchedule);
-  const Tensor row_of = row_ids.reshape({row_ids.numel() / topk, topk});
-  Tensor out = Tensor::empty(row_of.shape(), dtype, stream);
+  static const auto run = jit(kernel::slot_gather, kGather);
+  const int64_t slots = row_ids.numel();
+  Tensor out = Tensor::empty({slots}, dtype, stream);
   check_dtype("route_slots_backward: result", out, {f32, bf16, f16, f64});
-  run(stream, map_spec(topk), grad, row_of, out);
-  return out;
+  run(stream, kernel::SlotGatherSpec{}, grad, packed(stream, row_ids), out);
+  return out.reshape({slots / topk, topk});
 }
 
 void register_routing_map(Library &l) {
@@ -330,8 +342,8 @@ void register_routing_map(Library &l) {
              {row_of, token_rows, row_counts}, sizes);
   add_kernel(l, kernel::map_scatter, "map_scatter", "values of rows back to their cells of the map", kSchedule,
              {{"x", "[N]", "dtype"}, token_rows, row_counts, {"out", "[T, experts]", "dtype"}}, sizes);
-  add_kernel(l, kernel::map_gather, "map_gather", "values of rows back to their slots", kSchedule,
-             {{"x", "[N]", "dtype"}, row_of, {"out", "[T, experts]", "dtype"}}, sizes);
+  add_kernel(l, kernel::slot_gather, "slot_gather", "values of rows back to their slots", kGather,
+             {{"x", "[N]", "dtype"}, {"row_ids", "[N]", "i32"}, {"out", "[N]", "dtype"}}, sizes);
   l.add_specializations({
       {"map_count", "experts=128,block=32", "Qwen3-30B-A3B"},
       {"map_scan", "experts=128,block=32", "Qwen3-30B-A3B"},
@@ -344,8 +356,8 @@ void register_routing_map(Library &l) {
       {"map_list", "experts=8,block=256", "Mixtral 8x7B"},
       {"map_scatter", "experts=128,block=32", "Qwen3-30B-A3B"},
       {"map_scatter", "experts=6,block=256,dtype=f64,T=33", "recorded case, f64"},
-      {"map_gather", "experts=8,block=256", "Qwen3-30B-A3B, by slot"},
-      {"map_gather", "experts=6,block=256,dtype=f64,T=33", "recorded case, f64"},
+      {"slot_gather", "", "Qwen3-30B-A3B"},
+      {"slot_gather", "dtype=f64,N=33", "recorded case, f64"},
   });
 }
 

@@ -40,6 +40,9 @@ inline Tile is_pair(const Tile &m) { return m.dtype() == boolean ? m : m != 0; }
 /// Throws UserError unless the map is [T, E] with 1 to 4096 experts, fewer than 2^31 cells and a dtype with zero.
 void check_map(const Asked &what, const Tensor &map);
 kernel::MapSpec map_spec(int64_t experts, bool weighted = false);
+/// Experts of a program that has all tokens of some columns of [T, E] tensors of these dtypes: so many that programs
+/// share no 32-byte sector. If rows begin inside of sectors these are all.
+int columns_of_map(int experts, std::initializer_list<DType> dtypes);
 
 struct MapCounts {
   Tensor before; ///< i32 [blocks, E]: routed tokens of the expert before each block of tokens

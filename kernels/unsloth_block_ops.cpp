@@ -91,8 +91,8 @@ Op qwen3() {
                       output("intermediate", "[T*K, I]", "silu(g) u"),
                       output("second_gemm", "[T*K, D]", "o")},
                      {}),
-          {"matmul", "gate_select", "route_count", "route_place", "grouped_mm", "combine_rows", "select_backward",
-           "grouped_mm_backward_b", "activation", "activation_backward", "map_gather", "add"},
+          {"matmul", "gate_select", "route_sort", "route_count", "route_place", "grouped_mm", "combine_rows",
+           "select_backward", "grouped_mm_backward_b", "activation", "activation_backward", "slot_gather", "add"},
           run_qwen3};
 }
 
@@ -109,9 +109,9 @@ Op llama4() {
                      {{"shared_gate_up", "[2*H, D]", "x", "the shared expert's first product"},
                       {"shared_down", "[D, H]", "x", "and its second"}},
                      {}, {gradient("shared_gate_up", "[2*H, D]"), gradient("shared_down", "[D, H]")}),
-          {"matmul", "calculate_topk", "route_count", "route_place", "gather_rows", "grouped_mm", "combine_rows",
-           "row_dots", "select_backward", "grouped_mm_backward_b", "activation", "activation_backward", "map_gather",
-           "add"},
+          {"matmul", "calculate_topk", "route_sort", "route_count", "route_place", "gather_rows", "grouped_mm",
+           "combine_rows", "row_dots", "select_backward", "grouped_mm_backward_b", "activation", "activation_backward",
+           "slot_gather", "add"},
           run_llama4};
 }
 

@@ -154,11 +154,12 @@ TEST(BadContents, Permutes) {
        [](auto &s) {
          unpermute_drop_and_pad(s, kX, ids({0, 1, 2, -1}), 5, 2, kTwo);
        }},
-      {"map_gather", more,
+      {"slot_gather", "row id 2 is past the last of 2 rows",
        [](auto &s) {
          route_slots_backward(s, f(2), ids32({0, 1, 2, -1}), 2, f32);
        }},
-      {"map_pad", "an expert has too few tokens to pad its count", [](auto &s) { pad_routing_map(s, kAll, 4, true); }},
+      {"map_pad_columns", "an expert has too few tokens to pad its count",
+       [](auto &s) { pad_routing_map(s, kAll, 4, true); }},
   });
 }
 

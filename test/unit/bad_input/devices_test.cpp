@@ -26,7 +26,7 @@ TEST(BadInput, TensorsOfAnotherDevice) {
            [](auto &s) { activate_backward(s, there(f(4, 4)), f(4, 8), Activation::swiglu()); }},
           {"launch with argument 1", wrong,
            [](auto &s) { apply_bias(s, f(4, 8), there(f(2, 8)), RowsOfExperts(of(i64, 2))); }},
-          {"launch with argument 1", wrong, [](auto &s) { bias_grad(s, f(4, 8), RowsOfExperts(there(of(i64, 2)))); }},
+          {"launch with argument 2", wrong, [](auto &s) { bias_grad(s, f(4, 8), RowsOfExperts(there(of(i64, 2)))); }},
           {"launch with argument 1", wrong,
            [](auto &s) {
              gate_forward(s, f(4, 8), {there(f(6, 8)), {}, {}}, {.topk = 2});

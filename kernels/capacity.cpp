@@ -26,12 +26,12 @@ struct CapacitySpec {
   int digits() const { return std::min(256, std::max(2, 8192 / block)); } ///< of a key, counted at a time
 };
 
-/// Integers in the order of the floats, NaN above all.
+/// Integers in the order of the floats: -0 is 0, NaN above all.
 Tile ordered(Tile p) {
   if (p.dtype() != f64) p = cast(p, f32);
   DType t = p.dtype() == f64 ? i64 : i32;
   Tile bits = bitcast(p, t), most = full({}, t == i64 ? INT64_MAX : INT32_MAX, t);
-  return where(p != p, most, where(bits < 0, bits ^ most, bits));
+  return where(p != p, most, where(p == 0, zeros(p.shape(), t), where(bits < 0, bits ^ most, bits)));
 }
 
 /// The pairs of a program's experts that stay: those with keys above `least`, of which there are `above`, and of those

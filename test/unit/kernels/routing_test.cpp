@@ -56,11 +56,9 @@ TEST_P(RoutingOn, RouteSlots) {
     int64_t tokens, topk;
     int experts, first;
     DType index, weight;
-  } shapes[] = {{1, 1, 1, 0, i64, f32},
-                {700, 3, 37, 0, i64, f32},
-                {700, 3, 10, 20, i32, bf16},
-                {513, 1, 3, 1, i64, f16},
-                {64, 8, 128, 0, i32, f64}};
+  } shapes[] = {{1, 1, 1, 0, i64, f32},      {700, 3, 37, 0, i64, f32},
+                {700, 3, 10, 20, i32, bf16}, {513, 1, 3, 1, i64, f16},
+                {64, 8, 128, 0, i32, f64},   {3001, 2, 37, 3, i32, f64}}; // more than one program sorts
   for (auto &s : shapes) {
     Tensor ids = random_ints({s.tokens, s.topk}, s.index, -2, 37), mask = random_ints({s.tokens}, boolean, 0, 1);
     Tensor weights = random_floats({s.tokens, s.topk}, s.weight);

@@ -198,12 +198,11 @@ static void run_scaler(OpCall &c) {
 
 static void run_load(OpCall &c) {
   c.out("expert_load", expert_load(c.stream(), c.in("indices"), static_cast<int>(c.integer("n_routed_experts")),
-                                   c.has("token_mask") ? c.in("token_mask") : Tensor()));
+                                   c.given("token_mask")));
 }
 
 static void run_loss(OpCall &c) {
-  const Tensor &scores = c.in("scores"), &load = c.in("expert_load"),
-               mask = c.has("token_mask") ? c.in("token_mask") : Tensor();
+  const Tensor &scores = c.in("scores"), &load = c.in("expert_load"), mask = c.given("token_mask");
   const int topk = static_cast<int>(c.integer("n_activated_experts"));
   AuxLoss r = aux_loss(c.stream(), scores, load, topk, mask);
   c.out("aux_loss", r.loss);

@@ -74,8 +74,7 @@ static void run_fused(OpCall &c) {
 }
 
 static void run_unpermute_fused(OpCall &c) {
-  const Tensor &rows = c.in("permuted_tokens"), &map = c.in("row_id_map"),
-               probs = c.has("merging_probs") ? c.in("merging_probs") : Tensor();
+  const Tensor &rows = c.in("permuted_tokens"), &map = c.in("row_id_map"), probs = c.given("merging_probs");
   if (c.wants({"output"})) c.out("output", unpermute_fused(c.stream(), rows, map, probs));
   if (!c.has("grad_output") || !c.wants({"grad_permuted_tokens", "grad_merging_probs"})) return;
   UnpermuteGrads g = unpermute_fused_backward(c.stream(), c.in("grad_output"), rows, map, probs);

@@ -12,13 +12,15 @@ Groups groups_of(int experts, bool sizes, const View &offs, const Int &rows) {
   auto [x, live] = lanes(experts);
   if (!sizes) {
     Tile last = load(offs(x), live), first = load(offs(x - 1), live & (x > 0));
-    device_assert((first <= last) & (last <= rows), "offs must not decrease nor pass the last row");
+    device_assert((first <= last) & (last <= rows), "offs must not decrease nor pass the last row: {0} after {1}",
+                  {last, first});
     return {x, live, first, last};
   }
   Tile size = cast(load(offs(x), live), i64);
-  device_assert((size >= 0) & (size <= rows), "a group's size is negative or above the number of rows");
+  device_assert((size >= 0) & (size <= rows), "a group's size is negative or above the number of rows: {0} of {1}",
+                {size, rows});
   Tile last = cumsum(size);
-  device_assert(last <= rows, "the sum of the groups' sizes passes the last row");
+  device_assert(last <= rows, "the sum of the groups' sizes passes the last row: {0} of {1}", {last, rows});
   return {x, live, cast(last - size, i32), cast(last, i32)};
 }
 
@@ -27,7 +29,7 @@ Tile indexed_rows(const View &index, const Tile &at, const Tile &live, const Int
   Tile id = load(index(at), live, -1);
   Tile row = divide == 1 ? id : where(id < 0, -1, id / divide);
   Tile fits = row < cast(rows, id.dtype());
-  device_assert(fits, message);
+  device_assert(fits, std::string(message) + ": {0} of {1}", {row, rows});
   return cast(where(fits, maximum(row, -1), -1), i32); // loads that run ahead of the assert stay inside, too
 }
 

@@ -42,13 +42,15 @@ inline RowsOfToken rows_of_token(View map, View counts, Int t, int experts, Int 
   RowsOfToken r;
   Tile lane = arange(token_lanes(experts)), first = lane == 0;
   r.count = sum(row_id_map ? load(map(t, lane + 2 * experts), first) : load(counts(t + lane), first));
-  device_assert((r.count >= 0) & (r.count <= experts), "a token has more rows than there are experts");
+  device_assert((r.count >= 0) & (r.count <= experts), "a token has {0} rows, and there are {1} experts",
+                {r.count, experts});
   r.real = lane < r.count;
   Tile row = load(map(t, lane), r.real, 0), expert = load(map(t, lane + experts), r.real, 0);
   r.zero = expert < 0;
   r.expert = where(r.zero, -1 - expert, expert);
   device_assert((row >= 0) & (r.expert < experts), "a row or expert of a token is out of range");
-  device_assert((row < rows) | !r.real, "the routing map has more pairs than there are rows");
+  device_assert((row < rows) | !r.real, "the routing map has more pairs than there are rows: row {0} of {1}",
+                {row, rows});
   r.row = where(r.real, row, RowsOfToken::kNone);
   return r;
 }

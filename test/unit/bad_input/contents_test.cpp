@@ -13,7 +13,7 @@ const Tensor kAll = Tensor::from(std::vector<uint8_t>(15, 1), {5, 3}).bitcast(bo
 const int64_t kFar = int64_t{1} << 40;
 
 TEST(BadContents, GroupedProducts) {
-  const char *ends = "offs must not decrease nor pass the last row", *sizes = "the sum of the groups' sizes";
+  const char *ends = "offs must not decrease nor pass the last row: ", *sizes = "the sum of the groups' sizes";
   std::vector<BadCall> rows;
   for (const auto &offs : {ids32({3, 2}), ids32({0, 5}), ids32({-1, 4}), ids32({1 << 30, 4})}) {
     rows.push_back({"grouped_mm", ends, [=](auto &s) { grouped_mm(s, kX, kMatrices, offs); }});
@@ -142,7 +142,7 @@ TEST(BadContents, Permutes) {
        }},
       {"sum_token_rows", more, [](auto &s) { permute_backward_tokens(s, kX, route_map(s, kAll)); }},
       {"map_scatter", more, [](auto &s) { permute_backward_probs(s, f(4), route_map(s, kAll)); }},
-      {"sum_token_rows", "a token has more rows than there are experts",
+      {"sum_token_rows", "a token has 9 rows, and there are 3 experts",
        [](auto &s) {
          unpermute_fused(s, kX, Tensor::from(std::vector<int32_t>(14, 9), {2, 7}));
        }},

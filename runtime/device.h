@@ -69,7 +69,7 @@ class Stream {
 public:
   /// The device's default stream (CUDA: the legacy default stream).
   Stream(Device device);
-  /// A new stream of its own. Throws DeviceError.
+  /// A new stream of its own, which neither waits for the default stream nor keeps it waiting. Throws DeviceError.
   static Stream create(Device device);
   /// The caller's CUstream; it must outlive this object. Ignored on sim and interp.
   static Stream lend(Device device, void *cuda_stream);

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <new>
 
@@ -42,6 +43,15 @@ template <typename Asked> int64_t checked_numel(const Dims &shape, DType dtype, 
 }
 
 std::string type_text(const Dims &shape, DType dtype) { return fmt::format("{}{}", name(dtype), shape.text()); }
+
+/// Memory with its way back. What is let go while this thread captures goes back with the graph, whose work may use it; and
+/// a captured stream frees only what the capture allocated.
+std::shared_ptr<void> owned(void *memory, std::function<void(void *)> give_back) {
+  return std::shared_ptr<void>(memory, [give_back = std::move(give_back)](void *p) {
+    if (Capture *c = Capture::current()) c->memory.push_back(owned(p, give_back));
+    else give_back(p);
+  });
+}
 
 /// Calls f(offset_a, offset_b) for every element in row-major order; offsets in elements.
 template <typename F>
@@ -92,15 +102,14 @@ Tensor Tensor::made(const Dims &shape, DType dtype, Device device, const Stream 
     Backend *backend = &device.backend();
     const auto size = static_cast<size_t>(bytes);
     if (stream && !Capture::current()) // a graph's memory must outlive the stream's order
-      t.owner_ = std::shared_ptr<void>(backend->allocate_on(size, stream->native()),
-                                       [backend, s = *stream](void *p) { backend->free_on(p, s.native()); });
+      t.owner_ = owned(backend->allocate_on(size, stream->native()), [backend, s = *stream](void *p) { backend->free_on(p, s.native()); });
     else
-      t.owner_ = std::shared_ptr<void>(backend->allocate(size), [backend](void *p) { backend->free(p); });
+      t.owner_ = owned(backend->allocate(size), [backend](void *p) { backend->free(p); });
   } else {
     bool hopeless = bytes > (int64_t{1} << 47); // beyond x86-64's address space
     void *p = hopeless ? nullptr : ::operator new(static_cast<size_t>(bytes), std::align_val_t(kAlignment), std::nothrow);
     if (!p) throw DeviceError(asked(), fmt::format("the host has no {} bytes left", bytes), "use a smaller tensor");
-    t.owner_ = std::shared_ptr<void>(p, [](void *q) { ::operator delete(q, std::align_val_t(kAlignment)); });
+    t.owner_ = owned(p, [](void *q) { ::operator delete(q, std::align_val_t(kAlignment)); });
   }
   t.data_ = t.owner_.get();
   if (Capture *c = Capture::current()) c->memory.push_back(t.owner_);
@@ -137,9 +146,11 @@ Tensor Tensor::from_bytes(const void *values, size_t count, DType dtype, const D
   host.device_ = device.host_memory() ? device : Device::host();
   if (device.host_memory() || !count) return device.host_memory() ? host : empty(shape, dtype, device);
   Tensor t = empty(shape, dtype, device);
-  Backend &backend = device.backend(); // not the captured stream: a constant is uploaded once
-  backend.copy(t.data_, false, host.data_, true, static_cast<size_t>(host.extent_bytes()), nullptr);
-  backend.synchronize(nullptr);
+  // Not the captured stream: a constant is uploaded once; nor the default stream, which a captured one may wait for.
+  const Stream stream = Capture::current() ? Stream::create(device) : Stream(device);
+  Backend &backend = device.backend();
+  backend.copy(t.data_, false, host.data_, true, static_cast<size_t>(host.extent_bytes()), stream.native());
+  backend.synchronize(stream.native());
   return t;
 }
 

@@ -120,7 +120,8 @@ public:
   /// The same memory as another dtype of the same width (bool and u8, for instance).
   Tensor bitcast(DType dtype) const;
 
-  // -- copies
+  // -- copies. They run on the device's default stream, which does not wait for streams of Stream::create: synchronize
+  // such a stream first.
   /// A contiguous copy on `device` (waits for it).
   Tensor to(Device device) const;
   /// Itself if row-major without gaps, or a copy that is.

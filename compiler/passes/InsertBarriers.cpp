@@ -104,15 +104,18 @@ struct InsertBarriersPass : moec::compiler::impl::TileGpuInsertBarriersBase<Inse
 
   /// A loop's start is reached from before it and from its end: walk until the latter adds nothing.
   void visitLoop(Operation *loop, State &state) {
-    State atStart = state;
+    State atStart = state, atTest;
     while (true) {
       State inside = atStart;
-      for (Region &region : loop->getRegions()) visit(region.front(), inside);
+      for (Region &region : loop->getRegions()) {
+        visit(region.front(), inside);
+        if (&region == &loop->getRegion(0)) atTest = inside;
+      }
       bool grown = atStart.join(inside);
       if (!grown) break;
     }
-    // Left after zero or more turns: from the start of a turn.
-    state = atStart;
+    // A for loop is left after zero or more turns, from the start of a turn; a while loop behind its test.
+    state = isa<scf::WhileOp>(loop) ? atTest : atStart;
   }
 
   void visitIf(scf::IfOp branch, State &state) {

@@ -118,6 +118,10 @@ public:
     d.check(d.device_attribute(&sms_, kAttributeMultiprocessors, device_), asked);
     d.check(d.device_attribute(&major_, kAttributeComputeMajor, device_), asked);
     d.check(d.device_attribute(&minor_, kAttributeComputeMinor, device_), asked);
+    d.check(d.device_attribute(&max_shared_, kAttributeMaxSharedOptin, device_), asked);
+    int pools = 0; // virtual GPUs may have none
+    d.check(d.device_attribute(&pools, kAttributeMemoryPools, device_), asked);
+    pools_ = pools && d.allocate_async && d.free_async;
   }
 
   std::string description() override {
@@ -129,14 +133,16 @@ public:
   void *allocate(size_t bytes) override {
     auto scope = current();
     DevicePointer p = 0;
-    d_.check(d_.allocate(&p, bytes), fmt::format("allocate {} bytes on cuda:{}", bytes, index_));
+    Result result = d_.allocate(&p, bytes);
+    if (result == kErrorOutOfMemory && give_back_freed_memory()) result = d_.allocate(&p, bytes);
+    d_.check(result, fmt::format("allocate {} bytes on cuda:{}", bytes, index_));
     return reinterpret_cast<void *>(p);
   }
   void free(void *memory) noexcept override {
     quietly([&] { d_.free(device_pointer(memory)); });
   }
   void *allocate_on(size_t bytes, void *stream) override {
-    if (!d_.allocate_async || !d_.free_async) return allocate(bytes);
+    if (!pools_) return allocate(bytes);
     auto scope = current();
     keep_freed_memory();
     DevicePointer p = 0;
@@ -144,7 +150,7 @@ public:
     return reinterpret_cast<void *>(p);
   }
   void free_on(void *memory, void *stream) noexcept override {
-    if (!d_.allocate_async || !d_.free_async) return free(memory);
+    if (!pools_) return free(memory);
     quietly([&] { d_.free_async(device_pointer(memory), stream); });
   }
   void *create_stream() override {
@@ -208,6 +214,10 @@ public:
   }
 
   std::unique_ptr<Executable> load(const ExecutableImage &image) override {
+    if (image.shared_bytes > static_cast<uint32_t>(max_shared_))
+      throw DeviceError(fmt::format("load kernel {} on cuda:{}", image.kernel, index_),
+                        fmt::format("it needs {} bytes of shared memory, and a CTA of {} has at most {}", image.shared_bytes, name_, max_shared_),
+                        "use smaller tiles, or fewer stages");
     auto scope = current();
     auto executable = std::make_unique<CudaExecutable>(d_, image);
     executable->in(scope.get());
@@ -277,6 +287,11 @@ private:
         d_.pool_set_attribute(pool, kPoolReleaseThreshold, &all);
     });
   }
+  /// What the pool keeps is not there for other memory. True if there was a pool to ask.
+  bool give_back_freed_memory() {
+    void *pool = nullptr;
+    return pools_ && d_.pool_trim && d_.default_pool && d_.default_pool(&pool, device_) == kSuccess && d_.pool_trim(pool, 0) == kSuccess;
+  }
   CurrentContext current() { return CurrentContext(d_, device_, primary_once_, primary_); }
   std::string asked(const char *what) const { return fmt::format("{} on cuda:{}", what, index_); }
   bool ready(Result result, const char *what) const {
@@ -293,7 +308,8 @@ private:
   }
 
   const Driver &d_;
-  int index_, device_ = 0, sms_ = 0, major_ = 0, minor_ = 0;
+  int index_, device_ = 0, sms_ = 0, major_ = 0, minor_ = 0, max_shared_ = 0;
+  bool pools_ = false; ///< memory in a stream's order
   std::string name_;
   Once primary_once_, pool_once_;
   Context primary_ = nullptr; // retained for the process's life

@@ -34,7 +34,8 @@ void bind(Driver &d, void *library) {
       {"cuLaunchKernel", &d.launch}, {"cuLaunchKernelEx", &d.launch_ex, true},
       {"cuMemAlloc_v2", &d.allocate}, {"cuMemFree_v2", &d.free}, {"cuMemAllocAsync", &d.allocate_async, true},
       {"cuMemFreeAsync", &d.free_async, true}, {"cuDeviceGetDefaultMemPool", &d.default_pool, true},
-      {"cuMemPoolSetAttribute", &d.pool_set_attribute, true}, {"cuMemcpyHtoDAsync_v2", &d.copy_to_device},
+      {"cuMemPoolSetAttribute", &d.pool_set_attribute, true}, {"cuMemPoolTrimTo", &d.pool_trim, true},
+      {"cuMemcpyHtoDAsync_v2", &d.copy_to_device},
       {"cuMemcpyDtoHAsync_v2", &d.copy_to_host}, {"cuMemcpyDtoDAsync_v2", &d.copy_on_device}, {"cuMemsetD8Async", &d.fill},
       {"cuStreamCreate", &d.stream_create}, {"cuStreamDestroy_v2", &d.stream_destroy},
       {"cuStreamSynchronize", &d.stream_synchronize}, {"cuStreamQuery", &d.stream_query},
@@ -58,10 +59,16 @@ void bind(Driver &d, void *library) {
 const char *advice(std::string_view name) {
   if (name == "CUDA_ERROR_OUT_OF_MEMORY") return "use smaller tensors or free some";
   if (name == "CUDA_ERROR_NO_DEVICE") return "use MOEC_DEVICE=sim, or check that a GPU is visible (CUDA_VISIBLE_DEVICES)";
-  if (name == "CUDA_ERROR_NO_BINARY_FOR_GPU" || name == "CUDA_ERROR_INVALID_PTX" || name == "CUDA_ERROR_UNSUPPORTED_PTX_VERSION")
-    return "the driver may be older than the kernel's target; update it, or compile for an older target";
-  if (name == "CUDA_ERROR_ILLEGAL_ADDRESS" || name == "CUDA_ERROR_MISALIGNED_ADDRESS" || name == "CUDA_ERROR_LAUNCH_FAILED")
-    return "run the same launch with MOEC_DEVICE=sim MOEC_SIM_CHECKED=1, which names the line; this process's CUDA context is lost";
+  for (std::string_view image : {"CUDA_ERROR_INVALID_IMAGE", "CUDA_ERROR_NO_BINARY_FOR_GPU", "CUDA_ERROR_INVALID_PTX", "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"})
+    if (name == image)
+      return "the driver may be older than the kernel's target or than nvJitLink; update it, compile for an older target, or let the driver "
+             "assemble (MOEC_CUDA_ROOT=none)";
+  // What a kernel did, a failed assertion's trap among it: every later call of the context gives it again.
+  for (std::string_view lost : {"CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_MISALIGNED_ADDRESS", "CUDA_ERROR_LAUNCH_FAILED", "CUDA_ERROR_ILLEGAL_INSTRUCTION",
+                                "CUDA_ERROR_HARDWARE_STACK_ERROR", "CUDA_ERROR_INVALID_ADDRESS_SPACE", "CUDA_ERROR_INVALID_PC", "CUDA_ERROR_ASSERT",
+                                "CUDA_ERROR_LAUNCH_TIMEOUT"})
+    if (name == lost)
+      return "run the same launch with MOEC_DEVICE=sim MOEC_SIM_CHECKED=1, which names the line; this process's CUDA context is lost";
   return "";
 }
 

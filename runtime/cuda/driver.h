@@ -28,6 +28,7 @@ enum Attribute : int {
   kAttributeComputeMajor = 75,
   kAttributeComputeMinor = 76,
   kAttributeMaxSharedOptin = 97,
+  kAttributeMemoryPools = 115,
 };
 /// CUfunction_attribute values.
 enum FunctionAttribute : int { kFunctionSharedStatic = 1, kFunctionLocalBytes = 3, kFunctionRegisters = 4, kFunctionMaxDynamicShared = 8 };
@@ -77,6 +78,7 @@ struct Functions {
   Result (*free_async)(DevicePointer, StreamHandle);               // optional
   Result (*default_pool)(void **, int);                            // optional
   Result (*pool_set_attribute)(void *, int, void *);               // optional
+  Result (*pool_trim)(void *, size_t);                             // optional
   Result (*copy_to_device)(DevicePointer, const void *, size_t, StreamHandle);
   Result (*copy_to_host)(void *, DevicePointer, size_t, StreamHandle);
   Result (*copy_on_device)(DevicePointer, DevicePointer, size_t, StreamHandle);

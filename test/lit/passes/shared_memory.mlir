@@ -87,3 +87,31 @@ tile.kernel @async(%x: !tile.ptr<f16, 16>, %n: i32) {
   // CHECK: tile.return
   tile.return
 }
+
+// A while loop is left behind its test: what the test read there must be read before it is overwritten.
+// CHECK-LABEL: tile.kernel @while
+tile.kernel @while(%x: !tile.ptr<f16, 16>) {
+  %c0 = arith.constant 0 : i32
+  %o = arith.constant dense<0> : tensor<32x32xi32, #rows>
+  %v = tile.load %x[%o : tensor<32x32xi32, #rows>] : !tile.ptr<f16, 16> -> tensor<32x32xf16, #rows>
+  %a = tilegpu.alloc : !buf
+  tilegpu.local_store %v, %a[%c0] : tensor<32x32xf16, #rows>, !buf
+  // CHECK: scf.while
+  scf.while : () -> () {
+    // CHECK: tilegpu.local_load
+    %r = tilegpu.local_load %a[%c0] : !buf -> tensor<32x32xf16, #rows>
+    tile.store %x[%o : tensor<32x32xi32, #rows>], %r : tensor<32x32xf16, #rows> : !tile.ptr<f16, 16>
+    %again = tile.load %x[%c0 : i32] : !tile.ptr<f16, 16> -> f16
+    %more = arith.cmpf one, %again, %again : f16
+    scf.condition(%more)
+  } do {
+    // CHECK: tilegpu.barrier
+    tilegpu.barrier
+    scf.yield
+  }
+  // CHECK: tilegpu.barrier
+  // CHECK-NEXT: tilegpu.local_store
+  tilegpu.local_store %v, %a[%c0] : tensor<32x32xf16, #rows>, !buf
+  // CHECK: tile.return
+  tile.return
+}

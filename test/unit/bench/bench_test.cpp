@@ -10,6 +10,7 @@
 #include "kernels/verify.h"
 #include "runtime/error.h"
 #include "runtime/graph.h"
+#include "test/unit/kernels/places.h"
 #include "tools/moec/bench/cases.h"
 #include "tools/moec/bench/measure.h"
 #include "tools/moec/bench/peers.h"
@@ -40,7 +41,7 @@ std::string name_of(const testing::TestParamInfo<Case> &info) {
 /// Outputs that the op left out although the case wants them: those that need a parameter's other value may stay away.
 TEST_P(EveryCase, RunsAndMovesWhatItCounts) {
   const Case &c = GetParam();
-  OpCall call(*c.op, Device::sim(), make_inputs(c, Device::host()), c.parameters, names_of(c.outputs));
+  OpCall call(*c.op, test_device(), make_inputs(c, Device::host()), c.parameters, names_of(c.outputs));
   ASSERT_NO_THROW(call.run());
   int made = 0;
   for (const CaseTensor &t : c.outputs) {
@@ -57,13 +58,14 @@ TEST_P(EveryCase, RunsAndMovesWhatItCounts) {
 /// Capturing runs nothing, and refuses whatever waits: so the host decided nothing by values, and the replay made all.
 TEST_P(EveryCase, CanBeCapturedAndReplayed) {
   const Case &c = GetParam();
-  const Stream stream{Device::sim()};
-  NamedTensors inputs = make_inputs(c, Device::host());
+  const Stream stream = Stream::create(test_device());
+  NamedTensors inputs = make_inputs(c, test_device());
   OpCall plain(*c.op, stream, inputs, c.parameters, names_of(c.outputs));
   plain.run();
   OpCall captured(*c.op, stream, inputs, c.parameters, names_of(c.outputs));
   Graph graph = Graph::capture(stream, [&] { captured.run(); });
   graph.launch(stream);
+  stream.synchronize();
   for (const auto &[name, expected] : plain.outputs())
     EXPECT_EQ(captured.outputs().at(name).to_bytes(), expected.to_bytes()) << name;
 }

@@ -18,16 +18,12 @@ namespace {
 constexpr int kSchedules = 20;
 constexpr int64_t kMostElements = 60'000;
 
-NamedTensors run(const RecordedCall &call) {
-  OpCall c(*call.op, Device::sim(), call.inputs, call.parameters, call.outputs);
-  c.run();
-  return c.outputs();
-}
-
+/// Random schedules of the simulated GPU; a GPU has its own at every run.
 Report schedules(const RecordedCall &call) {
+  const Device device = test_device().is_cuda() ? test_device() : Device::sim();
   auto function = [&](const Stream &, const Tensors &) {
     Tensors out;
-    for (auto &[name, tensor] : run(call)) out.push_back(tensor);
+    for (auto &[name, tensor] : outputs_of(call, device)) out.push_back(tensor);
     return out;
   };
   return same_on_schedules(TensorFunction(function), {}, kSchedules, false);
@@ -38,7 +34,7 @@ bool same_on_cut(const Cutter &cutter, int64_t begin, int64_t end, std::string &
   std::optional<RecordedCall> part = cutter.cut(begin, end);
   if (!part) return false;
   bool compared = false;
-  for (const auto &[name, got] : run(*part)) {
+  for (const auto &[name, got] : outputs_of(*part)) {
     std::optional<Tensor> expected = cutter.expected(name, begin, end);
     if (!expected) continue;
     compared = true;
@@ -54,7 +50,7 @@ bool same_on_cut(const Cutter &cutter, int64_t begin, int64_t end, std::string &
 std::string cuts(const RecordedCall &recorded, const Batch &batch, int &count) {
   const RecordedCall call = flattened(recorded);
   if (batch.rows_alone && !batch.rows_alone(call)) return "";
-  NamedTensors whole = run(call);
+  NamedTensors whole = outputs_of(call);
   Cutter cutter(call, batch, whole);
   std::string problem;
   const int64_t rows = cutter.rows();

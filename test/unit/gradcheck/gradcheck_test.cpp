@@ -84,10 +84,9 @@ Report gradients(const RecordedCall &call, const Pairs &p) {
     for (size_t i = 0; i < inputs.size(); ++i) all[p.inputs[i]] = inputs[i];
     for (size_t i = 0; i < p.grad_outputs.size(); ++i)
       grads ? all[p.grad_outputs[i]] = (*grads)[i] : (all.erase(p.grad_outputs[i]), Tensor());
-    OpCall c(*call.op, Device::sim(), all, call.parameters, wanted);
-    c.run();
+    NamedTensors outputs = outputs_of({call.op, all, call.parameters, wanted});
     Tensors out;
-    for (const std::string &name : wanted) out.push_back(c.outputs().at(name));
+    for (const std::string &name : wanted) out.push_back(outputs.at(name));
     return out;
   };
   GradcheckOptions options;

@@ -343,13 +343,16 @@ TEST_P(ExpertsOn, Capture) {
     ExpertsResult r = run(layer, in); // compiles
     layer.backward(stream, grad, r.kept);
     ExpertsGrads g;
-    Graph graph = Graph::capture(stream, [&] {
-      r = layer.forward(stream, in.x, in.token_mask, in.weights, in.indices);
-      g = layer.backward(stream, grad, r.kept);
+    stream.synchronize();
+    const Stream own = Stream::create(stream.device()); // CUDA's default stream cannot be captured
+    Graph graph = Graph::capture(own, [&] {
+      r = layer.forward(own, in.x, in.token_mask, in.weights, in.indices);
+      g = layer.backward(own, grad, r.kept);
     });
     in.x.copy_from(other.x), in.token_mask.copy_from(other.token_mask);
     in.weights.copy_from(other.weights), in.indices.copy_from(other.indices);
-    graph.launch(stream);
+    graph.launch(own);
+    own.synchronize();
     ExpertsResult want = run(layer, other);
     ExpertsGrads h = layer.backward(stream, grad, want.kept);
     stream.synchronize();

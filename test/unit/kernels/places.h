@@ -19,5 +19,7 @@ inline std::vector<Device> test_devices() {
   if (std::getenv("MOEC_DEVICE")) return {Device::best()};
   return {Device::interp(), Device::sim()};
 }
+/// Where tests that need one device run: what MOEC_DEVICE says; by default the simulated GPU.
+inline Device test_device() { return test_devices().back(); }
 
 } // namespace moec

@@ -57,6 +57,15 @@ inline const OpTensor *gradient_of(const Op &op, const OpTensor &tensor) {
   return first == op.tensors.end() ? nullptr : &*first;
 }
 
+/// The call's outputs on test_device(), or on another device.
+inline NamedTensors outputs_of(const RecordedCall &call, Device device = test_device()) {
+  OpCall c(*call.op, device, call.inputs, call.parameters, call.outputs);
+  c.run();
+  NamedTensors outputs;
+  for (const auto &[name, tensor] : c.outputs()) outputs[name] = tensor.defined() ? tensor.to(Device::host()) : tensor;
+  return outputs;
+}
+
 /// The call with gradients of its outputs, if it was recorded without any and the op has gradients.
 inline RecordedCall with_gradients(RecordedCall call) {
   const Op &op = *call.op;
@@ -64,13 +73,12 @@ inline RecordedCall with_gradients(RecordedCall call) {
     return call; // for inference only
   for (const OpTensor &t : op.tensors)
     if (!t.output && t.name.starts_with("grad_") && call.inputs.contains(t.name)) return call;
-  OpCall forward(op, Device::sim(), call.inputs, call.parameters, call.outputs);
-  forward.run();
+  const NamedTensors outputs = outputs_of(call);
   bool any = false;
   for (const OpTensor &t : op.tensors) {
     const OpTensor *of = t.output ? nullptr : gradient_of(op, t);
-    auto y = of ? forward.outputs().find(of->name) : forward.outputs().end();
-    if (y == forward.outputs().end() || !is_float(y->second.dtype())) continue;
+    auto y = of ? outputs.find(of->name) : outputs.end();
+    if (y == outputs.end() || !is_float(y->second.dtype())) continue;
     call.inputs[t.name] = hash_uniform(77, 1, y->second.shape(), y->second.dtype());
     any = true;
   }

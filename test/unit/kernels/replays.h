@@ -6,6 +6,7 @@
 #include <functional>
 #include <vector>
 
+#include "places.h"
 #include "runtime/graph.h"
 #include "runtime/tensor.h"
 
@@ -15,13 +16,14 @@ using Tensors = std::vector<Tensor>;
 using Work = std::function<Tensors(const Stream &, const Tensors &)>;
 
 /// Captures `work` on inputs, replaces these by others of the same shapes, replays, and compares bits with a plain
-/// call.
+/// call, on test_device().
 inline void expect_replays(const Work &work, const std::function<Tensors()> &inputs) {
-  Stream stream(Device::sim());
+  const Device device = test_device();
+  const Stream stream = Stream::create(device);
   Tensors in, other = inputs(), out;
-  for (const Tensor &t : inputs()) in.push_back(t.to(Device::sim()));
+  for (const Tensor &t : inputs()) in.push_back(t.to(device));
   Graph graph = Graph::capture(stream, [&] { out = work(stream, in); });
-  for (size_t i = 0; i < in.size(); ++i) in[i].copy_from(other[i].to(Device::sim()));
+  for (size_t i = 0; i < in.size(); ++i) in[i].copy_from(other[i]);
   graph.launch(stream);
   stream.synchronize();
   Tensors expected = work(stream, in);

@@ -26,8 +26,10 @@ TEST(RoutingCapture, Slots) {
 
 // Tensors of other strides are copied by a kernel on the stream.
 TEST(RoutingCapture, StridedTensors) {
-  const Tensor sizes = Tensor::from(std::vector<int64_t>{6, 3, 3}, {3}),
-               order = Tensor::from(std::vector<int64_t>{2, 0, 1}, {3}), counts = Tensor::from(std::vector{20, 4}, {2});
+  const Device device = test_device();
+  const Tensor sizes = Tensor::from(std::vector<int64_t>{6, 3, 3}, {3}, device),
+               order = Tensor::from(std::vector<int64_t>{2, 0, 1}, {3}, device),
+               counts = Tensor::from(std::vector{20, 4}, {2}, device);
   auto run = [&](const Stream &s, const Tensors &in, bool copied) -> Tensors {
     auto view = [&](const Tensor &t) { return copied ? t.contiguous() : t; };
     Routing r = route_slots(s, view(in[0].slice(0, 3, 23).slice(1, 2, 7)), 12, 2, {}, view(in[1].transpose(0, 1)));
@@ -47,8 +49,10 @@ TEST(RoutingCapture, StridedTensors) {
                    random_floats({9, 2, 12}, f32), random_floats({2, 9}, f32)};
   };
   expect_replays([&](const Stream &s, const Tensors &in) { return run(s, in, false); }, inputs);
-  const Stream stream(Device::sim());
-  const Tensors in = inputs(), got = run(stream, in, false), expected = run(stream, in, true);
+  const Stream stream(device);
+  Tensors in;
+  for (const Tensor &t : inputs()) in.push_back(t.to(device));
+  const Tensors got = run(stream, in, false), expected = run(stream, in, true);
   for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i].to_bytes(), expected[i].to_bytes()) << "output " << i;
 }
 

@@ -210,20 +210,22 @@ TEST_P(BlocksOn, Capture) {
   Qwen3MoeBlock qwen(qwen3(6, 16, 12, bf16), 2);
   Llama4MoeBlock llama(llama4(6, 16, 12, 10, bf16));
   Tensor x = random({9, 16}, bf16), other = random({9, 16}, bf16), grad = random({9, 16}, bf16);
+  const Stream own = Stream::create(stream.device()); // CUDA's default stream cannot be captured
   auto step = [&](const Tensor &at) {
-    auto q = qwen.forward(stream, at);
-    auto l = llama.forward(stream, at);
-    auto gq = qwen.backward(stream, grad, q.kept);
-    auto gl = llama.backward(stream, grad, l.kept);
+    auto q = qwen.forward(own, at);
+    auto l = llama.forward(own, at);
+    auto gq = qwen.backward(own, grad, q.kept);
+    auto gl = llama.backward(own, grad, l.kept);
     return std::vector<Tensor>{q.y, l.y, gq.x, gl.x, gq.parameters.gate, gl.parameters.router};
   };
   step(x); // compiles
   std::vector<Tensor> out;
-  Graph graph = Graph::capture(stream, [&] { out = step(x); });
+  Graph graph = Graph::capture(own, [&] { out = step(x); });
+  own.synchronize();
   x.copy_from(other);
-  graph.launch(stream);
+  graph.launch(own);
   std::vector<Tensor> want = step(other);
-  stream.synchronize();
+  own.synchronize();
   for (size_t i = 0; i < out.size(); ++i) EXPECT_EQ(out[i].to_bytes(), want[i].to_bytes()) << i;
 }
 

@@ -22,7 +22,8 @@ static_assert(moec::cuda::kErrorOutOfMemory == CUDA_ERROR_OUT_OF_MEMORY && moec:
 static_assert(int{moec::cuda::kAttributeMultiprocessors} == int{CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT} &&
               int{moec::cuda::kAttributeComputeMajor} == int{CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR} &&
               int{moec::cuda::kAttributeComputeMinor} == int{CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR} &&
-              int{moec::cuda::kAttributeMaxSharedOptin} == int{CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN});
+              int{moec::cuda::kAttributeMaxSharedOptin} == int{CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN} &&
+              int{moec::cuda::kAttributeMemoryPools} == int{CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED});
 static_assert(int{moec::cuda::kFunctionMaxDynamicShared} == int{CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES} &&
               int{moec::cuda::kFunctionRegisters} == int{CU_FUNC_ATTRIBUTE_NUM_REGS} && int{moec::cuda::kFunctionLocalBytes} == int{CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES});
 static_assert(moec::cuda::kCaptureRelaxed == CU_STREAM_CAPTURE_MODE_RELAXED && moec::cuda::kPoolReleaseThreshold == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD);
@@ -165,6 +166,35 @@ TEST_F(Driver, launch_passes_everything) {
   EXPECT_NE(l.stream, nullptr);
   EXPECT_THAT(calls(), HasSubstr("cuFuncSetAttribute 8 100000\n"));
   EXPECT_THAT(calls(), HasSubstr("cuLaunchKernelEx 7x2x1 128 100000\n"));
+}
+
+TEST_F(Driver, without_memory_pools_memory_is_the_contexts) {
+  function<decltype(fake_set_pools)>("fake_set_pools")(0);
+  auto backend = cuda::make_backend(driver, 0);
+  void *stream = backend->create_stream();
+  backend->free_on(backend->allocate_on(256, stream), stream);
+  backend->destroy_stream(stream);
+  EXPECT_THAT(calls(), ::testing::AllOf(HasSubstr("cuMemAlloc 256\n"), HasSubstr("cuMemFree\n"), ::testing::Not(HasSubstr("Async"))));
+}
+
+// Memory that was freed in a stream's order stays with the pool, until other memory needs it.
+TEST_F(Driver, out_of_memory_empties_the_pool_once) {
+  auto backend = cuda::make_backend(driver, 0);
+  backend->free(backend->allocate(64)); // retains the context
+  reset();
+  fail(1, 2, 0); // behind the push of the context
+  backend->free(backend->allocate(64));
+  EXPECT_THAT(calls(), HasSubstr("cuMemAlloc 64\ncuDeviceGetDefaultMemPool\ncuMemPoolTrimTo 0\ncuMemAlloc 64\n"));
+  reset();
+  fail(1, 2, 1);
+  EXPECT_THAT(message_of<DeviceError>([&] { backend->allocate(64); }), HasSubstr("CUDA_ERROR_OUT_OF_MEMORY"));
+}
+
+TEST_F(Driver, more_shared_memory_than_a_cta_can_have) {
+  auto backend = cuda::make_backend(driver, 0);
+  EXPECT_NO_THROW(backend->load(image("fake kernel", 232448)));
+  EXPECT_THAT(message_of<DeviceError>([&] { backend->load(image("fake kernel", 232449)); }),
+              ::testing::AllOf(HasSubstr("needs 232449 bytes"), HasSubstr("at most 232448"), HasSubstr("fewer stages")));
 }
 
 TEST_F(Driver, old_drivers_launch_without_ex) {

@@ -28,7 +28,7 @@ struct FakeModule {
 std::recursive_mutex mutex;
 std::vector<std::string> calls;
 std::string text;
-int devices = 1, fail_at = -1, fail_with = 0, count = 0;
+int devices = 1, pools = 1, fail_at = -1, fail_with = 0, count = 0;
 bool fail_sticky = false;
 FakeLaunch last{};
 std::set<void *> live; // allocations, streams, events, modules, link states
@@ -86,11 +86,12 @@ void fake_reset() {
   count = 0;
   fail_at = -1;
   fail_sticky = false;
-  devices = 1;
+  devices = pools = 1;
   last = {};
 }
 void fake_fail(int nth_call, int error, int sticky) { fail_at = nth_call, fail_with = error, fail_sticky = sticky != 0, count = 0; }
 void fake_set_devices(int n) { devices = n; }
+void fake_set_pools(int on) { pools = on; }
 const char *fake_calls() {
   std::lock_guard lock(mutex);
   text.clear();
@@ -123,7 +124,7 @@ int cuDeviceGet(int *d, int i) { CALL("cuDeviceGet " << i); return *d = i, i < d
 int cuDeviceGetName(char *s, int n, int) { CALL("cuDeviceGetName"); return std::strncpy(s, "Fake H100", static_cast<size_t>(n)), 0; }
 int cuDeviceGetAttribute(int *v, int a, int) {
   CALL("cuDeviceGetAttribute " << a);
-  *v = a == 16 ? 132 : a == 75 ? 9 : a == 97 ? 232448 : 0;
+  *v = a == 16 ? 132 : a == 75 ? 9 : a == 97 ? 232448 : a == 115 ? pools : 0;
   return 0;
 }
 int cuDevicePrimaryCtxRetain(void **c, int d) { CALL("cuDevicePrimaryCtxRetain " << d); return *c = &primary_context, 0; }
@@ -194,6 +195,7 @@ int cuMemAllocAsync(unsigned long long *p, size_t n, void *) {
 }
 int cuDeviceGetDefaultMemPool(void **pool, int) { CALL("cuDeviceGetDefaultMemPool"); return *pool = &primary_context, 0; }
 int cuMemPoolSetAttribute(void *, int a, void *) { CALL("cuMemPoolSetAttribute " << a); return 0; }
+int cuMemPoolTrimTo(void *, size_t n) { CALL("cuMemPoolTrimTo " << n); return 0; }
 int cuStreamBeginCapture_v2(void *, int mode) { CALL("cuStreamBeginCapture " << mode); return no_context(); }
 int cuStreamEndCapture(void *, void **graph) { CALL("cuStreamEndCapture"); return *graph = make(8), 0; }
 int cuGraphInstantiateWithFlags(void **exec, void *, unsigned long long) { CALL("cuGraphInstantiate"); return *exec = make(8), 0; }

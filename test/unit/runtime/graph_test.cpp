@@ -39,6 +39,19 @@ TEST(Graph, records_and_replays) {
   EXPECT_THAT(out.to_vector<int32_t>(), ElementsAre(1, 20, 3, 0));
 }
 
+TEST(Graph, memory_let_go_meanwhile_is_the_graphs) {
+  Stream stream(Device::sim());
+  Tensor in = Tensor::from(std::vector<int32_t>{1, 2, 3}, {3}, Device::sim()),
+         out = Tensor::zeros({3}, DType::i32, Device::sim());
+  Graph graph = Graph::capture(stream, [&] {
+    copy(stream, out, in);
+    in = Tensor();
+  });
+  Tensor other = Tensor::from(std::vector<int32_t>{7, 8, 9}, {3}, Device::sim()); // would get the same memory
+  graph.launch(stream);
+  EXPECT_THAT(out.to_vector<int32_t>(), ElementsAre(1, 2, 3));
+}
+
 TEST(Graph, what_waits_is_refused) {
   Stream stream(Device::sim());
   Tensor t = Tensor::zeros({2}, DType::i32, Device::sim());
@@ -88,6 +101,33 @@ TEST_F(CudaGraph, memory_in_a_streams_order) {
   kept = Tensor();
   EXPECT_THAT(calls(), HasSubstr("cuMemFreeAsync\n"));
   EXPECT_THAT(calls(), HasSubstr("cuStreamDestroy\n"));
+}
+
+// A free on a captured stream would be recorded, and CUDA refuses it for memory from before.
+TEST_F(CudaGraph, memory_let_go_meanwhile_is_freed_with_the_graph) {
+  Stream stream = Stream::create(Device::cuda());
+  const int before = live();
+  Tensor early = Tensor::empty({8}, f32, stream), plain = Tensor::empty({8}, f32, Device::cuda());
+  {
+    Graph graph = Graph::capture(stream, [&] { early = plain = Tensor(); });
+    EXPECT_THAT(calls(), ::testing::Not(HasSubstr("cuMemFree")));
+  }
+  EXPECT_THAT(calls(), ::testing::AllOf(HasSubstr("cuMemFreeAsync\n"), HasSubstr("cuMemFree\n")));
+  EXPECT_EQ(live(), before);
+}
+
+// A stream of its own: CUDA refuses work on the default stream while a stream that waits for it is captured.
+TEST_F(CudaGraph, constants_are_uploaded_once) {
+  Stream stream = Stream::create(Device::cuda());
+  reset();
+  Tensor constant;
+  Graph graph = Graph::capture(stream, [&] {
+    constant = Tensor::from(std::vector<int32_t>{1, 2}, {2}, Device::cuda());
+  });
+  EXPECT_THAT(calls(),
+              ::testing::ContainsRegex(
+                  "cuStreamCreate 1(.|\n)*cuMemcpyHtoDAsync 8(.|\n)*cuStreamSynchronize(.|\n)*cuStreamDestroy"));
+  EXPECT_THAT(constant.to_vector<int32_t>(), ElementsAre(1, 2));
 }
 
 TEST_F(CudaGraph, capture_launch_and_memory) {

@@ -203,16 +203,23 @@ std::vector<int64_t> routing_values(const Case &c, const Routed &r, const CaseTe
 
 constexpr int64_t kSmall = 1 << 22; ///< elements that are worth making one by one
 
-Tensor numbers(const CaseTensor &t, Device device) {
-  Dims shape(t.shape);
-  int64_t elements = t.bytes() / size_bytes(t.dtype);
-  if (elements <= kSmall) return hash_uniform(std::hash<std::string>()(t.name), 1, shape, t.dtype, device);
-  Tensor tensor = Tensor::empty(shape, t.dtype, device);
-  if (device.is_cuda()) Stream(device).fill(tensor.data(), 0x3c, static_cast<size_t>(t.bytes())); // 0.01 in bf16, f32
+} // namespace
+
+Tensor numbers(std::string_view name, const Dims &shape, DType dtype, Device device) {
+  const uint64_t seed = std::hash<std::string_view>()(name);
+  const int64_t elements = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>()),
+                width = size_bytes(dtype);
+  if (elements <= kSmall) return hash_uniform(seed, 1, shape, dtype, device);
+  Tensor tensor = Tensor::empty(shape, dtype, device);
+  if (!device.is_cuda()) return tensor;
+  Tensor piece = hash_uniform(seed, 1, {kSmall}, dtype, device);
+  Stream stream(device);
+  for (int64_t at = 0; at < elements; at += kSmall)
+    stream.copy(static_cast<std::byte *>(tensor.data()) + at * width, device, piece.data(), device,
+                static_cast<size_t>(std::min(kSmall, elements - at) * width));
+  stream.synchronize();
   return tensor;
 }
-
-} // namespace
 
 std::span<const Model> models() { return kModels; }
 const Model &model_at(std::string_view name) {
@@ -266,7 +273,7 @@ NamedTensors make_inputs(const Case &c, Device device) {
   for (const CaseTensor &t : c.inputs) {
     std::vector<int64_t> integers = routing_values(c, routed, t);
     if (integers.empty()) {
-      inputs[t.name] = numbers(t, device);
+      inputs[t.name] = numbers(t.name, Dims(t.shape), t.dtype, device);
       continue;
     }
     inputs[t.name] =

@@ -54,9 +54,13 @@ struct Case {
 /// probabilities and weights f32. tokens >= 1.
 std::vector<Case> cases(const Op &op, const Model &model, int64_t tokens, DType dtype);
 
+/// Random numbers in [-1, 1), the same for the same name, of dtypes f32, bf16, f16, f64 or fp8. From 4 Mi elements on,
+/// on CUDA the same 4 Mi again and again (a GPU's clock depends on the bits that change: constants would flatter), on
+/// the host memory fresh from the system.
+Tensor numbers(std::string_view name, const Dims &shape, DType dtype, Device device);
+
 /// Inputs on `device`: a routing of `topk` different experts per token drawn at random (the same every time), and
-/// numbers in [-1, 1) that no kernel can tell from others. On CUDA large tensors repeat one value; on the host they are
-/// memory fresh from the system.
+/// numbers().
 NamedTensors make_inputs(const Case &c, Device device);
 
 } // namespace moec::bench

@@ -87,8 +87,8 @@ Timing measure(const Case &c, Device device, const Effort &effort) {
   const Stream stream = device.is_cuda() ? Stream::create(device) : Stream(device);
   std::vector<std::string> wanted;
   for (const CaseTensor &t : c.outputs) wanted.push_back(t.name);
-  OpCall call(*c.op, stream, make_inputs(c, device), c.parameters, wanted);
-  auto run = [&] { call.run(); };
+  const NamedTensors inputs = make_inputs(c, device);
+  auto run = [&] { OpCall(*c.op, stream, inputs, c.parameters, wanted).run(); }; // lets its outputs go
   if (!device.is_cuda()) return measure(stream, run, effort);
   run(); // compiles; the first use of a kernel must not be captured
   stream.synchronize();
@@ -119,11 +119,13 @@ double copy_bandwidth(Device device) {
 double peak_flops(Device device, DType dtype) {
   const int64_t size = device.is_cuda() ? 8192 : 256;
   const Stream stream = device.is_cuda() ? Stream::create(device) : Stream(device);
-  Tensor a = Tensor::zeros({size, size}, dtype, device), b = Tensor::zeros({1, size, size}, dtype, device);
+  Tensor a = numbers("a", {size, size}, dtype, device), b = numbers("b", {1, size, size}, dtype, device);
   Tensor offs = Tensor::from_values(std::vector<double>{static_cast<double>(size)}, {1}, i32, device);
   double seconds = measure(stream, [&] { grouped_mm(stream, a, b, offs); }).seconds;
-  if (auto cublas = Cublas::open(stream))
-    seconds = std::min(seconds, measure(stream, [&] { cublas->multiply(a, b.select(0, 0), a); }).seconds);
+  if (auto cublas = Cublas::open(stream)) {
+    Tensor c = Tensor::empty({size, size}, dtype, device);
+    seconds = std::min(seconds, measure(stream, [&] { cublas->multiply(a, b.select(0, 0), c); }).seconds);
+  }
   return 2.0 * static_cast<double>(size) * static_cast<double>(size) * static_cast<double>(size) / seconds;
 }
 

@@ -77,6 +77,8 @@ public:
   virtual void copy(void *to, bool to_host, const void *from, bool from_host, size_t bytes, void *stream) = 0;
   virtual void fill(void *to, uint8_t value, size_t bytes, void *stream) = 0;
 
+  /// PTX as the device's binary, where the compiler found no assembler.
+  virtual std::string assemble(std::string_view ptx) { return std::string(ptx); }
   virtual std::unique_ptr<Executable> load(const ExecutableImage &image) = 0;
   /// How many CTAs of the kernel the device runs at once: the grid of a persistent kernel.
   virtual int resident_ctas(const Executable &, uint32_t /*threads*/, uint32_t /*shared_bytes*/) { return multiprocessors(); }

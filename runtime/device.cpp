@@ -138,6 +138,8 @@ void Stream::copy(void *to, Device to_device, const void *from, Device from_devi
     if (d.is_cuda() && d != device_)
       throw UserError(fmt::format("copy from {} to {} on a stream of {}", from_device.name(), to_device.name(), device_.name()),
                       "the stream is of another device", "copy through the host, or use a stream of that device");
+  if (to_device.host_memory() || from_device.host_memory()) // pageable: CUDA stages it, and cannot record that
+    Capture::refuse(fmt::format("copy from {} to {}", from_device.name(), to_device.name()));
   device_.backend().copy(to, to_device.host_memory(), from, from_device.host_memory(), bytes, native_);
 }
 void Stream::fill(void *to, uint8_t value, size_t bytes) const {

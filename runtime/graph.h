@@ -16,7 +16,7 @@ public:
   /// compiled now. Tensors that `work` makes or lets go keep their memory as long as the graph lives, and each replay
   /// writes them anew; others that it reads must live as long, too. Only this thread's work on `stream` is recorded.
   /// Throws UserError if the stream is CUDA's default stream or this thread captures already, and where `work` waits
-  /// for the device (synchronize, exact counts, copies to the host); what `work` throws passes through.
+  /// for the device (synchronize, exact counts, copies between the host and a GPU); what `work` throws passes through.
   static Graph capture(const Stream &stream, const std::function<void()> &work);
 
   /// Queues a replay on a stream of the same device. Throws UserError for another device, DeviceError.

@@ -97,7 +97,7 @@ CacheEntry compile_entry(const Job &job) {
   std::string wrong;
   if (!parse_json(out.info, 16, info, wrong)) throw InternalError(job.what(), "the compiler's info: " + wrong, "this is a defect of moec");
   if (job.device.is_cuda() && info.value("format", "") == "ptx") { // no nvJitLink: the driver assembles, once
-    out.output = cuda::assemble(cuda::driver(), out.output);
+    out.output = job.device.backend().assemble(out.output);
     info["format"] = "cubin";
   }
   Json manifest{{"kernel", job.recording.kernel}, {"spec", job.spec}, {"target", job.target}, {"options", job.options}, {"info", info}};

@@ -213,6 +213,10 @@ public:
     d_.check(d_.fill(device_pointer(to), value, bytes, stream), asked("fill memory"));
   }
 
+  std::string assemble(std::string_view ptx) override {
+    auto scope = current(); // the linker takes its target from the context
+    return cuda::assemble(d_, ptx);
+  }
   std::unique_ptr<Executable> load(const ExecutableImage &image) override {
     if (image.shared_bytes > static_cast<uint32_t>(max_shared_))
       throw DeviceError(fmt::format("load kernel {} on cuda:{}", image.kernel, index_),

@@ -123,7 +123,8 @@ Driver open_driver(const std::string &path);
 /// The process's driver: MOEC_LIBCUDA, or libcuda.so.1. Opened at the first call; a failure is remembered and thrown again.
 const Driver &driver();
 
-/// Assembles PTX to a cubin with the driver's linker, for machines without nvJitLink. Throws DeviceError with the assembler's log.
+/// Assembles PTX to a cubin for the current context's device with the driver's linker, for machines without nvJitLink. Throws
+/// DeviceError with the assembler's log, and where no context is current.
 std::string assemble(const Driver &driver, std::string_view ptx);
 
 } // namespace moec::cuda

@@ -128,7 +128,7 @@ void everything(const cuda::Driver &driver) {
   backend->elapsed_ms(event.e, event.e);
   backend->done(stream.s);
   backend->synchronize(stream.s);
-  cuda::assemble(driver, ".version 8.0");
+  backend->assemble(".version 8.0");
 }
 
 TEST_F(Driver, opens_once_initialised) {
@@ -286,12 +286,18 @@ TEST_F(Driver, lost_context_ends_in_an_error_not_in_a_crash) {
 }
 
 TEST_F(Driver, assemble_reports_the_log) {
+  EXPECT_THAT(message_of<DeviceError>([&] { cuda::assemble(driver, ".version 8.0"); }), HasSubstr("CUDA_ERROR_INVALID_CONTEXT"));
+  EXPECT_EQ(cuda::make_backend(driver, 0)->assemble(".version 8.0"), ".version 8.0");
+  int mine;
+  driver.context_push(&mine);
   EXPECT_EQ(cuda::assemble(driver, ".version 8.0"), ".version 8.0");
   reset();
   fail(1, 209, 0);
   EXPECT_THAT(message_of<DeviceError>([&] { cuda::assemble(driver, "x"); }),
               ::testing::AllOf(HasSubstr("ptxas fake: line 1"), HasSubstr("CUDA_ERROR_NO_BINARY_FOR_GPU")));
   EXPECT_THAT(calls(), HasSubstr("cuLinkDestroy"));
+  cuda::Context popped;
+  driver.context_pop(&popped);
 }
 
 TEST_F(Driver, unknown_error_numbers_are_named_as_such) {

@@ -63,6 +63,9 @@ int drop(void *p) {
 }
 int no_context() { return contexts.empty() ? 201 : 0; } // CUDA_ERROR_INVALID_CONTEXT
 
+#define NEEDS_CONTEXT                                                                                                  \
+  if (int error = no_context()) return error
+
 int launch(FakeFunction *f, const unsigned *grid, const unsigned *block, unsigned shared, void *stream, void **params) {
   last = {};
   for (int i = 0; i < 3; ++i) last.grid[i] = grid[i], last.block[i] = block[i];
@@ -166,7 +169,7 @@ int cuModuleGetFunction(void **f, void *m, const char *name) {
   }
   return *f = &it->second, 0;
 }
-int cuFuncSetAttribute(void *, int a, int v) { CALL("cuFuncSetAttribute " << a << " " << v); return 0; }
+int cuFuncSetAttribute(void *, int a, int v) { CALL("cuFuncSetAttribute " << a << " " << v); NEEDS_CONTEXT; return 0; }
 int cuFuncGetAttribute(int *v, int a, void *) { CALL("cuFuncGetAttribute " << a); return *v = 0, 0; }
 int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream,
                    void **params, void **) {
@@ -180,7 +183,7 @@ int cuLaunchKernelEx(const moec::cuda::LaunchConfig *c, void *f, void **params, 
   return launch(static_cast<FakeFunction *>(f), c->grid, c->block, c->shared_bytes, c->stream, params);
 }
 int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *n, void *, int threads, size_t shared) {
-  CALL("cuOccupancyMaxActiveBlocksPerMultiprocessor " << threads << " " << shared);
+  CALL("cuOccupancyMaxActiveBlocksPerMultiprocessor " << threads << " " << shared); NEEDS_CONTEXT;
   return *n = 2, 0;
 }
 int cuMemAlloc_v2(unsigned long long *p, size_t n) {
@@ -188,9 +191,9 @@ int cuMemAlloc_v2(unsigned long long *p, size_t n) {
   if (int e = no_context()) return e;
   return *p = reinterpret_cast<uintptr_t>(make(n)), 0;
 }
-int cuMemFree_v2(unsigned long long p) { CALL("cuMemFree"); return drop(reinterpret_cast<void *>(p)); }
+int cuMemFree_v2(unsigned long long p) { CALL("cuMemFree"); NEEDS_CONTEXT; return drop(reinterpret_cast<void *>(p)); }
 int cuMemAllocAsync(unsigned long long *p, size_t n, void *) {
-  CALL("cuMemAllocAsync " << n);
+  CALL("cuMemAllocAsync " << n); NEEDS_CONTEXT;
   return *p = reinterpret_cast<unsigned long long>(make(n)), 0;
 }
 int cuDeviceGetDefaultMemPool(void **pool, int) { CALL("cuDeviceGetDefaultMemPool"); return *pool = &primary_context, 0; }
@@ -203,38 +206,38 @@ int cuGraphLaunch(void *, void *) { CALL("cuGraphLaunch"); return no_context(); 
 int cuGraphDestroy(void *graph) { CALL("cuGraphDestroy"); return drop(graph); }
 int cuGraphExecDestroy(void *exec) { CALL("cuGraphExecDestroy"); return drop(exec); }
 int cuMemFreeAsync(unsigned long long p, void *) {
-  CALL("cuMemFreeAsync");
+  CALL("cuMemFreeAsync"); NEEDS_CONTEXT;
   return drop(reinterpret_cast<void *>(p));
 }
 int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t n, void *) {
-  CALL("cuMemcpyHtoDAsync " << n);
+  CALL("cuMemcpyHtoDAsync " << n); NEEDS_CONTEXT;
   return std::memcpy(reinterpret_cast<void *>(to), from, n), 0;
 }
 int cuMemcpyDtoHAsync_v2(void *to, unsigned long long from, size_t n, void *) {
-  CALL("cuMemcpyDtoHAsync " << n);
+  CALL("cuMemcpyDtoHAsync " << n); NEEDS_CONTEXT;
   return std::memcpy(to, reinterpret_cast<void *>(from), n), 0;
 }
 int cuMemcpyDtoDAsync_v2(unsigned long long to, unsigned long long from, size_t n, void *) {
-  CALL("cuMemcpyDtoDAsync " << n);
+  CALL("cuMemcpyDtoDAsync " << n); NEEDS_CONTEXT;
   return std::memmove(reinterpret_cast<void *>(to), reinterpret_cast<void *>(from), n), 0;
 }
 int cuMemsetD8Async(unsigned long long to, unsigned char v, size_t n, void *) {
-  CALL("cuMemsetD8Async " << n);
+  CALL("cuMemsetD8Async " << n); NEEDS_CONTEXT;
   return std::memset(reinterpret_cast<void *>(to), v, n), 0;
 }
-int cuStreamCreate(void **s, unsigned flags) { CALL("cuStreamCreate " << flags); return *s = make(8), 0; }
+int cuStreamCreate(void **s, unsigned flags) { CALL("cuStreamCreate " << flags); NEEDS_CONTEXT; return *s = make(8), 0; }
 int cuStreamDestroy_v2(void *s) { CALL("cuStreamDestroy"); return drop(s); }
 int cuStreamSynchronize(void *) { CALL("cuStreamSynchronize"); return no_context(); }
 int cuStreamQuery(void *) { CALL("cuStreamQuery"); return 600; }
-int cuStreamWaitEvent(void *, void *, unsigned) { CALL("cuStreamWaitEvent"); return 0; }
-int cuEventCreate(void **e, unsigned) { CALL("cuEventCreate"); return *e = make(8), 0; }
+int cuStreamWaitEvent(void *, void *, unsigned) { CALL("cuStreamWaitEvent"); NEEDS_CONTEXT; return 0; }
+int cuEventCreate(void **e, unsigned) { CALL("cuEventCreate"); NEEDS_CONTEXT; return *e = make(8), 0; }
 int cuEventDestroy_v2(void *e) { CALL("cuEventDestroy"); return drop(e); }
-int cuEventRecord(void *, void *) { CALL("cuEventRecord"); return 0; }
+int cuEventRecord(void *, void *) { CALL("cuEventRecord"); NEEDS_CONTEXT; return 0; }
 int cuEventSynchronize(void *) { CALL("cuEventSynchronize"); return 0; }
 int cuEventQuery(void *) { CALL("cuEventQuery"); return 0; }
 int cuEventElapsedTime(float *ms, void *, void *) { CALL("cuEventElapsedTime"); return *ms = 1.5f, 0; }
 int cuLinkCreate_v2(unsigned, int *options, void **values, void **state) {
-  CALL("cuLinkCreate");
+  CALL("cuLinkCreate"); NEEDS_CONTEXT;
   if (options[0] == 5) std::strcpy(static_cast<char *>(values[0]), "ptxas fake: line 1");
   return *state = make(64), 0;
 }

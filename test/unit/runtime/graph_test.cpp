@@ -151,6 +151,11 @@ TEST_F(CudaGraph, capture_launch_and_memory) {
   EXPECT_THAT(message_of<UserError>([&] { Graph::capture(stream, [&] { stream.synchronize(); }); }),
               HasSubstr("is being captured"));
   EXPECT_THAT(calls(), HasSubstr("cuStreamEndCapture\n"));
+  Tensor host = Tensor::zeros({2}, f32), there = Tensor::zeros({2}, f32, Device::cuda());
+  for (auto [to, from] : {std::pair{host, there}, {there, host}})
+    EXPECT_THAT(message_of<UserError>([&] { Graph::capture(stream, [&] { copy(stream, to, from); }); }),
+                HasSubstr("is being captured"));
+  there = Tensor();
   EXPECT_EQ(live(), before);
 }
 

@@ -89,11 +89,9 @@ void forward(const ActivationSpec &s, const View &x, const View &w, const View &
   }
 }
 
-/// Programs of the forward: by rows and columns.
-void forward_grid(const ActivationSpec &s, const View &y) {
-  const bool down = s.bias == Bias::one_row;
-  grid(cdiv(y.size(0), down ? s.rows * s.steps : s.rows), cdiv(y.size(1), down ? s.block : s.block * s.steps));
-}
+/// Rows and columns that a program of the forward has: its steps go down where a bias is kept, else along the row.
+int forward_rows(const ActivationSpec &s) { return s.bias == Bias::one_row ? s.rows * s.steps : s.rows; }
+int forward_columns(const ActivationSpec &s) { return s.bias == Bias::one_row ? s.block : s.block * s.steps; }
 
 /// At rows t and columns begin..: x, activation(x), and the gradient of the clamped x + bias.
 struct Gradients {
@@ -114,13 +112,13 @@ Gradients gradients(const ActivationSpec &s, const View &grad, const View &x, co
 
 void weighted_activation(const ActivationSpec &s, View x, View w, View y) {
   arg_names({"x", "w", "y"});
-  forward_grid(s, y);
+  grid(cdiv(y.size(0), forward_rows(s)), cdiv(y.size(1), forward_columns(s)));
   forward(s, x, w, {}, y, {}, widest({x, w}));
 }
 
 void activation(const ActivationSpec &s, View x, View w, View bias, View y, View saved) {
   arg_names({"x", "w", "bias", "y", "saved"});
-  forward_grid(s, y);
+  grid(cdiv(y.size(0), forward_rows(s)), cdiv(y.size(1), forward_columns(s)));
   forward(s, x, w, bias, y, saved, widest({x, w, bias}));
 }
 

@@ -224,9 +224,10 @@ TEST(DslMistakes, ArgumentsThatDoNotFit) {
     }
     return "no error";
   };
-  EXPECT_EQ(message({}), "recording of kernel mine: it takes 1 arguments after its spec, 0 are given");
-  EXPECT_EQ(message({scalar(i32)}), "recording of kernel mine: argument 0 is a scalar i32, the kernel's parameter is a View");
-  EXPECT_EQ(message({pointer(f32)}), "recording of kernel mine: argument 0 is a pointer to f32, the kernel's parameter is a View");
+  const std::string remedy = "; give what the parameter stands for: a tensor for View and Pointer, a number for the others";
+  EXPECT_EQ(message({}), "recording of kernel mine: it takes 1 arguments after its spec, 0 are given; give one for each parameter");
+  EXPECT_EQ(message({scalar(i32)}), "recording of kernel mine: argument 0 is a scalar i32, the kernel's parameter is a View" + remedy);
+  EXPECT_EQ(message({pointer(f32)}), "recording of kernel mine: argument 0 is a pointer to f32, the kernel's parameter is a View" + remedy);
 }
 
 } // namespace

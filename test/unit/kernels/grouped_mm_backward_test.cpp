@@ -1,6 +1,7 @@
 // Gradients of grouped products: against host sums in the op's order, and by central differences.
 #include <gtest/gtest.h>
 
+#include "differences.h"
 #include "grouped_mm_data.h"
 #include "kernels/moe.h"
 #include "kernels/registry.h"
@@ -57,30 +58,12 @@ TEST_P(GroupedMmBackwardOn, GradientsByDifferences) {
   Tensor x = random_floats({tokens, k}, f64), b = random_floats({experts, k, n}, f64), slots = shuffled(rows, i32);
   Tensor offs = Tensor::from(std::vector<int32_t>{4, 4, 11}, {3}), g = random_floats({rows, n}, f64);
   GroupedMmOptions forward{.zero_tail = true, .gather = slots, .divide = static_cast<int>(topk)};
-  auto loss = [&] {
-    auto c = values(grouped_mm(stream, x, b, offs, forward)), w = values(g);
-    double sum = 0;
-    for (size_t i = 0; i < c.size(); ++i) sum += c[i] * w[i];
-    return sum;
-  };
+  auto loss = [&] { return moec::dot(grouped_mm(stream, x, b, offs, forward), g); };
   Tensor by_slot = grouped_mm(stream, g, b, offs, {.transposed = true, .zero_tail = true, .scatter = slots});
   std::vector<double> dx(at(tokens * k)), v = values(by_slot);
   for (int64_t i = 0; i < rows * k; ++i) dx[at(i / (topk * k) * k + i % k)] += v[at(i)];
-  auto db = values(grouped_mm_backward_b(stream, x, g, offs, forward));
-  auto check = [&](Tensor &t, const std::vector<double> &gradient) {
-    double *p = t.data_as<double>();
-    for (size_t i = 0; i < gradient.size(); ++i) {
-      const double old = p[i], h = 1e-3;
-      p[i] = old + h;
-      const double up = loss();
-      p[i] = old - h;
-      const double down = loss();
-      p[i] = old;
-      ASSERT_NEAR(gradient[i], (up - down) / (2 * h), 1e-6 * (1 + std::abs(gradient[i]))) << i;
-    }
-  };
-  check(x, dx);
-  check(b, db);
+  expect_gradient_in_place(x, Tensor::from_values(dx, x.shape(), f64), loss);
+  expect_gradient_in_place(b, grouped_mm_backward_b(stream, x, g, offs, forward), loss);
 }
 
 // x of any rank is viewed as rows; its gradient has its shape.

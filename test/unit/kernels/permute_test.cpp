@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 
+#include "differences.h"
 #include "kernels/host.h"
 #include "kernels/moe.h"
 #include "on_devices.h"
@@ -245,26 +246,9 @@ TEST_P(PermuteOn, AnyDtype) {
 /// Gradients of f(inputs) . g against central differences, all in f64.
 void gradcheck(const std::vector<Tensor *> &inputs, const std::function<Tensor()> &f, const Tensor &g,
                const std::vector<Tensor> &gradients) {
-  Values weight = g.to_values();
-  auto value = [&] {
-    Values y = f().to_values();
-    double sum = 0;
-    for (size_t i = 0; i < y.size(); ++i) sum += y[i] * weight[i];
-    return sum;
-  };
   for (size_t k = 0; k < inputs.size(); ++k) {
-    auto *x = inputs[k]->data_as<double>();
-    Values got = gradients[k].to_values();
-    for (int64_t i = 0; i < inputs[k]->numel(); i += 3) {
-      const double was = x[i], h = 1e-4;
-      x[i] = was + h;
-      const double up = value();
-      x[i] = was - h;
-      const double down = value();
-      x[i] = was;
-      const double want = (up - down) / (2 * h);
-      ASSERT_NEAR(got[static_cast<size_t>(i)], want, 1e-6 * std::max(1.0, std::abs(want))) << k << " " << i;
-    }
+    SCOPED_TRACE(k);
+    expect_gradient_in_place(*inputs[k], gradients[k], [&] { return dot(f(), g); }, 3);
   }
 }
 

@@ -18,7 +18,6 @@ const Library &library() {
       add(*l);
     std::ranges::sort(l->ops, {}, &Op::name);
     std::ranges::sort(l->kernels, {}, &KernelInfo::name);
-    std::ranges::stable_sort(l->specializations, {}, &SpecializationRow::kernel);
     return l;
   }();
   return all;

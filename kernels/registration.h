@@ -1,6 +1,7 @@
 // How a kernel file adds its ops and kernels to the library. Internal to kernels/.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 
 #include "kernels/kernel_table.h"
@@ -15,8 +16,11 @@ struct Library {
   std::vector<KernelInfo> kernels;
   std::vector<SpecializationRow> specializations;
 
+  /// Keeps them by kernel, those of one kernel in the order in which they came.
   void add_specializations(std::initializer_list<SpecializationRow> rows) {
-    specializations.insert(specializations.end(), rows);
+    for (const SpecializationRow &row : rows)
+      specializations.insert(std::ranges::upper_bound(specializations, row.kernel, {}, &SpecializationRow::kernel),
+                             row);
   }
 };
 const Library &library();

@@ -77,6 +77,8 @@ public:
   virtual void copy(void *to, bool to_host, const void *from, bool from_host, size_t bytes, void *stream) = 0;
   virtual void fill(void *to, uint8_t value, size_t bytes, void *stream) = 0;
 
+  /// Makes the device's context this thread's current one for as long as the answer lives: for other libraries, which work in that.
+  virtual std::shared_ptr<void> make_current() { return nullptr; }
   /// PTX as the device's binary, where the compiler found no assembler.
   virtual std::string assemble(std::string_view ptx) { return std::string(ptx); }
   virtual std::unique_ptr<Executable> load(const ExecutableImage &image) = 0;

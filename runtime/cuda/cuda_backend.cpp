@@ -213,6 +213,7 @@ public:
     d_.check(d_.fill(device_pointer(to), value, bytes, stream), asked("fill memory"));
   }
 
+  std::shared_ptr<void> make_current() override { return std::make_shared<CurrentContext>(d_, device_, primary_once_, primary_); }
   std::string assemble(std::string_view ptx) override {
     auto scope = current(); // the linker takes its target from the context
     return cuda::assemble(d_, ptx);

@@ -6,11 +6,11 @@ build=$root/build-release
 version=$(sed -n 's/^project(moec VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 bundle=$root/dist/moec-$version
 programs=(moec moec-opt moec_layer_demo own_kernel {runtime,launch,ops,testing,kernels,gradcheck,determinism,bad_input,bench}_test)
-libraries=(libmoec_compiler.so libfake_cuda.so libfake_compiler.so) # the stand-ins: tests open them
+libraries=(libmoec_compiler.so libfake_{cuda,cublas,compiler}.so) # the stand-ins: tests open them
 limit=$((64 * 1024 * 1024))
 
 if [ "${1:-}" != --no-build ]; then
-  MOEC_PRESET=release bash tools/dev/dev.sh build "${programs[@]}" moec_compiler fake_cuda fake_compiler
+  MOEC_PRESET=release bash tools/dev/dev.sh build "${programs[@]}" moec_compiler fake_{cuda,cublas,compiler}
 fi
 
 rm -rf "$bundle" "$bundle.tar.xz"

@@ -23,7 +23,7 @@ using Row = std::vector<double>;
 std::vector<size_t> greatest(const Row &x, size_t k) {
   std::vector<size_t> order(x.size());
   for (size_t i = 0; i < x.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return x[a] > x[b]; });
+  std::ranges::sort(order, {}, [&](size_t i) { return std::pair(-x[i], i); });
   order.resize(k);
   return order;
 }

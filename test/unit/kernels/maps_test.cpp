@@ -85,7 +85,7 @@ TEST_P(MapsOn, LimitCapacity) {
         for (int64_t r = 0; r < tokens; ++r)
           if (m[at(r, experts, e)] != 0) order.push_back(r);
         if (by_probs)
-          std::ranges::stable_sort(order, std::greater<>(), [&](int64_t r) { return p[at(r, experts, e)]; });
+          std::ranges::sort(order, {}, [&](int64_t r) { return std::pair(-p[at(r, experts, e)], r); });
         for (size_t i = 0; i < order.size(); ++i) (i < capacity ? want : rest)[at(order[i], experts, e)] = i < capacity;
       }
       LimitedMap got = limit_capacity(stream, map, probs, capacity, {.by_probs = by_probs});

@@ -291,8 +291,7 @@ TEST(RoutingSize, MetadataOfAFullStepIsTwoKernels) {
   auto id = ints(ids), gather = ints(r.gather), scatter = ints(r.scatter), counts = ints(r.counts);
   Ints want(id.size());
   for (size_t i = 0; i < want.size(); ++i) want[i] = static_cast<int64_t>(i);
-  std::stable_sort(want.begin(), want.end(),
-                   [&](int64_t a, int64_t b) { return id[static_cast<size_t>(a)] < id[static_cast<size_t>(b)]; });
+  std::ranges::sort(want, {}, [&](int64_t slot) { return std::pair(id[static_cast<size_t>(slot)], slot); });
   EXPECT_EQ(gather, want);
   for (size_t i = 0; i < want.size(); ++i) ASSERT_EQ(scatter[static_cast<size_t>(want[i])], static_cast<int64_t>(i));
   for (int e = 0; e < experts; ++e) EXPECT_EQ(counts[static_cast<size_t>(e)], std::count(id.begin(), id.end(), e));

@@ -33,7 +33,7 @@ bool fail_sticky = false;
 FakeLaunch last{};
 std::set<void *> live; // allocations, streams, events, modules, link states
 thread_local std::vector<void *> contexts;
-int primary_context; // its address is the handle
+int primary_contexts[8]; // one per device; its address is the handle
 
 /// Records a call; the error to give, or 0.
 int call(const std::string &what) {
@@ -130,10 +130,16 @@ int cuDeviceGetAttribute(int *v, int a, int) {
   *v = a == 16 ? 132 : a == 75 ? 9 : a == 97 ? 232448 : a == 115 ? pools : 0;
   return 0;
 }
-int cuDevicePrimaryCtxRetain(void **c, int d) { CALL("cuDevicePrimaryCtxRetain " << d); return *c = &primary_context, 0; }
+int cuDevicePrimaryCtxRetain(void **c, int d) { CALL("cuDevicePrimaryCtxRetain " << d); return *c = &primary_contexts[d], 0; }
 int cuDevicePrimaryCtxRelease_v2(int) { CALL("cuDevicePrimaryCtxRelease"); return 0; }
 int cuCtxGetCurrent(void **c) { return *c = contexts.empty() ? nullptr : contexts.back(), 0; }
-int cuCtxGetDevice(int *d) { return *d = 0, no_context(); }
+int cuCtxGetDevice(int *d) {
+  if (contexts.empty()) return no_context();
+  *d = 0; // where the caller made the context
+  for (int i = 0; i < 8; ++i)
+    if (contexts.back() == &primary_contexts[i]) *d = i;
+  return 0;
+}
 int cuCtxPushCurrent_v2(void *c) { CALL("cuCtxPushCurrent"); return contexts.push_back(c), 0; }
 int cuCtxPopCurrent_v2(void **c) {
   if (contexts.empty()) return 201;
@@ -196,7 +202,7 @@ int cuMemAllocAsync(unsigned long long *p, size_t n, void *) {
   CALL("cuMemAllocAsync " << n); NEEDS_CONTEXT;
   return *p = reinterpret_cast<unsigned long long>(make(n)), 0;
 }
-int cuDeviceGetDefaultMemPool(void **pool, int) { CALL("cuDeviceGetDefaultMemPool"); return *pool = &primary_context, 0; }
+int cuDeviceGetDefaultMemPool(void **pool, int) { CALL("cuDeviceGetDefaultMemPool"); return *pool = primary_contexts, 0; }
 int cuMemPoolSetAttribute(void *, int a, void *) { CALL("cuMemPoolSetAttribute " << a); return 0; }
 int cuMemPoolTrimTo(void *, size_t n) { CALL("cuMemPoolTrimTo " << n); return 0; }
 int cuStreamBeginCapture_v2(void *, int mode) { CALL("cuStreamBeginCapture " << mode); return no_context(); }

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include "runtime/backend.h"
 #include "runtime/error.h"
 
 namespace moec::bench {
@@ -36,9 +37,12 @@ struct Cublas::Functions {
                  const void *, void *, int, int, int, int);
 };
 
-Cublas::Cublas(std::unique_ptr<Functions> functions, void *handle)
-    : functions_(std::move(functions)), handle_(handle) {}
-Cublas::~Cublas() { functions_->destroy(handle_); }
+Cublas::Cublas(std::unique_ptr<Functions> functions, Device device, void *handle)
+    : functions_(std::move(functions)), device_(device), handle_(handle) {}
+Cublas::~Cublas() {
+  auto context = device_.backend().make_current();
+  functions_->destroy(handle_);
+}
 
 std::unique_ptr<Cublas> Cublas::open(const Stream &stream) {
   if (!stream.device().is_cuda()) return nullptr;
@@ -51,11 +55,12 @@ std::unique_ptr<Cublas> Cublas::open(const Stream &stream) {
     function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, symbol));
     return function != nullptr;
   };
+  auto context = stream.device().backend().make_current();
   void *handle = nullptr;
   if (!find(f->create, "cublasCreate_v2") || !find(f->destroy, "cublasDestroy_v2") ||
       !find(f->set_stream, "cublasSetStream_v2") || !find(f->gemm_ex, "cublasGemmEx") || f->create(&handle) != 0)
     return nullptr;
-  std::unique_ptr<Cublas> cublas(new Cublas(std::move(f), handle));
+  std::unique_ptr<Cublas> cublas(new Cublas(std::move(f), stream.device(), handle));
   if (cublas->functions_->set_stream(handle, stream.native()) != 0) return nullptr;
   return cublas;
 }
@@ -66,6 +71,7 @@ void Cublas::multiply(const Tensor &a, const Tensor &b, const Tensor &c) const {
   const double one_wide = 1, zero_wide = 0;
   const int m = static_cast<int>(a.size(0)), k = static_cast<int>(a.size(1)), n = static_cast<int>(b.size(1));
   const int type = data_type(a.dtype());
+  auto context = device_.backend().make_current();
   // cuBLAS has columns where we have rows: c^T = b^T a^T.
   int status = functions_->gemm_ex(handle_, kNoTranspose, kNoTranspose, n, m, k,
                                    wide ? static_cast<const void *>(&one_wide) : &one, b.data(), type, n, a.data(),

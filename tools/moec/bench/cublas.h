@@ -11,7 +11,8 @@ namespace moec::bench {
 
 class Cublas {
 public:
-  /// libcublas.so.13 or .12 for a CUDA stream; nothing where it cannot be opened, or for other devices.
+  /// libcublas.so.13 or .12 for a CUDA stream, with a handle of its device; nothing where it cannot be opened, or for
+  /// other devices.
   static std::unique_ptr<Cublas> open(const Stream &stream);
   ~Cublas();
   Cublas(const Cublas &) = delete;
@@ -22,8 +23,9 @@ public:
 
 private:
   struct Functions;
-  Cublas(std::unique_ptr<Functions> functions, void *handle);
+  Cublas(std::unique_ptr<Functions> functions, Device device, void *handle);
   std::unique_ptr<Functions> functions_;
+  Device device_; ///< its context is the handle's
   void *handle_;
 };
 

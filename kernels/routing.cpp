@@ -15,23 +15,32 @@ struct RouteSpec {
   int topk = 8, experts = 128;
   int first = 0;        ///< experts first..first+experts-1 are ours
   bool masked = false;  ///< there is a token mask
+  bool every = false;   ///< no slot is dropped: `experts` are ids below 0, E experts, id E, and ids above
   bool weighted = true; ///< there are weights
   int block = 512;      ///< slots at a time
   int steps = 1;        ///< of a program that only counts
   static void fields(auto &s, auto &&f) {
-    f("topk", s.topk), f("experts", s.experts), f("first", s.first), f("masked", s.masked), f("weighted", s.weighted),
-        f("block", s.block), f("steps", s.steps);
+    f("topk", s.topk), f("experts", s.experts), f("first", s.first), f("masked", s.masked), f("every", s.every),
+        f("weighted", s.weighted), f("block", s.block), f("steps", s.steps);
   }
 };
 
 /// The expert of each slot of this program, counted from `first`; `experts` for a dropped slot, experts+1 past the last
 /// slot.
 Tile slot_keys(const RouteSpec &s, View ids, View token_mask, Tile slot) {
-  Tile real = slot < ids.size(0);
-  Tile id = load(ids(slot)) - s.first;
+  Tile real = slot < ids.size(0), id = load(ids(slot));
+  if (s.every) id = minimum(maximum(id, s.first), s.first + s.experts - 1);
+  id = id - s.first;
   Tile kept = (id >= 0) & (id < s.experts);
   if (s.masked) kept = kept & load(token_mask(slot / s.topk));
   return where(real, where(kept, cast(id, i32), s.experts), s.experts + 1);
+}
+
+/// The counts that are given out: torch.histc over [0, E] counts id E as the last expert.
+Tile counts_of(const RouteSpec &s, const Tile &rows) {
+  if (!s.every) return rows;
+  Tile e = arange(next_pow2(s.experts));
+  return where(e == s.experts - 3, rows + sum(where(e == s.experts - 2, rows, 0)), rows);
 }
 
 void route_count(const RouteSpec &s, View ids, View token_mask, View counts) {
@@ -92,7 +101,7 @@ void route_place(const RouteSpec &s, View ids, View token_mask, View weights, Vi
   auto [total, before] = sum_blocks(counts, b, s.experts);
   Tile own = load(counts(b, e)), upto = cumsum(total);
   when(b == 0, [&] {
-    store(tokens_per_expert(e), cast(total, tokens_per_expert.dtype()));
+    store(tokens_per_expert(e), cast(counts_of(s, total), tokens_per_expert.dtype()));
     store(offs(e), upto);
   });
   // In the block's sorted order, slot i of expert x goes to row i + base[x].
@@ -115,7 +124,7 @@ void route_sort(const RouteSpec &s, View ids, View token_mask, View weights, Vie
   grid(1);
   Tile key = slot_keys(s, ids, token_mask, arange(s.block)), e = arange(next_pow2(s.experts));
   Tile count = histogram(key, s.experts, key < s.experts);
-  store(tokens_per_expert(e), cast(count, tokens_per_expert.dtype()));
+  store(tokens_per_expert(e), cast(counts_of(s, count), tokens_per_expert.dtype()));
   store(offs(e), cumsum(count));
   place_block(s, {weights, slot_ids, token_ids, sorted_weights, row_ids}, 0, key,
               [](Tile lane, Tile, Tile) { return lane; });
@@ -215,8 +224,9 @@ Routing route_slots(const Stream &stream, const Tensor &indices, int experts, in
 RoutingIndices routing_indices(const Stream &stream, const Tensor &selected, int experts) {
   const Tensor flat = selected.rank() == 1 ? packed(stream, selected).reshape({selected.numel(), 1}) : selected;
   SlotsCall c = slots_call(stream, "routing_indices", flat, experts, 0, {});
+  c.spec.every = true, c.spec.first = -1, c.spec.experts = experts + 3;
   Routing r = place_slots(stream, c, {}, i64, selected.dtype());
-  return {r.counts, r.slot_ids, r.row_ids};
+  return {r.counts.slice(0, 1, 1 + experts), r.slot_ids, r.row_ids};
 }
 
 Tensor expert_load(const Stream &stream, const Tensor &indices, int experts, const Tensor &token_mask) {
@@ -308,6 +318,10 @@ void register_routing(Library &l) {
       {"route_place", "topk=8,experts=256", "DeepSeek-V3"},
       {"route_place", "topk=2,experts=4,weight=f64,sorted=f64,index=i32,T=3001", "f64"},
       {"route_sort", "topk=8,experts=128,block=4096,T=512", "Qwen3-30B-A3B, 512 tokens"},
+      {"route_count", "topk=8,experts=259,first=-1,every=true", "DeepSeek-V3, routing indices"},
+      {"route_place", "topk=8,experts=259,first=-1,every=true,weighted=false,T=4096", "DeepSeek-V3, routing indices"},
+      {"route_sort", "topk=8,experts=131,first=-1,every=true,weighted=false,block=4096,T=512",
+       "Qwen3, routing indices"},
       {"route_sort", "topk=3,experts=6,masked=true,weight=bf16,T=20", "recorded case"},
       {"route_sort", "topk=2,experts=4,weight=f64,sorted=f64,index=i32,T=7", "f64"},
   });
@@ -331,23 +345,25 @@ void register_routing(Library &l) {
                     {"grad_weights", "[T, K]", "weights", "gradient of weights, 0 for dropped slots", true, true}},
                    {"pack", "route_sort", "route_count", "route_place", "slot_gather"},
                    run_grouped});
-  l.ops.push_back({"unsloth_routing_permute",
-                   "routing indices and the permuted tokens",
-                   "gather = stable argsort of selected_experts; scatter = its inverse; permuted[i] = x[gather[i]/K]; "
-                   "grad_x[t] = sum over k of grad_permuted[scatter[t*K+k]]",
-                   "unsloth kernels.moe.grouped_gemm.reference.moe_ops.get_routing_indices, permute",
-                   "integers and copies; grad_x sums slots in ascending order in f32, one rounding",
-                   {{"num_experts", Type::integer, "", "E", {}, true}},
-                   {{"selected_experts", "[T, K]", "i64 i32", "expert of each slot, 0 to E-1"},
-                    {"x", "[T, D]", "f32 bf16 f16 f64", "tokens", false, true},
-                    {"grad_permuted", "[T*K, D]", "x", "gradient of permuted", false, true},
-                    {"token_counts_by_expert", "[E]", "selected_experts", "rows of each expert", true},
-                    {"gather_indices", "[T*K]", "i64", "slot of each row", true},
-                    {"scatter_indices", "[T*K]", "i64", "row of each slot", true},
-                    {"permuted", "[T*K, D]", "x", "rows by expert", true, true},
-                    {"grad_x", "[T, D]", "x", "gradient of x", true, true, 5e-5, 2e-2}},
-                   {"pack", "route_sort", "route_count", "route_place", "spread_slots", "combine_rows"},
-                   run_unsloth});
+  l.ops.push_back(
+      {"unsloth_routing_permute",
+       "routing indices and the permuted tokens",
+       "gather = stable argsort of selected_experts, ids below 0 and above E each as one; scatter = its inverse; "
+       "token_counts_by_expert: id E counts as E-1, other ids outside nowhere; permuted[i] = x[gather[i]/K]; "
+       "grad_x[t] = sum over k of grad_permuted[scatter[t*K+k]]",
+       "unsloth kernels.moe.grouped_gemm.reference.moe_ops.get_routing_indices, permute",
+       "integers and copies; grad_x sums slots in ascending order in f32, one rounding",
+       {{"num_experts", Type::integer, "", "E", {}, true}},
+       {{"selected_experts", "[T, K]", "i64 i32", "expert of each slot"},
+        {"x", "[T, D]", "f32 bf16 f16 f64", "tokens", false, true},
+        {"grad_permuted", "[T*K, D]", "x", "gradient of permuted", false, true},
+        {"token_counts_by_expert", "[E]", "selected_experts", "rows of each expert", true},
+        {"gather_indices", "[T*K]", "i64", "slot of each row", true},
+        {"scatter_indices", "[T*K]", "i64", "row of each slot", true},
+        {"permuted", "[T*K, D]", "x", "rows by expert", true, true},
+        {"grad_x", "[T, D]", "x", "gradient of x", true, true, 5e-5, 2e-2}},
+       {"pack", "route_sort", "route_count", "route_place", "spread_slots", "combine_rows"},
+       run_unsloth});
 }
 
 } // namespace moec

@@ -46,13 +46,15 @@ Routing route_slots(const Stream &stream, const Tensor &indices, int experts, in
 /// slots. grad [N], any float dtype, N at least the number of rows; row_ids of the forward.
 Tensor route_slots_backward(const Stream &stream, const Tensor &grad, const Tensor &row_ids, int topk, DType dtype);
 
-/// Where each slot goes when slots are sorted by expert.
+/// Where each slot goes when slots are sorted by expert; every slot has a row.
 struct RoutingIndices {
-  Tensor counts;  ///< [E], dtype of the selected experts: rows of each expert
-  Tensor gather;  ///< i64 [N]: slot of each row, a stable sort; -1 after the last row
+  Tensor counts;  ///< [E], dtype of the selected experts: slots of each expert; an id E counts as the last one
+  Tensor gather;  ///< i64 [N]: slot of each row, a permutation
   Tensor scatter; ///< i64 [N]: row of each slot, the inverse
 };
-/// selected i32 or i64 [T, K] or [N], experts 0..experts-1; others are in no row (scatter -1). Integers:
+/// gather is a stable argsort of selected (i32 or i64 [T, K] or [N]). Ids that are no expert stand outside of the
+/// experts' rows: those below 0 before them, in the order of their slots; those equal to `experts` behind, then greater
+/// ones, in the order of their slots; products that take counts from row 0 on need ids of experts only. Integers:
 /// exact. Source: get_routing_indices (unsloth).
 RoutingIndices routing_indices(const Stream &stream, const Tensor &selected, int experts);
 

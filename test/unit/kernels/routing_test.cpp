@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
+#include <numeric>
 
 #include "kernels/moe.h"
+#include "kernels/registry.h"
 #include "on_devices.h"
 #include "random_data.h"
 #include "runtime/error.h"
@@ -252,21 +255,74 @@ TEST_P(RoutingOn, WeightsGradient) {
   EXPECT_EQ(got.to_bytes(), Tensor::from_values(want, {40, 3}, bf16).to_bytes());
 }
 
+struct ExpectedIndices {
+  Ints counts, gather, scatter;
+};
+ExpectedIndices expected_indices(const Ints &ids, int experts) {
+  ExpectedIndices e{Ints(static_cast<size_t>(experts), 0), Ints(ids.size()), Ints(ids.size())};
+  for (int64_t id : ids)
+    if (id >= 0 && id <= experts) ++e.counts[static_cast<size_t>(std::min<int64_t>(id, experts - 1))];
+  auto of = [&](int64_t slot) { return std::clamp<int64_t>(ids[static_cast<size_t>(slot)], -1, experts + 1); };
+  std::iota(e.gather.begin(), e.gather.end(), 0);
+  std::ranges::sort(e.gather, {}, [&](int64_t slot) { return std::pair(of(slot), slot); });
+  for (size_t row = 0; row < ids.size(); ++row)
+    e.scatter[static_cast<size_t>(e.gather[row])] = static_cast<int64_t>(row);
+  return e;
+}
+
 TEST_P(RoutingOn, RoutingIndices) {
-  for (DType t : {i32, i64}) {
-    Tensor ids = random_ints({37, 4}, t, 0, 10);
-    Expected e = expected_routing(ids, 11, 0, Tensor::from_values(std::vector<double>(37, 1), {37}, boolean),
-                                  Tensor::zeros({37, 4}, f32));
-    RoutingIndices r = routing_indices(stream, ids, 11);
-    EXPECT_EQ(r.counts.dtype(), t);
-    EXPECT_EQ(ints(r.counts), e.counts);
-    EXPECT_EQ(r.gather.to_vector<int64_t>(), e.slots);
-    EXPECT_EQ(r.scatter.to_vector<int64_t>(), e.rows);
-    EXPECT_EQ(routing_indices(stream, ids.reshape({37 * 4}), 11).gather.to_bytes(), r.gather.to_bytes());
-  }
+  struct {
+    int64_t tokens, topk;
+    int experts;
+    int64_t low, high;
+  } shapes[] = {{37, 4, 11, 0, 10},    {37, 4, 11, -3, 15}, {19, 1, 1, -1, 2},
+                {50, 3, 128, -1, 130}, {40, 2, 5, -9, -1},  {2100, 2, 13, -2, 15}}; // more than one program sorts
+  for (auto &s : shapes)
+    for (DType t : {i32, i64}) {
+      Tensor ids = random_ints({s.tokens, s.topk}, t, s.low, s.high);
+      const ExpectedIndices e = expected_indices(ints(ids), s.experts);
+      RoutingIndices r = routing_indices(stream, ids, s.experts);
+      EXPECT_EQ(r.counts.dtype(), t);
+      EXPECT_EQ(ints(r.counts), e.counts);
+      EXPECT_EQ(r.gather.to_vector<int64_t>(), e.gather);
+      EXPECT_EQ(r.scatter.to_vector<int64_t>(), e.scatter);
+      EXPECT_EQ(routing_indices(stream, ids.reshape({s.tokens * s.topk}), s.experts).gather.to_bytes(),
+                r.gather.to_bytes());
+    }
   RoutingIndices none = routing_indices(stream, Tensor::empty({0, 4}, i32), 3);
   EXPECT_EQ(ints(none.counts), Ints(3, 0));
   EXPECT_EQ(none.gather.numel(), 0);
+}
+
+TEST_P(RoutingOn, RoutingIndicesOfExtremeIds) {
+  constexpr int64_t least = std::numeric_limits<int64_t>::min(), most = std::numeric_limits<int64_t>::max();
+  RoutingIndices r = routing_indices(stream, Tensor::from(Ints{most, 3, 1, least, 4, 3, -1}, {7}), 3);
+  EXPECT_EQ(ints(r.counts), (Ints{0, 1, 2}));
+  EXPECT_EQ(r.gather.to_vector<int64_t>(), (Ints{3, 6, 2, 1, 5, 0, 4}));
+  EXPECT_EQ(r.scatter.to_vector<int64_t>(), (Ints{5, 3, 2, 0, 6, 4, 1}));
+}
+
+// Every row of the permuted tokens is a token's, whatever its id.
+TEST_P(RoutingOn, RoutingIndicesMoveAllRows) {
+  const int topk = 3;
+  Tensor ids = random_ints({20, topk}, i64, -2, 9), x = random_floats({20, 8}, f64);
+  NamedTensors in{{"selected_experts", ids}, {"x", x}, {"grad_permuted", random_floats({60, 8}, f64)}};
+  OpCall call(op_at("unsloth_routing_permute"), stream.device(), in, {{"num_experts", "7"}}, {});
+  call.run();
+  const NamedTensors out = call.outputs();
+  const ExpectedIndices e = expected_indices(ints(ids), 7);
+  EXPECT_EQ(ints(out.at("token_counts_by_expert")), e.counts);
+  const auto rows = out.at("permuted").to_values(), tokens = x.to_values(), sums = out.at("grad_x").to_values(),
+             grad = in["grad_permuted"].to_values();
+  for (size_t row = 0; row < e.gather.size(); ++row)
+    for (size_t d = 0; d < 8; ++d)
+      ASSERT_EQ(rows[row * 8 + d], tokens[static_cast<size_t>(e.gather[row]) / topk * 8 + d]);
+  for (size_t t = 0; t < 20; ++t)
+    for (size_t d = 0; d < 8; ++d) {
+      double sum = 0;
+      for (size_t k = 0; k < topk; ++k) sum += grad[static_cast<size_t>(e.scatter[t * topk + k]) * 8 + d];
+      ASSERT_EQ(sums[t * 8 + d], sum);
+    }
 }
 
 /// Kernels that `work` launched on the simulated GPU.
@@ -288,13 +344,10 @@ TEST(RoutingSize, MetadataOfAFullStepIsTwoKernels) {
   EXPECT_EQ(launches_of([&] { r = routing_indices(Device::sim(), ids, experts); }), 2u);
   Tensor weights = random_floats({4096, 8}, f32), mask = random_ints({4096}, boolean, 0, 1);
   EXPECT_EQ(launches_of([&] { route_slots(Device::sim(), ids, experts, 0, mask, weights); }), 2u);
-  auto id = ints(ids), gather = ints(r.gather), scatter = ints(r.scatter), counts = ints(r.counts);
-  Ints want(id.size());
-  for (size_t i = 0; i < want.size(); ++i) want[i] = static_cast<int64_t>(i);
-  std::ranges::sort(want, {}, [&](int64_t slot) { return std::pair(id[static_cast<size_t>(slot)], slot); });
-  EXPECT_EQ(gather, want);
-  for (size_t i = 0; i < want.size(); ++i) ASSERT_EQ(scatter[static_cast<size_t>(want[i])], static_cast<int64_t>(i));
-  for (int e = 0; e < experts; ++e) EXPECT_EQ(counts[static_cast<size_t>(e)], std::count(id.begin(), id.end(), e));
+  const ExpectedIndices e = expected_indices(ints(ids), experts);
+  EXPECT_EQ(ints(r.gather), e.gather);
+  EXPECT_EQ(ints(r.scatter), e.scatter);
+  EXPECT_EQ(ints(r.counts), e.counts);
 }
 
 // Beyond 65,536 slots the blocks are larger; the order is the same.

@@ -54,54 +54,88 @@ Tile in_best_groups(const GateSpec &s, const Tile &choice) {
   return reshape(broadcast(expand_dims(chosen, 2), c.shape()), {s.rows, groups * size});
 }
 
-void gate_select(const GateSpec &s, View logits, View correction, View weights, View indices, View scores) {
-  arg_names({"logits", "correction_bias", "weights", "indices", "scores"});
-  Int T = logits.size(0);
-  logits.expect({T, s.experts});
-  for (const View &v : {weights, indices}) v.expect({T, s.topk});
-  if (s.corrected) correction.expect({s.experts});
-  if (s.keep_scores) scores.expect({T, s.experts});
-  grid(cdiv(T, s.rows));
-  Tile t = expand_dims(program_id(0) * s.rows + arange(s.rows), 1);
-  const int size = s.limited() ? s.experts / s.groups : s.experts, padded = s.padded_size();
-  Tile lane = arange(s.padded_groups() * padded), e = lane / padded * size + lane % padded;
-  Tile live = (lane % padded < size) & (e < s.experts);
+/// Which expert each lane of a row has.
+struct ExpertLanes {
+  int size, padded; ///< experts of a group, and lanes
+  Tile e, live;
+  explicit ExpertLanes(const GateSpec &s)
+      : size(s.limited() ? s.experts / s.groups : s.experts), padded(s.padded_size()) {
+    Tile lane = arange(s.padded_groups() * padded);
+    e = lane / padded * size + lane % padded;
+    live = (lane % padded < size) & (e < s.experts);
+  }
+  Tile expert_at(const Tile &lane) const { return lane / padded * size + lane % padded; }
+};
 
-  DType wide = wide_dtype(logits.dtype());
-  Tile x = cast(load(logits(t, e), live), wide);
-  ScoreRow score(s.score, s.before_topk, logits.dtype(), x, live);
+struct SelectViews {
+  View logits, weights, indices, scores;
+};
+
+void expect_selection(const GateSpec &s, const SelectViews &v) {
+  Int T = v.logits.size(0);
+  v.logits.expect({T, s.experts});
+  for (const View &of_slots : {v.weights, v.indices}) of_slots.expect({T, s.topk});
+  if (s.keep_scores) v.scores.expect({T, s.experts});
+}
+
+/// Block b of spec.rows tokens; `correction` is added to the scores that select, if there is one.
+void select_block(const GateSpec &s, const SelectViews &v, const Int &b, const View &correction) {
+  const ExpertLanes of(s);
+  Tile t = expand_dims(b * s.rows + arange(s.rows), 1);
+  DType wide = wide_dtype(v.logits.dtype());
+  Tile x = cast(load(v.logits(t, of.e), of.live), wide);
+  ScoreRow score(s.score, s.before_topk, v.logits.dtype(), x, of.live);
   Tile original = score(x), choice = original;
-  if (s.corrected) choice = choice + cast(load(correction(e), live), wide);
-  choice = where(live, choice, -INFINITY);
+  if (s.corrected) choice = choice + cast(load(correction(of.e), of.live), wide);
+  choice = where(of.live, choice, -INFINITY);
   if (s.limited()) {
     const double other = s.score == ScoreFunction::sigmoid_with_bias ? -INFINITY : 0;
     // Padding lies between the groups: it must lose against experts at -inf, too.
     const double least = wide == f64 ? std::numeric_limits<double>::lowest() : std::numeric_limits<float>::lowest();
-    choice = where(live, maximum(where(in_best_groups(s, choice), choice, other), least), -INFINITY);
+    choice = where(of.live, maximum(where(in_best_groups(s, choice), choice, other), least), -INFINITY);
   }
   TopK best = topk(choice, s.topk);
   auto [k, chosen] = lanes(s.topk);
-  Tile id = best.indices / padded * size + best.indices % padded;
+  Tile id = of.expert_at(best.indices);
 
   Tile w;
   if (s.after_topk()) {
     w = softmax_of(best.values, chosen);
   } else {
-    w = where(chosen, score(cast(load(logits(t, id), chosen & (t < T)), wide)), 0);
+    w = where(chosen, score(cast(load(v.logits(t, id), chosen & (t < v.logits.size(0))), wide)), 0);
   }
   if (s.normalized) w = w / (row_sum(w) + kTiny);
-  store(weights(t, k), cast(w * s.scale, weights.dtype()));
-  store(indices(t, k), cast(id, indices.dtype()));
+  store(v.weights(t, k), cast(w * s.scale, v.weights.dtype()));
+  store(v.indices(t, k), cast(id, v.indices.dtype()));
   if (!s.keep_scores) return;
-  if (s.normalized) original = original / (row_sum(where(live, original, 0)) + kTiny);
-  store(scores(t, e), cast(original, scores.dtype()), live);
+  if (s.normalized) original = original / (row_sum(where(of.live, original, 0)) + kTiny);
+  store(v.scores(t, of.e), cast(original, v.scores.dtype()), of.live);
+}
+
+void gate_select(const GateSpec &s, View logits, View weights, View indices, View scores) {
+  arg_names({"logits", "weights", "indices", "scores"});
+  const SelectViews views{logits, weights, indices, scores};
+  expect_selection(s, views);
+  grid(cdiv(logits.size(0), s.rows));
+  select_block(s, views, program_id(0), {});
+}
+
+/// The same with a correction bias, which a program reads once.
+void gate_select_corrected(const GateSpec &s, View logits, View correction, View weights, View indices, View scores) {
+  arg_names({"logits", "correction_bias", "weights", "indices", "scores"});
+  const SelectViews views{logits, weights, indices, scores};
+  expect_selection(s, views);
+  correction.expect({s.experts});
+  grid(persistent());
+  for (Int b : range(program_id(0), cdiv(logits.size(0), s.rows), num_programs(0)))
+    select_block(s, views, b, correction);
 }
 
 } // namespace
 } // namespace kernel
 
 namespace {
-constexpr Schedule kSchedule{.num_warps = 1};
+constexpr Schedule kSchedule{.num_warps = 1}, kCorrected{.num_warps = 8};
 constexpr std::array<std::string_view, 5> kScoreNames{"softmax", "sigmoid", "sigmoid_with_bias", "softmax_with_bias",
                                                       "sqrtsoftplus"};
 
@@ -144,7 +178,10 @@ kernel::GateSpec gate_spec(const Tensor &x, const GateParameters &p, const GateO
   s.normalized = o.normalizes();
   s.keep_scores = o.train && o.aux_loss_coeff > 0;
   s.scale = o.route_scale;
-  s.rows = rows_for(s.padded_groups() * s.padded_size(), o.topk * size_bytes(weights_dtype(x, o)));
+  const int lanes = s.padded_groups() * s.padded_size();
+  // With a correction bias more warps of about as many values in a program, so that fewer programs read it.
+  const int bytes = lanes * size_bytes(wide_dtype(o.precision.value_or(x.dtype())));
+  s.rows = s.corrected ? std::clamp(16384 / bytes, 1, 16) : rows_for(lanes, o.topk * size_bytes(weights_dtype(x, o)));
   return s;
 }
 } // namespace
@@ -165,7 +202,8 @@ GateOutput gate_forward(const Stream &stream, const Tensor &x, const GateParamet
   kernel::GateSpec spec = gate_spec(x, parameters, options);
   if (token_mask.defined())
     check_shape("gate: token_mask", token_mask, {x.size(0)}), check_dtype("gate: token_mask", token_mask, {boolean});
-  static const auto run = jit(kernel::gate_select, kSchedule);
+  static const auto select = jit(kernel::gate_select, kSchedule);
+  static const auto select_corrected = jit(kernel::gate_select_corrected, kCorrected);
   const int64_t tokens = x.size(0);
   GateOutput out;
   out.logits = matmul(stream, in_precision(stream, x, options), parameters.weight,
@@ -174,8 +212,10 @@ GateOutput gate_forward(const Stream &stream, const Tensor &x, const GateParamet
   out.weights = Tensor::empty({tokens, spec.topk}, weights_dtype(x, options), stream);
   out.indices = Tensor::empty({tokens, spec.topk}, i64, stream);
   Tensor scores = Tensor::empty(spec.keep_scores ? Dims{tokens, spec.experts} : Dims{0, 0}, wide, stream);
-  run(stream, spec, out.logits, or_empty(stream, spec.corrected ? parameters.correction_bias : Tensor(), 1),
-      out.weights, out.indices, scores);
+  if (spec.corrected)
+    select_corrected(stream, spec, out.logits, parameters.correction_bias, out.weights, out.indices, scores);
+  else
+    select(stream, spec, out.logits, out.weights, out.indices, scores);
   if (options.expert_load || spec.keep_scores)
     out.expert_load = expert_load(stream, out.indices, spec.experts, token_mask);
   if (spec.keep_scores) {
@@ -264,32 +304,34 @@ static void register_gate_op(Library &l) {
         {"grad_x", "[T, D]", "x", "gradient of x", true, true, 1e-5, 2e-2},
         {"grad_weight", "[E, D]", "weight", "gradient of weight", true, true, 1e-5, 2e-2},
         {"grad_bias", "[E]", "bias", "gradient of bias", true, true, 1e-5, 2e-2}},
-       {"convert", "matmul", "gate_select", "route_count", "sum_counts", "score_sums", "aux_loss", "aux_loss_backward",
-        "select_backward", "bias_grad"},
+       {"convert", "matmul", "gate_select", "gate_select_corrected", "route_count", "sum_counts", "score_sums",
+        "aux_loss", "aux_loss_backward", "select_backward", "bias_grad"},
        run_gate});
 }
 
 void register_gate(Library &l) {
   const std::vector<KernelSetting> sizes{
       {"T", "4096", "tokens"}, {"dtype", "bf16", "of the logits"}, {"wide", "f32", "dtype of scores and correction"}};
-  const KernelArgument logits{"logits", "[T, experts]", "dtype"}, indices{"indices", "[T, topk]", "i64"};
+  const KernelArgument logits{"logits", "[T, experts]", "dtype"}, weights{"weights", "[T, topk]", "dtype"},
+      indices{"indices", "[T, topk]", "i64"}, scores{"scores", "[T, experts]", "wide"};
   add_kernel(l, kernel::gate_select, "gate_select", "weights and experts from logits", kSchedule,
-             {logits,
-              {"correction_bias", "[experts]", "wide"},
-              {"weights", "[T, topk]", "dtype"},
-              indices,
-              {"scores", "[T, experts]", "wide"}},
-             sizes);
+             {logits, weights, indices, scores}, sizes);
+  add_kernel(l, kernel::gate_select_corrected, "gate_select_corrected", "the same, selected with a correction bias",
+             kCorrected, {logits, {"correction_bias", "[experts]", "wide"}, weights, indices, scores}, sizes);
   l.add_specializations({
       {"gate_select", "topk=8,experts=128,before_topk=true,normalized=true,keep_scores=true,rows=2", "Qwen3-30B-A3B"},
-      {"gate_select",
-       "topk=8,experts=256,groups=8,limited_groups=4,score=1,corrected=true,normalized=true,scale=2.5,rows=2",
-       "DeepSeek-V3"},
       {"gate_select", "topk=4,experts=128,rows=4", "gpt-oss-120b"},
-      {"gate_select",
-       "topk=4,experts=12,groups=4,limited_groups=2,score=2,corrected=true,rows=8,T=10,dtype=f64,wide=f64",
+      {"gate_select", "topk=3,experts=12,groups=4,limited_groups=2,score=2,rows=8,T=10,dtype=f64,wide=f64", "f64"},
+      {"gate_select_corrected",
+       "topk=8,experts=256,groups=8,limited_groups=4,score=1,corrected=true,normalized=true,scale=2.5,rows=16",
+       "DeepSeek-V3"},
+      {"gate_select_corrected",
+       "topk=8,experts=384,score=1,corrected=true,normalized=true,keep_scores=true,rows=8,dtype=f32", "Kimi K2, f32"},
+      {"gate_select_corrected",
+       "topk=4,experts=12,groups=4,limited_groups=2,score=2,corrected=true,rows=16,T=10,dtype=f64,wide=f64",
        "groups of sizes that divide nothing, f64"},
-      {"gate_select", "topk=6,experts=256,score=4,corrected=true,normalized=true,scale=1.5", "sqrtsoftplus"},
+      {"gate_select_corrected", "topk=6,experts=256,score=4,corrected=true,normalized=true,scale=1.5,rows=16",
+       "sqrtsoftplus"},
   });
   register_gate_op(l);
 }

@@ -146,6 +146,8 @@ TEST_P(GateOn, ModelsAgainstHost) {
       .topk = 8, .score = sigmoid, .groups = 8, .limited_groups = 4, .norm_topk_prob = true, .route_scale = 2.5},
       qwen{.topk = 8, .softmax_before_topk = true, .norm_topk_prob = true};
   check_gate(stream, {"DeepSeek-V3", v3, true}, f32, 9, 40, 256);
+  check_gate(stream, {"DeepSeek-V3, more tokens than run at once", v3, true}, f32, 203, 6, 256);
+  check_gate(stream, {"DeepSeek-V3, no tokens", v3, true}, f32, 0, 6, 256);
   check_gate(stream, {"Qwen3-30B-A3B", qwen}, f32, 9, 40, 128);
   check_gate(stream, {"gpt-oss-120b", {.topk = 4}, false, true}, f32, 9, 40, 128);
   check_gate(stream, {"Llama-4 Maverick", {.topk = 1, .score = sigmoid}}, f32, 9, 40, 128);

@@ -290,17 +290,17 @@ inline Call limit_backward(const Sizes &s) {
 
 // -- the gate without its products
 
-/// Weights and experts from logits; the product that makes these is not counted. Without a correction bias: every
-/// program reads that anew, for few tokens, as their number is what keeps the device busy.
-inline Call gate_selection(const Sizes &s, DType dtype, const GateOptions &options) {
-  const GateParameters p{floats({s.E, 16}, dtype), {}, {}};
-  Tensor x = floats({s.T, 16}, dtype, 2);
+/// Weights and experts from logits; the product that makes these is not counted.
+inline Call gate_selection(const Sizes &s, DType dtype, const GateOptions &options, bool corrected = false) {
   Call c;
+  if (corrected) c.inputs["correction_bias"] = floats({s.E}, f32, 3);
+  const GateParameters p{floats({s.E, 16}, dtype), {}, corrected ? c.inputs["correction_bias"] : Tensor()};
+  Tensor x = floats({s.T, 16}, dtype, 2);
   c.part = [=]() -> NamedTensors {
     GateOutput g = gate_forward(Device::sim(), x, p, options);
     return {{"logits", g.logits}, {"weights", g.weights}, {"indices", g.indices}};
   };
-  c.kernel = "gate_select";
+  c.kernel = corrected ? "gate_select_corrected" : "gate_select";
   return c;
 }
 inline Call gate_backward(const Sizes &s, DType dtype, const Selection &selection) {

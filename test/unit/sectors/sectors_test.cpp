@@ -113,6 +113,16 @@ void add_routing(std::vector<Row> &list) {
              deepseek(512), bf16,
              {.topk = 8, .score = ScoreFunction::sigmoid, .groups = 8, .limited_groups = 4, .train = false});
        }},
+      {"gate_route", "selection in groups with correction bias, 2048 tokens of 256 experts, bf16",
+       [] {
+         return gate_selection(
+             deepseek(2048), bf16,
+             {.topk = 8, .score = ScoreFunction::sigmoid, .groups = 8, .limited_groups = 4, .train = false}, true);
+       }},
+      {"gate_route", "selection with correction bias, tail: 1003 x 60, f32",
+       [] {
+         return gate_selection(kOddExperts, f32, {.topk = 4, .score = ScoreFunction::sigmoid, .train = false}, true);
+       }},
       {"expert_load", "Qwen3-30B-A3B, 2048 tokens", [] { return load_of_experts(qwen(2048)); }},
       {"aux_loss", "Qwen3-30B-A3B, 2048 tokens, f32", [] { return loss(qwen(2048), f32, false); }},
       {"aux_loss", "tail: 3003 x 60, f32",

@@ -350,7 +350,7 @@ TEST(RoutingSize, MetadataOfAFullStepIsTwoKernels) {
   EXPECT_EQ(ints(r.counts), e.counts);
 }
 
-// Beyond 65,536 slots the blocks are larger; the order is the same.
+// Beyond 32,768 slots the blocks are the largest; the order is the same.
 TEST(RoutingSize, ManySlots) {
   set_sim_checked(false);
   const int64_t tokens = 33000;

@@ -161,6 +161,8 @@ Tensor aux_loss_backward(const Stream &stream, const Tensor &grad, const Tensor 
   Tensor out = Tensor::empty({tokens, load.size(0)}, dtype.value_or(grad.dtype()), stream);
   check_dtype("aux_loss_backward: result", out, {f32, bf16, f16, f64});
   auto spec = aux_spec("aux_loss_backward", load.size(0), topk, token_mask.defined(), out.dtype(), factor);
+  // A program reads its experts' load and its tokens' mask: where a gradient is small, they weigh more.
+  if (size_bytes(out.dtype()) == 2) spec.columns = std::min(next_pow2(spec.experts), 128);
   run(stream, spec, one_element("aux_loss_backward: gradient", grad), load,
       one_element("aux_loss_backward: valid", valid),
       mask_or_none(stream, "aux_loss_backward: token_mask", token_mask, tokens), out);
@@ -268,6 +270,7 @@ void register_aux_loss(Library &l) {
       {"aux_loss", "experts=128", "Qwen3-30B-A3B"},
       {"aux_loss", "experts=256,dtype=f64", "DeepSeek-V3, f64"},
       {"aux_loss_backward", "experts=128,factor=0.001", "Qwen3-30B-A3B"},
+      {"aux_loss_backward", "experts=256,columns=128,to=bf16", "DeepSeek-V3, bf16"},
       {"aux_loss_backward", "experts=6,T=14,columns=8,dtype=f64,to=f64,masked=false", "f64"},
       {"fill_scale", "T=1", "recorded case"},
   });

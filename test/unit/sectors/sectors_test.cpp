@@ -130,6 +130,12 @@ void add_routing(std::vector<Row> &list) {
          return loss({3003, 0, 60, 4}, f32, false);
        }},
       {"aux_loss", "backward, DeepSeek-V3, 1024 tokens, f32", [] { return loss(deepseek(1024), f32, true); }},
+      {"aux_loss", "backward, DeepSeek-V3, 4096 tokens, bf16", [] { return loss(deepseek(4096), bf16, true); }},
+      {"aux_loss", "backward, tail: 3003 x 60, bf16",
+       [] {
+         return loss({3003, 0, 60, 4}, bf16, true);
+       }},
+      {"aux_loss", "backward, Qwen3-30B-A3B, 1024 tokens, bf16", [] { return loss(qwen(1024), bf16, true); }},
       {"aux_loss", "backward, tail: 3003 x 60, f32",
        [] {
          return loss({3003, 0, 60, 4}, f32, true);

@@ -43,8 +43,12 @@ Tensor convert(const Stream &stream, const Tensor &x, DType dtype) {
   check_that(is_float(dtype), "convert: dtype", "it is " + std::string(name(dtype)), "it must be a float dtype");
   static const auto run = jit(kernel::convert, kSchedule);
   Tensor y = Tensor::empty(x.shape(), dtype, stream);
-  run(stream, {}, x.reshape({x.numel()}), y.reshape({x.numel()}));
+  run(stream, {}, packed(stream, x).reshape({x.numel()}), y.reshape({x.numel()}));
   return y;
+}
+
+Tensor as_dtype(const Stream &stream, const Tensor &x, DType dtype) {
+  return x.dtype() == dtype ? x : convert(stream, x, dtype);
 }
 
 Tensor packed(const Stream &stream, const Tensor &x) {
@@ -93,7 +97,8 @@ void register_convert(Library &l) {
   l.add_specializations({{"pack", "", "Qwen3-30B-A3B, experts of tokens"},
                          {"pack", "A=3,B=5,C=7,D=2,dtype=f64", "odd sizes, f64"},
                          {"convert", "N=8388608,dtype=bf16,to=e4m3", "fp8 products"},
-                         {"convert", "N=29,dtype=e4m3,to=f32", "recorded case"}});
+                         {"convert", "N=29,dtype=e4m3,to=f32", "recorded case"},
+                         {"convert", "N=29,dtype=f64,to=e4m3", "recorded case, f64"}});
   l.ops.push_back(
       {"fp8_e4m3fn_roundtrip",
        "x to e4m3 and back",

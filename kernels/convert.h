@@ -10,6 +10,8 @@ namespace moec {
 /// NaN stays NaN. x of any shape and float dtype (fp8 too), `dtype` likewise. Source: torch.Tensor.to, for
 /// float8_e4m3fn of torch 2.15.
 Tensor convert(const Stream &stream, const Tensor &x, DType dtype);
+/// x itself where it has this dtype already, else convert().
+Tensor as_dtype(const Stream &stream, const Tensor &x, DType dtype);
 
 /// x in row-major order: itself if its memory is that already, else a copy that a kernel makes on the stream. x of any
 /// dtype, shape and strides that have at most 4 dimensions once those that continue each other are one.

@@ -73,8 +73,8 @@ ExpertsForm ExpertsLayer::expert_form() const {
           form_.transposed, communicator_->rank() * local_experts()};
 }
 
-static ExpertParameters convert(const Stream &stream, const ExpertParameters &p, DType dtype) {
-  auto one = [&](const Tensor &t) { return t.defined() ? convert(stream, t, dtype) : t; };
+static ExpertParameters as_dtype(const Stream &stream, const ExpertParameters &p, DType dtype) {
+  auto one = [&](const Tensor &t) { return t.defined() ? as_dtype(stream, t, dtype) : t; };
   return {one(p.gate_up), one(p.down), one(p.gate_up_bias), one(p.down_bias)};
 }
 
@@ -82,7 +82,7 @@ ExpertsResult ExpertsLayer::forward(const Stream &stream, const Tensor &x, const
                                     const Tensor &weights, const Tensor &indices, ExpertsSteps *steps) const {
   check_ready();
   check_call(x, token_mask, weights, indices);
-  return experts_forward(stream, expert_form(), convert(stream, parameters_, x.dtype()), x, token_mask, weights,
+  return experts_forward(stream, expert_form(), as_dtype(stream, parameters_, x.dtype()), x, token_mask, weights,
                          indices, steps);
 }
 
@@ -93,7 +93,8 @@ ExpertsGrads ExpertsLayer::backward(const Stream &stream, const Tensor &grad, co
              "pass the kept part of forward()'s result");
   check_shape(asked, grad, {kept.x.size(0), kept.x.size(1)});
   check_dtype(asked, grad, {kept.x.dtype()});
-  return experts_backward(stream, expert_form(), convert(stream, parameters_, kept.x.dtype()), grad, kept, form_.dtype);
+  return experts_backward(stream, expert_form(), as_dtype(stream, parameters_, kept.x.dtype()), grad, kept,
+                          form_.dtype);
 }
 
 void ExpertsLayer::drop_idle_gradients(const Stream &stream, const ExpertsKept &kept, ExpertsGrads &grads) const {

@@ -56,8 +56,8 @@ void matrix_gradients(const Stream &stream, const ExpertsForm &form, const Tenso
     rows = gather_rows(stream, kept.x, kept.token_ids, 1, kept.weights);
   else
     up.gather = kept.token_ids;
-  out.down = convert(stream, grouped_mm_backward_b(stream, activated, grad, kept.offs, down), dtype);
-  out.gate_up = convert(stream, grouped_mm_backward_b(stream, rows, grad_gate_up, kept.offs, up), dtype);
+  out.down = as_dtype(stream, grouped_mm_backward_b(stream, activated, grad, kept.offs, down), dtype);
+  out.gate_up = as_dtype(stream, grouped_mm_backward_b(stream, rows, grad_gate_up, kept.offs, up), dtype);
 }
 
 } // namespace

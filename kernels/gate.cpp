@@ -194,7 +194,7 @@ ScoreFunction score_function_named(std::string_view name) {
 }
 
 Tensor in_precision(const Stream &stream, const Tensor &x, const GateOptions &options) {
-  return options.precision && *options.precision != x.dtype() ? convert(stream, x, *options.precision) : x;
+  return options.precision ? as_dtype(stream, x, *options.precision) : x;
 }
 
 GateOutput gate_forward(const Stream &stream, const Tensor &x, const GateParameters &parameters,

@@ -105,8 +105,7 @@ GateGrads gate_backward(const Stream &stream, const Tensor &grad, const Tensor &
   Tensor grad_logits = select_backward(
       stream, "gate_backward", {options.score, options.softmax_before_topk, options.normalizes(), options.route_scale},
       grad, saved.logits, saved.indices, grad_scores);
-  const Tensor grad_x = matmul(stream, grad_logits, parameters.weight);
-  GateGrads out{grad_x.dtype() == x.dtype() ? grad_x : convert(stream, grad_x, x.dtype()),
+  GateGrads out{as_dtype(stream, matmul(stream, grad_logits, parameters.weight), x.dtype()),
                 matmul(stream, grad_logits, in_precision(stream, x, options),
                        {.transpose_a = true, .dtype = parameters.weight.dtype()}),
                 {}};

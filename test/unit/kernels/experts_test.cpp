@@ -364,6 +364,21 @@ TEST_P(ExpertsOn, Capture) {
   }
 }
 
+// Parameters and gradients of one dtype are not copied: they are most of a step's memory.
+TEST(ExpertsMemory, NothingIsConvertedToTheDtypeThatItHas) {
+  MoeConfig c = config_of(4, 2, 16, 12, "swiglu", true, false, bf16);
+  GroupedExperts layer(c, Device::sim());
+  layer.initialize(1);
+  const Input in = random_input(c, 5, bf16);
+  const Stream stream(Device::sim());
+  SimTraffic traffic;
+  SimScope scope({.traffic = &traffic});
+  ExpertsResult r = layer.forward(stream, in.x, in.token_mask, in.weights, in.indices);
+  layer.backward(stream, r.y, r.kept);
+  for (const KernelTraffic &k : traffic.kernels()) EXPECT_NE(k.kernel, "convert");
+  EXPECT_FALSE(traffic.kernels().empty());
+}
+
 TEST_P(ExpertsOn, KeptBytes) {
   for (DType dtype : {f32, bf16, f64})
     for (bool after : {false, true}) {

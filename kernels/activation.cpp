@@ -48,7 +48,8 @@ namespace {
 
 /// One call of an activation: its tensors as matrices. Throws UserError where they do not fit.
 struct Call {
-  Call(const char *what, const Tensor &x, const Activation &activation, const Tensor &weights, const Tensor &bias)
+  Call(const Stream &stream, const char *what, const Tensor &x, const Activation &activation, const Tensor &weights,
+       const Tensor &bias)
       : what(what), activation(activation), shape(x.shape()), weights_shape(weights.shape()), bias_shape(bias.shape()),
         weights(weights), bias(bias) {
     check_tensor(x.defined() && x.rank() >= 1, named("x"), x, "it must have 1 dimension or more");
@@ -56,11 +57,11 @@ struct Call {
     check_tensor(!activation.gated || inputs % 2 == 0, named("x"), x,
                  activation.interleaved ? "its last dimension must be even: gate and up in turns"
                                         : "its last dimension must be even: [gate | up]");
-    for (int i = 0; i + 1 < x.rank(); ++i) rows *= x.size(i);
     width = activation.gated ? inputs / 2 : inputs;
-    this->x = x.rank() == 2 ? x : x.reshape({rows, inputs});
+    this->x = as_matrix(stream, named("x"), x);
+    rows = this->x.size(0);
     if (weights.defined()) {
-      if (weights.shape() == shaped(1)) this->weights = weights.reshape({rows, 1});
+      if (weights.shape() == shaped(1)) this->weights = as_matrix(stream, named("weights"), weights);
       if (this->weights.shape() != Dims{rows, 1})
         check_tensor(false, named("weights"), weights,
                      fmt::format("its shape must be [{}, 1], one for each row of x {}", rows, x.text()));
@@ -100,7 +101,7 @@ struct Call {
   Activation activation;
   Dims shape, weights_shape, bias_shape;
   Tensor x, weights, bias; ///< [rows, U], [rows, 1], [1 or rows, U]
-  int64_t rows = 1, width = 0;
+  int64_t rows = 0, width = 0;
   kernel::Bias kind = kernel::Bias::none;
 
 private:
@@ -189,7 +190,7 @@ ActivationGrads backward(const Stream &stream, const Tensor &gradient, const Cal
   static const auto run = jit(kernel::activation_backward, kSchedule);
   kernel::ActivationSpec spec = call.spec();
   if (call.x.dtype() == e4m3) spec.formula = kernel::of_e4m3_codes(spec.formula);
-  Tensor grad = gradient.reshape({call.rows, call.width});
+  const Tensor grad = as_matrix(stream, call.named("gradient"), gradient);
   ActivationGrads g = like(stream, call, spec, gradient_dtype(grad, call));
   if (call.kind == kernel::Bias::one_row)
     backward_summing_bias(stream, call, grad, spec, g);
@@ -205,30 +206,31 @@ ActivationGrads backward(const Stream &stream, const Tensor &gradient, const Cal
 
 Tensor activate(const Stream &stream, const Tensor &x, const Activation &activation, const Tensor &weights,
                 const Tensor &bias) {
-  return forward(stream, Call("activate", x, activation, weights, bias));
+  return forward(stream, Call(stream, "activate", x, activation, weights, bias));
 }
 
 ActivatedAndSaved activate_saving_e4m3(const Stream &stream, const Tensor &x, const Activation &activation,
                                        const Tensor &weights, const Tensor &bias) {
-  return forward_saving(stream, Call("activate_saving_e4m3", x, activation, weights, bias));
+  return forward_saving(stream, Call(stream, "activate_saving_e4m3", x, activation, weights, bias));
 }
 
 ActivationGrads activate_backward(const Stream &stream, const Tensor &grad, const Tensor &x,
                                   const Activation &activation, const Tensor &weights, const Tensor &bias) {
-  return backward(stream, grad, Call("activate_backward", x, activation, weights, bias));
+  return backward(stream, grad, Call(stream, "activate_backward", x, activation, weights, bias));
 }
 
 Tensor weighted_swiglu(const Stream &stream, const Tensor &x, const Tensor &weights) {
   check_rank("weighted_swiglu: x", x, 2);
   check_rank("weighted_swiglu: weights", weights, 2);
-  return forward(stream, Call("weighted_swiglu", x, Activation::swiglu(), weights, {}));
+  return forward(stream, Call(stream, "weighted_swiglu", x, Activation::swiglu(), weights, {}));
 }
 
 WeightedSwigluGrads weighted_swiglu_backward(const Stream &stream, const Tensor &grad, const Tensor &x,
                                              const Tensor &weights) {
   check_rank("weighted_swiglu_backward: x", x, 2);
   check_rank("weighted_swiglu_backward: weights", weights, 2);
-  ActivationGrads g = backward(stream, grad, Call("weighted_swiglu_backward", x, Activation::swiglu(), weights, {}));
+  ActivationGrads g =
+      backward(stream, grad, Call(stream, "weighted_swiglu_backward", x, Activation::swiglu(), weights, {}));
   return {g.x, g.weights};
 }
 

@@ -49,8 +49,7 @@ constexpr Schedule kSchedule{.num_warps = 4};
 
 /// The tensor as a matrix whose columns are its last dimension.
 Tensor matrix_of(const Stream &stream, const Tensor &t) {
-  const int64_t columns = t.rank() == 0 ? 1 : t.size(-1);
-  return packed(stream, t).reshape({columns == 0 ? 0 : t.numel() / columns, columns});
+  return as_matrix(stream, "add", t.rank() == 0 ? t.reshape({1}) : t);
 }
 kernel::ArithmeticSpec spec_for(int64_t columns, int most) {
   kernel::ArithmeticSpec s;

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "kernels/convert.h"
+
 namespace moec {
 
 std::string Asked::text() const {
@@ -30,11 +32,23 @@ void check_rank(const Asked &what, const Tensor &tensor, int rank) {
     check_tensor(false, what, tensor, fmt::format("it must have {} dimension{}", rank, rank == 1 ? "" : "s"));
 }
 
-Tensor as_matrix(const Asked &what, const Tensor &tensor) {
+/// Whether the tensor's dimensions but the last are one in memory.
+static bool has_even_rows(const Tensor &t) {
+  int inner = -1;
+  for (int d = t.rank() - 2; d >= 0; --d) {
+    if (t.size(d) == 1) continue;
+    if (inner >= 0 && t.stride(d) != t.size(inner) * t.stride(inner)) return false;
+    inner = d;
+  }
+  return true;
+}
+
+Tensor as_matrix(const Stream &stream, const Asked &what, const Tensor &tensor) {
   check_tensor(tensor.defined() && tensor.rank() >= 1, what, tensor, "it must be [..., D]");
+  if (tensor.rank() == 2) return tensor;
   int64_t rows = 1;
   for (int i = 0; i + 1 < tensor.rank(); ++i) rows *= tensor.size(i);
-  return tensor.rank() == 2 ? tensor : tensor.reshape({rows, tensor.size(-1)});
+  return (has_even_rows(tensor) ? tensor : packed(stream, tensor)).reshape({rows, tensor.size(-1)});
 }
 
 void check_dtype(const Asked &what, const Tensor &tensor, std::initializer_list<DType> dtypes) {

@@ -41,8 +41,8 @@ void check_tensor(bool fits, const Asked &what, const Tensor &tensor, std::strin
 /// Unless the tensor has this shape (-1: any size).
 void check_shape(const Asked &what, const Tensor &tensor, const Dims &shape);
 void check_rank(const Asked &what, const Tensor &tensor, int rank);
-/// The tensor [..., D] as a matrix [M, D]. For a scalar, or strides that need a copy.
-Tensor as_matrix(const Asked &what, const Tensor &tensor);
+/// The tensor [..., D] as a matrix [M, D]: a view of it, or of packed() where its strides allow none. For a scalar.
+Tensor as_matrix(const Stream &stream, const Asked &what, const Tensor &tensor);
 /// Unless the tensor is there and its dtype is one of these.
 void check_dtype(const Asked &what, const Tensor &tensor, std::initializer_list<DType> dtypes);
 /// If memory of `written` is also memory of one of `read` (undefined tensors: none), or two of its own elements are one

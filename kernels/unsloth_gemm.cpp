@@ -1,6 +1,7 @@
 // Unsloth's grouped products, over grouped_mm.
 #include "kernels/unsloth_gemm.h"
 
+#include "kernels/convert.h"
 #include "kernels/grouped_mm.h"
 #include "kernels/grouped_mm_forms.h"
 #include "kernels/host.h"
@@ -35,7 +36,7 @@ Tensor torch_grouped_gemm(const Stream &stream, const Tensor &x, const Tensor &w
                           bool transpose) {
   check_rank("torch_grouped_gemm: w", w, 3);
   check_shape("torch_grouped_gemm: m_sizes", m_sizes, {w.size(0)});
-  return grouped_mm(stream, as_matrix("torch_grouped_gemm: x", x), w, m_sizes,
+  return grouped_mm(stream, as_matrix(stream, "torch_grouped_gemm: x", x), w, m_sizes,
                     {.transposed = transpose, .sizes = true, .zero_tail = true});
 }
 
@@ -86,11 +87,11 @@ GroupedMmOptions product(const UnslothGemmOptions &o) {
 
 Tensor unsloth_grouped_gemm(const Stream &stream, const Tensor &x, const Tensor &w, const Tensor &m_sizes,
                             const UnslothGemmOptions &o) {
-  const Tensor rows = as_matrix("unsloth_grouped_gemm: x", x);
+  const Tensor rows = as_matrix(stream, "unsloth_grouped_gemm: x", x);
   check_options(rows, o);
   GroupedMmOptions p = product(o);
   if (o.fuse_mul_post) {
-    p.row_weights = o.topk_weights.reshape({-1});
+    p.row_weights = packed(stream, o.topk_weights).reshape({-1});
     p.weights_by_slot = p.round_before_weights = true;
   }
   return grouped_mm(stream, rows, stacked(w, m_sizes), m_sizes, p);
@@ -103,14 +104,14 @@ static Tensor summed_slots(const Stream &stream, const Tensor &rows, const Dims 
   const int cols = static_cast<int>(rows.size(1));
   if (rows.size(0) > 0)
     run(stream, kernel::SumSlotsSpec{.topk = topk, .cols = cols, .block = block_for(cols, 1024)}, rows,
-        as_matrix("unsloth_grouped_gemm: gradient", sums));
+        as_matrix(stream, "unsloth_grouped_gemm: gradient", sums));
   return sums;
 }
 
 UnslothGemmGrads unsloth_grouped_gemm_backward(const Stream &stream, const Tensor &grad, const Tensor &x,
                                                const Tensor &w, const Tensor &m_sizes, const UnslothGemmOptions &o,
                                                bool of_x, bool of_w) {
-  const Tensor rows = as_matrix("unsloth_grouped_gemm: x", x);
+  const Tensor rows = as_matrix(stream, "unsloth_grouped_gemm: x", x);
   check_options(rows, o);
   check_that(!o.fuse_mul_post, kGemm, "fuse_mul_post has no backward", "it is for inference");
   const GroupedMmOptions forward = product(o);
@@ -138,7 +139,7 @@ static void run_torch_grouped_gemm(OpCall &c) {
   if (c.wants({"grad_x"}))
     c.out("grad_x", torch_grouped_gemm(c.stream(), grad, w, sizes, !transpose).reshape(x.shape()));
   if (c.wants({"grad_w"}))
-    c.out("grad_w", grouped_mm_backward_b(c.stream(), as_matrix("torch_grouped_gemm: x", x), grad, sizes,
+    c.out("grad_w", grouped_mm_backward_b(c.stream(), as_matrix(c.stream(), "torch_grouped_gemm: x", x), grad, sizes,
                                           {.transposed = transpose, .sizes = true}));
 }
 
@@ -186,7 +187,7 @@ void register_unsloth_gemm(Library &l) {
              {{"rows", "[T*topk, cols]", "dtype"}, {"y", "[T, cols]", "dtype"}},
              {{"T", "4096", "tokens"}, {"dtype", "bf16", "of both"}});
   l.add_specializations({{"sum_slots", "topk=8,cols=2048", "Qwen3-30B-A3B"},
-                         {"sum_slots", "topk=3,cols=33,block=64,T=7,dtype=f32", "sizes that divide nothing"}});
+                         {"sum_slots", "topk=3,cols=33,block=64,T=7,dtype=f64", "sizes that divide nothing, f64"}});
   l.ops.push_back(
       {"unsloth_grouped_gemm",
        "grouped product with the rows' permutation and weights",

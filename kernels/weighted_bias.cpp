@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "kernels/activation_kernels.h"
+#include "kernels/convert.h"
 #include "kernels/host.h"
 #include "runtime/convert.h"
 
@@ -10,12 +11,9 @@ namespace moec {
 namespace {
 
 /// x as [M, U]; M is the weights' if x is one row for all of them.
-Tensor as_rows(const Tensor &x, const Tensor &weights) {
-  const int64_t inputs = x.size(-1);
-  if (x.rank() == 1) return x.reshape({1, inputs}).expand({weights.size(0), inputs});
-  int64_t rows = 1;
-  for (int i = 0; i + 1 < x.rank(); ++i) rows *= x.size(i);
-  return x.reshape({rows, inputs});
+Tensor as_rows(const Stream &stream, const Asked &what, const Tensor &x, const Tensor &weights) {
+  const Tensor rows = as_matrix(stream, what, x);
+  return x.rank() == 1 ? rows.expand({weights.size(0), x.size(0)}) : rows;
 }
 
 /// [M, H] as (d0, d1, the rest) where x has more than two dimensions.
@@ -31,7 +29,7 @@ WeightedBiasActivation forward(const Stream &stream, const char *what, const Ten
   check_that(x.defined() && x.rank() >= 1, what, "x has no dimension", "it must be [..., 2*H]");
   check_shape({what, "weights"}, weights, {-1, 1});
   WeightedBiasActivation out{{}, activation, x, weights, bias};
-  Tensor rows = as_rows(x, weights);
+  Tensor rows = as_rows(stream, {what, "x"}, x, weights);
   if (fp8_input_store && x.rank() > 1) {
     ActivatedAndSaved both = activate_saving_e4m3(stream, rows, activation, weights, bias);
     out.y = both.y, out.x = both.saved.reshape(x.shape());
@@ -74,10 +72,11 @@ WeightedBiasActivation weighted_bias_quick_geglu_impl(const Stream &stream, cons
 
 ActivationGrads weighted_bias_backward(const Stream &stream, const Tensor &grad, const WeightedBiasActivation &f) {
   check_shape("weighted_bias_backward: gradient", grad, f.y.shape());
-  Tensor rows = as_rows(f.x, f.weights);
+  const Tensor rows = as_rows(stream, "weighted_bias_backward: x", f.x, f.weights);
   const int64_t width = f.activation.gated ? rows.size(1) / 2 : rows.size(1);
-  ActivationGrads g =
-      activate_backward(stream, grad.reshape({rows.size(0), width}), rows, f.activation, f.weights, f.bias);
+  Tensor of_rows = as_matrix(stream, "weighted_bias_backward: gradient", grad);
+  if (of_rows.size(1) != width) of_rows = packed(stream, of_rows).reshape({rows.size(0), width});
+  ActivationGrads g = activate_backward(stream, of_rows, rows, f.activation, f.weights, f.bias);
   g.x = f.x.rank() == 1 ? sum_of_rows(stream, g.x, g.x.dtype()) : g.x.reshape(f.x.shape());
   return g;
 }

@@ -297,6 +297,7 @@ void register_activation(Library &l) {
       {"activation_backward_bias", "block=128,rows=8,gate=1,bias=1,H=2880,U=5760,P=23,dtype=f64,weight=f64",
        "gradient checks"},
       {"sum_rows", "U=5760,dtype=f32", "gpt-oss-120b"},
+      {"sum_rows", "U=35,dtype=f64", "gradient checks"},
   });
 }
 

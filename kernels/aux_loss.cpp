@@ -273,6 +273,7 @@ void register_aux_loss(Library &l) {
       {"aux_loss_backward", "experts=256,columns=128,to=bf16", "DeepSeek-V3, bf16"},
       {"aux_loss_backward", "experts=6,T=14,columns=8,dtype=f64,to=f64,masked=false", "f64"},
       {"fill_scale", "T=1", "recorded case"},
+      {"fill_scale", "T=1,dtype=f64", "f64"},
   });
   register_loss_ops(l);
   l.ops.push_back({"moe_aux_loss_auto_scaler",

@@ -353,6 +353,7 @@ void register_routing_map(Library &l) {
       {"map_place", "experts=256,block=16,dtype=bf16", "DeepSeek-V3"},
       {"map_place", "experts=8,block=256,capacity=true,map=i32", "Mixtral 8x7B, drop and pad"},
       {"map_place", "experts=60,block=64,weighted=false,check=true,T=33", "recorded case, unpermute by map"},
+      {"map_place", "experts=6,block=256,zero=true,dtype=f64,T=33", "odd sizes, f64"},
       {"map_list", "experts=8,block=256", "Mixtral 8x7B"},
       {"map_scatter", "experts=128,block=32", "Qwen3-30B-A3B"},
       {"map_scatter", "experts=6,block=256,dtype=f64,T=33", "recorded case, f64"},

@@ -73,6 +73,21 @@ TEST(Registry, EveryKernelIsUsedAndSpecialized) {
   }
 }
 
+TEST(Registry, EveryKernelOfFloatsIsSpecializedForF64) {
+  std::set<std::string> of_floats, in_f64;
+  for (const KernelInfo &k : kernels())
+    for (const KernelArgument &a : k.arguments) {
+      auto setting = std::ranges::find(k.settings, a.dtype, &KernelSetting::name);
+      auto dtype = setting == k.settings.end() ? std::nullopt : dtype_from_name(setting->default_value);
+      if (dtype && is_float(*dtype)) of_floats.insert(k.name);
+    }
+  for (const SpecializationRow &row : specializations())
+    for (const ExampleArgument &a : example_arguments(kernel_at(row.kernel), parse_settings(row.settings)))
+      if (a.dtype == f64) in_f64.insert(std::string(row.kernel));
+  for (const std::string &kernel : of_floats) EXPECT_TRUE(in_f64.contains(kernel)) << kernel;
+  EXPECT_GT(of_floats.size(), 20u);
+}
+
 TEST(KernelTable, RecordsWithSettings) {
   const KernelInfo &k = kernel_at("weighted_swiglu");
   Recording r = k.record(parse_settings("block=512,H=768,dtype=f16"));

@@ -16,8 +16,8 @@ namespace moec {
 
 namespace {
 
-/// Metadata that says how a case was made or repeats what its tensors' shapes and dtypes say. An op that takes one of
-/// them declares it.
+/// Metadata that says how a case was made or repeats what the op's name and its tensors, with their shapes, say; so do
+/// all keys that end with dtype. An op that takes one of them declares it.
 constexpr std::string_view kDescribing[] = {"op",
                                             "case",
                                             "split",
@@ -27,10 +27,6 @@ constexpr std::string_view kDescribing[] = {"op",
                                             "seed",
                                             "format",
                                             "note",
-                                            "dtype",
-                                            "index_dtype",
-                                            "probs_dtype",
-                                            "weights_dtype",
                                             "tokens",
                                             "hidden",
                                             "inter",
@@ -42,6 +38,9 @@ constexpr std::string_view kDescribing[] = {"op",
                                             "n",
                                             "k",
                                             "features",
+                                            "rows",
+                                            "chunks",
+                                            "num_chunks",
                                             "shape",
                                             "experts_pow2",
                                             "topk_pow2",
@@ -52,6 +51,11 @@ constexpr std::string_view kDescribing[] = {"op",
                                             "weights_stored",
                                             "num_out_tokens",
                                             "layout",
+                                            "fused",
+                                            "autotune",
+                                            "return_slot_ids",
+                                            "return_scatter_indices",
+                                            "score_func",
                                             "norm_topk_prob",
                                             "bias_shape",
                                             "has_bias",
@@ -75,6 +79,10 @@ constexpr std::string_view kDescribing[] = {"op",
 CheckStatus worse(CheckStatus a, CheckStatus b) {
   if (a == CheckStatus::fail || b == CheckStatus::fail) return CheckStatus::fail;
   return a == CheckStatus::unsupported ? a : b;
+}
+
+bool describes(std::string_view key) {
+  return key.ends_with("dtype") || std::ranges::find(kDescribing, key) != std::end(kDescribing);
 }
 
 bool is_low(DType t) { return t == bf16 || t == f16 || is_fp8(t); }
@@ -127,11 +135,10 @@ Settings parameters_of(const Op &op, const TensorFile &file) {
   for (const auto &[key, value] : file.metadata) {
     if (key.starts_with("gen.")) continue;
     const OpParameter *p = op.parameter(key);
-    if (p && !p->required && p->type != OpParameter::Type::text && value == "none") continue; // the default
-    if (!p && op.input(key) && value == "none") continue; // a tensor that was not given
+    if (value == "none" && (!p || (!p->required && p->type != OpParameter::Type::text))) continue; // it was not given
     if (p)
       parameters[key] = value;
-    else if (std::ranges::find(kDescribing, key) == std::end(kDescribing))
+    else if (!describes(key))
       throw UnsupportedError(fmt::format("{} with {}={}", op.name, key, value), "moec does not know this parameter",
                              fmt::format("`moec list {}` shows those that it knows", op.name));
   }

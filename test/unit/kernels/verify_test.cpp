@@ -92,7 +92,8 @@ TEST_F(Case, PassesUnchanged) {
 }
 TEST_F(Case, NoneStandsForWhatWasNotGiven) {
   file = read_safetensors(golden_folder() + "weighted_bias_quick_geglu_impl/t18_h16_f32_nobias.safetensors");
-  file.metadata["clamp_value"] = file.metadata["bias"] = "none";
+  file.metadata["clamp_value"] = file.metadata["bias"] = file.metadata["beta"] = "none";
+  file.metadata["bias_dtype"] = "f32"; // describes
   EXPECT_EQ(check().status, CheckStatus::pass);
   file.metadata["bias"] = "0.5";
   EXPECT_EQ(check().status, CheckStatus::unsupported);

@@ -17,6 +17,7 @@ namespace {
 
 constexpr int kSchedules = 20;
 constexpr int64_t kMostElements = 60'000;
+constexpr int64_t kSmallBatch = 20; ///< rows of a batch of which every slice is compared
 
 /// Random schedules of the simulated GPU; a GPU has its own at every run.
 Report schedules(const RecordedCall &call) {
@@ -54,6 +55,9 @@ std::string cuts(const RecordedCall &recorded, const Batch &batch, int &count) {
   Cutter cutter(call, batch, whole);
   std::string problem;
   const int64_t rows = cutter.rows();
+  for (int64_t b = 0; b < rows && rows <= kSmallBatch; ++b)
+    for (int64_t e = b + 1; e <= rows && problem.empty(); ++e) count += same_on_cut(cutter, b, e, problem);
+  if (rows <= kSmallBatch) return problem;
   for (int64_t n = 1; n <= rows && problem.empty(); n += n < 40 ? 1 : 17) count += same_on_cut(cutter, 0, n, problem);
   for (int64_t b = 1; b < rows && b <= 5 && problem.empty(); ++b) count += same_on_cut(cutter, b, rows, problem);
   for (int64_t b = 3; b + 16 <= rows && b < 20 && problem.empty(); b += 5)

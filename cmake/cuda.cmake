@@ -1,9 +1,17 @@
 # Where CUDA's headers, nvJitLink and libdevice are. Nothing of CUDA is linked: libraries are opened at first use.
-# MOEC_CUDA_ROOT=<toolkit> chooses another, MOEC_CUDA_ROOT=none builds without (cubins are then made by the driver).
-set(MOEC_HAVE_CUDA OFF)
-if(NOT MOEC_CUDA_ROOT AND DEFINED ENV{MOEC_CUDA_ROOT})
-  set(MOEC_CUDA_ROOT $ENV{MOEC_CUDA_ROOT})
+# MOEC_CUDA_ROOT=<toolkit> (-D, or the environment) chooses another, MOEC_CUDA_ROOT=none builds without (cubins are then made by the driver).
+set(cuda_root_doc "CUDA toolkit, or 'none' (default: found by cmake/cuda.cmake)")
+set(MOEC_CUDA_ROOT "" CACHE STRING "${cuda_root_doc}")
+if(MOEC_CUDA_ROOT STREQUAL "" AND NOT "$ENV{MOEC_CUDA_ROOT}" STREQUAL "")
+  set(MOEC_CUDA_ROOT "$ENV{MOEC_CUDA_ROOT}" CACHE STRING "${cuda_root_doc}" FORCE) # kept, should CMake run again without it
 endif()
+# What was found under another root does not count.
+if(NOT "${MOEC_CUDA_ROOT}" STREQUAL "${MOEC_CUDA_ROOT_SEARCHED}")
+  foreach(place MOEC_CUDA_INCLUDE MOEC_LIBDEVICE MOEC_NVJITLINK)
+    unset(${place} CACHE)
+  endforeach()
+endif()
+set(MOEC_CUDA_ROOT_SEARCHED "${MOEC_CUDA_ROOT}" CACHE INTERNAL "")
 if(MOEC_CUDA_ROOT STREQUAL "none")
   message(STATUS "CUDA: none, as asked")
 else()
@@ -16,8 +24,9 @@ else()
   find_file(MOEC_NVJITLINK NAMES libnvJitLink.so.13 libnvJitLink.so.12 PATHS ${cuda_hints}
             PATH_SUFFIXES lib64 lib targets/x86_64-linux/lib NO_DEFAULT_PATH)
   if(MOEC_CUDA_INCLUDE)
-    set(MOEC_HAVE_CUDA ON)
     message(STATUS "CUDA: headers ${MOEC_CUDA_INCLUDE}, libdevice ${MOEC_LIBDEVICE}, nvJitLink ${MOEC_NVJITLINK}")
+  elseif(MOEC_CUDA_ROOT)
+    message(FATAL_ERROR "MOEC_CUDA_ROOT=${MOEC_CUDA_ROOT}: there is no include/cuda.h; give a CUDA toolkit's folder, or 'none' to build without")
   else()
     message(STATUS "CUDA: not found in ${cuda_hints}; building without it")
   endif()

@@ -148,7 +148,7 @@ void Recorder::abandon_loop(OpenLoop *loop, bool tell) {
 
 Range::Range(const Operand &lo, const Operand &hi, const Operand &step, Where where) : where_(where) {
   Recorder &r = Recorder::current(where);
-  if (step.is_literal() && (step.kind() != Operand::Kind::integer || step.integer() < 1))
+  if (step.kind() == Operand::Kind::integer && step.integer() < 1)
     fail(where, fmt::format("range with step {}", spell(r, step)), "a recorded loop counts upwards",
          "give a positive step; to go down, use hi - 1 - i");
   bool wide = false;

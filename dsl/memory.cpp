@@ -218,7 +218,10 @@ void device_assert(const Operand &condition, std::string_view message, std::init
   Value *printed[2];
   size_t count = 0;
   for (const Operand &v : values) {
-    Value *p = printed[count++] = r.index(v, "device_assert", /*tiles_too=*/true);
+    Value *p = printed[count++] = r.value(v, "device_assert");
+    if (p->type->dtype != DType::i32 && p->type->dtype != DType::i64)
+      fail(v.where(), fmt::format("device_assert({})", rec::spell(r, condition)),
+           fmt::format("{} is not printed", rec::spell(*p->type)), "i32 and i64 are: cast(x, i32)");
     if (p->type->kind == Type::Kind::tile && !(p->type->shape() == c->type->shape()))
       fail(v.where(), fmt::format("device_assert({})", rec::spell(r, condition)),
            fmt::format("{} is printed for each element of the condition", rec::spell(*p->type)),

@@ -77,8 +77,10 @@ std::string spell(Recorder &r, const Operand &o) {
     return std::to_string(o.integer());
   case Operand::Kind::boolean:
     return o.integer() ? "true" : "false";
-  case Operand::Kind::floating:
-    return fmt::format("{}", o.floating());
+  case Operand::Kind::floating: {
+    std::string text = fmt::format("{}", o.floating());
+    return text.find_first_not_of("-0123456789") == std::string::npos ? text + ".0" : text; // 2.0 is no integer
+  }
   case Operand::Kind::handle:
     return spell(*r.value(o.tile(), o.where(), "use of a value")->type);
   }

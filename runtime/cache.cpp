@@ -253,7 +253,6 @@ CacheTotals DiskCache::totals() {
     if (name.starts_with(kAsidePrefix)) return;
     ++t.entries;
     t.bytes += static_cast<uint64_t>(status.st_size);
-    t.bad += !S_ISREG(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 077);
   });
   return t;
 }

@@ -41,7 +41,7 @@ struct CacheListing {
 };
 
 struct CacheTotals {
-  uint64_t entries = 0, bytes = 0, bad = 0, max_bytes = 0;
+  uint64_t entries = 0, bytes = 0, max_bytes = 0;
 };
 
 class DiskCache {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <climits>
@@ -110,7 +111,10 @@ std::vector<Diagnostic> parse_diagnostics(std::string_view text, std::span<const
   for (const Diagnostic &d : diagnostics) text += "\n  " + d.text();
   if (text.empty()) text = "the compiler gave no message";
   switch (status) {
-  case MOEC_USER_ERROR: throw UserError(input.what, text, "correct the kernel");
+  case MOEC_USER_ERROR: { // an option's error stands on no line and says itself what may be
+    bool placed = std::any_of(diagnostics.begin(), diagnostics.end(), [](const Diagnostic &d) { return !d.file.empty(); });
+    throw UserError(input.what, text, placed ? "correct the kernel" : "");
+  }
   case MOEC_TOOL_ERROR: throw DeviceError(input.what, text, "MOEC_DUMP=<folder> keeps what the tool was given");
   default: throw InternalError(input.what, text, "this is a defect of moec; please report it with the kernel's text");
   }

@@ -84,6 +84,7 @@ private:
     for (sim::SimFinding &f : findings) {
       place(e.lines, f.file, f.line);
       place(e.lines, f.other_file, f.other_line);
+      for (sim::SimFinding::Wait &wait : f.waits) place(e.lines, wait.file, wait.line);
       text += "\n  " + f.text();
     }
     throw DeviceError(fmt::format("run {} on the simulated GPU", e.kernel),

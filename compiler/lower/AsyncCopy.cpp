@@ -19,7 +19,13 @@ public:
     if (masks.size() == 1) scalarMask = masks[0], masks = {};
   }
 
+  /// Threads that hold copies of a small tile stay out: two writes to one element are a race, though they agree.
   void run() {
+    emitIf(l, l.isOwner(regs), [&] { copyAll(); });
+  }
+
+private:
+  void copyAll() {
     int width = accessWidth();
     for (unsigned start : shared.vectorStarts())
       for (int first = 0; first < shared.vector().width; first += width) {
@@ -28,7 +34,6 @@ public:
       }
   }
 
-private:
   Value mask(unsigned reg) { return scalarMask ? scalarMask : masks.empty() ? Value() : masks[reg]; }
 
   /// The widest access, in elements, for which every group of registers is contiguous, aligned and under one mask.

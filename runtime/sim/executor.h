@@ -68,6 +68,13 @@ struct SimFinding {
   uint64_t address = 0;          ///< global address, or offset in shared memory
   uint64_t count = 1;            ///< how often it was seen
   bool fatal = false;            ///< the launch was given up here
+  /// Of a deadlock or livelock: which threads wait, and where.
+  struct Wait {
+    std::string what; ///< "threads 0-31 wait at barrier 0 (…)"
+    std::string file;
+    uint32_t line = 0;
+  };
+  std::vector<Wait> waits;
 
   std::string text() const; ///< "file:line: kind: message (CTA …, thread …)"
 };

@@ -152,6 +152,7 @@ public:
   /// Does the oldest asynchronous work that someone may be waiting for; false if there is none.
   bool run_deferred();
   /// Reports and gives the whole launch up; does not return.
+  [[noreturn]] void fatal(SimFinding finding);
   [[noreturn]] void fatal(Thread &thread, FindingKind kind, uint32_t loc, std::string message, uint32_t other_loc = 0);
   SimFinding finding(const Thread &thread, FindingKind kind, uint32_t loc, std::string message, uint32_t other_loc = 0);
 
@@ -166,7 +167,7 @@ private:
   Thread *take(Warp &warp, uint32_t lane);
   /// What to do when no thread can run: asynchronous work first; else everyone is stuck.
   Thread *pick_or_progress(Thread &last);
-  std::string whereabouts(Thread *&example);
+  std::vector<SimFinding::Wait> whereabouts(Thread *&example);
   [[noreturn]] void deadlock(Thread &thread);
   [[noreturn]] void livelock(Thread &thread, uint32_t loc);
   void switch_to(Thread &next);

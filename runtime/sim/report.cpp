@@ -28,6 +28,10 @@ const char *name_of(FindingKind kind) {
 std::string SimFinding::text() const {
   std::string where = file.empty() ? "<unknown>" : file + ":" + std::to_string(line);
   std::string result = where + ": " + name_of(kind) + ": " + message;
+  for (const Wait &wait : waits) {
+    result += "; " + wait.what;
+    if (!wait.file.empty()) result += " at " + wait.file + ":" + std::to_string(wait.line);
+  }
   if (other_line) result += "; the other is " + other_file + ":" + std::to_string(other_line);
   result += " (CTA " + std::to_string(cta[0]) + "," + std::to_string(cta[1]) + "," + std::to_string(cta[2]) + ", thread " +
             std::to_string(thread);
@@ -76,8 +80,8 @@ std::string describe_wait(const Cta &cta, const Thread &thread) {
 
 } // namespace
 
-/// Where each thread of the CTA is: "; threads 0-31 wait at …"; `example` becomes the first that has not exited.
-std::string Worker::whereabouts(Thread *&example) {
+/// Where each thread of the CTA is; `example` becomes the first that has not exited.
+std::vector<SimFinding::Wait> Worker::whereabouts(Thread *&example) {
   std::map<std::pair<std::string, uint32_t>, std::vector<uint32_t>> groups;
   for (uint32_t i = 0; i < cta_.num_threads; ++i) {
     Thread &thread = cta_.threads[i];
@@ -85,20 +89,21 @@ std::string Worker::whereabouts(Thread *&example) {
     if (groups.empty()) example = &thread;
     groups[{describe_wait(cta_, thread), thread.wait_loc}].push_back(i);
   }
-  std::string message;
+  std::vector<SimFinding::Wait> waits;
   for (const auto &[wait, threads] : groups) {
     SourcePosition position = launch_->image.position(wait.second);
-    message += "; threads " + ranges_of(threads) + " wait at " + wait.first;
-    if (!position.file.empty()) message += " at " + std::string(position.file) + ":" + std::to_string(position.line);
+    waits.push_back({"threads " + ranges_of(threads) + " wait at " + wait.first, std::string(position.file), position.line});
   }
-  if (cta_.alive < cta_.num_threads) message += "; " + std::to_string(cta_.num_threads - cta_.alive) + " threads have exited";
-  return message;
+  if (cta_.alive < cta_.num_threads) waits.push_back({std::to_string(cta_.num_threads - cta_.alive) + " threads have exited", "", 0});
+  return waits;
 }
 
 void Worker::deadlock(Thread &last) {
   Thread *example = &last;
-  std::string message = "no thread can continue" + whereabouts(example);
-  fatal(*example, FindingKind::Deadlock, example->wait_loc, message);
+  std::vector<SimFinding::Wait> waits = whereabouts(example);
+  SimFinding result = finding(*example, FindingKind::Deadlock, example->wait_loc, "no thread can continue");
+  result.waits = std::move(waits);
+  fatal(std::move(result));
 }
 
 void Worker::livelock(Thread &thread, uint32_t loc) {
@@ -107,9 +112,11 @@ void Worker::livelock(Thread &thread, uint32_t loc) {
   Thread *example = nullptr;
   char seconds[32];
   std::snprintf(seconds, sizeof seconds, "%g", launch_->options.cta_seconds);
-  std::string message = "the CTA has not ended after " + std::string(seconds) + " s of processor time" + whereabouts(example);
+  std::string message = "the CTA has not ended after " + std::string(seconds) + " s of processor time (MOEC_SIM_SECONDS sets the limit, 0 is none)";
   if (launch_->num_ctas > 1) message += "; not all CTAs run at once here, so none may wait for a later one";
-  fatal(thread, FindingKind::Livelock, loc, message + "; MOEC_SIM_SECONDS sets the limit, 0 is none");
+  SimFinding result = finding(thread, FindingKind::Livelock, loc, std::move(message));
+  result.waits = whereabouts(example);
+  fatal(std::move(result));
 }
 
 } // namespace moec::sim

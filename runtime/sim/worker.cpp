@@ -376,7 +376,10 @@ SimFinding Worker::finding(const Thread &thread, FindingKind kind, uint32_t loc,
 }
 
 void Worker::fatal(Thread &thread, FindingKind kind, uint32_t loc, std::string message, uint32_t other_loc) {
-  SimFinding result = finding(thread, kind, loc, std::move(message), other_loc);
+  fatal(finding(thread, kind, loc, std::move(message), other_loc));
+}
+
+void Worker::fatal(SimFinding result) {
   result.fatal = true;
   launch_->report(std::move(result));
   launch_->aborted = true;

@@ -32,6 +32,9 @@ def rows(golden, folder):
         Row("an unknown stage", compile("weighted_swiglu", "--emit", "sass"), 2, "--emit: sass not in {tile,tilegpu"),
         Row("warps that are no number", compile("weighted_swiglu", "--num-warps", "many"), 2, "--num-warps"),
         Row("cache without a command", ["cache"], 2, "A subcommand is required"),
+        Row("an unknown command of cache", ["cache", "lst"], 2, "there is no command 'lst'; moec cache --help lists them"),
+        Row("a cubin without nvJitLink", compile("weighted_swiglu", "--emit", "cubin"), 3, "compile weighted_swiglu for sm_90a: there is no nvJitLink to make a cubin",
+            "--emit ptx", env={"MOEC_CUDA_ROOT": "none"}),
         Row("prune to no size", ["cache", "prune", "--to", "lots"], 2, "lots"),
         # kernels, settings, targets
         Row("an unknown kernel", compile("weighted_swigloo"), 1, "kernel weighted_swigloo: there is no such kernel; did you mean weighted_swiglu?", "`moec list`"),

@@ -8,7 +8,11 @@ source tools/dev/install.sh
 configure() {
   install_missing
   export CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
-  if [ ! -f "$build/build.ninja" ]; then cmake --preset "$preset" >"$root/.cmake.log" 2>&1 || { cat "$root/.cmake.log"; exit 1; }; rm -f "$root/.cmake.log"; fi
+  # Once, and again when the environment asks for another toolkit than last time's.
+  if [ ! -f "$build/build.ninja" ] || { [ -n "${MOEC_CUDA_ROOT:-}" ] && ! grep -qsxF "MOEC_CUDA_ROOT:STRING=$MOEC_CUDA_ROOT" "$build/CMakeCache.txt"; }; then
+    cmake --preset "$preset" ${MOEC_CUDA_ROOT:+"-DMOEC_CUDA_ROOT:STRING=$MOEC_CUDA_ROOT"} >"$root/.cmake.log" 2>&1 || { cat "$root/.cmake.log"; exit 1; }
+    rm -f "$root/.cmake.log"
+  fi
 }
 
 # Several shells may build at once: one ninja at a time.

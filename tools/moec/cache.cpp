@@ -8,6 +8,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 #include <memory>
 #include <optional>
@@ -47,8 +48,7 @@ int ls() {
 }
 
 int stat() {
-  CacheTotals t = cache().totals();
-  fmt::print("{}\n{} entries, {} of at most {}, {} bad\n", cache().directory(), t.entries, text_of(t.bytes), text_of(t.max_bytes), t.bad);
+  fmt::print("{}\n{}\n", cache().directory(), cache_text());
   return kOk;
 }
 
@@ -64,6 +64,13 @@ int verify(bool repair) {
 }
 
 } // namespace
+
+std::string cache_text() {
+  CacheTotals t = DiskCache::shared().totals();
+  const std::vector<CacheListing> files = DiskCache::shared().list();
+  auto bad = std::count_if(files.begin(), files.end(), [](const CacheListing &e) { return !e.wrong.empty(); });
+  return fmt::format("{} entries, {} of at most {}, {} bad", t.entries, text_of(t.bytes), text_of(t.max_bytes), bad);
+}
 
 void add_cache(CLI::App &app, Action &action) {
   auto *c = app.add_subcommand("cache", "the disk cache of compiled kernels");

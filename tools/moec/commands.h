@@ -36,6 +36,8 @@ void add_doctor(CLI::App &app, Action &action);
 
 /// "k=v" items of --set. Throws UserError for one without '='.
 Settings settings_of(const std::vector<std::string> &items);
+/// "581 entries, 7.1 MiB of at most 2048.0 MiB, 0 bad" of the disk cache; every byte of it is read.
+std::string cache_text();
 /// A whole file, or standard input for "-". Throws UserError.
 std::string read_input(const std::string &path);
 /// Writes a file (aside, then renamed), or standard output for "-". Throws UserError.

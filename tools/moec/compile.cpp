@@ -5,12 +5,14 @@
 #include "runtime/compiler_library.h"
 #include "runtime/error.h"
 #include "runtime/jit.h"
+#include "runtime/json.h"
 
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -41,6 +43,11 @@ std::string emit_name(const std::string &emit) { return emit == "cubin" ? "binar
 
 int finish(const Options &o, const CompileOutput &result) {
   for (const Diagnostic &d : result.diagnostics) fmt::print(stderr, "{}\n", d.text());
+  Json info;
+  std::string wrong;
+  // Without nvJitLink a GPU's binary is PTX, for its driver to assemble.
+  if (o.emit == "cubin" && parse_json(result.info, 16, info, wrong) && info.is_object() && info.value("format", "") == "ptx")
+    throw DeviceError(fmt::format("compile {} for {}", o.what, o.target), "there is no nvJitLink to make a cubin", "`moec doctor` says why; --emit ptx gives what a driver assembles");
   write_output(o.out, o.emit == "resources" ? result.output + "\n" : result.output);
   return kOk;
 }
@@ -83,6 +90,7 @@ int compile_file(const Options &o) {
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
   if (WIFEXITED(status)) return WEXITSTATUS(status);
+  if (WTERMSIG(status) == SIGPIPE) return std::raise(SIGPIPE); // who reads the output has read enough
   throw InternalError("compile " + o.what, fmt::format("the compiler crashed ({})", strsignal(WTERMSIG(status))), "please report it with the file");
 }
 

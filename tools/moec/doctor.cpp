@@ -36,11 +36,7 @@ int doctor() {
   line("CUDA device", [] { return Device::cuda(0).description(); }); // no GPU is no defect
   line("simulated GPU", [] { return Device::sim().description(); });
   ok &= line("default device", [] { return Device::best().name(); });
-  ok &= line("cache", [] {
-    DiskCache &cache = DiskCache::shared();
-    CacheTotals t = cache.totals();
-    return fmt::format("{}  {} entries, {} bytes of at most {}, {} bad", cache.directory(), t.entries, t.bytes, t.max_bytes, t.bad);
-  });
+  ok &= line("cache", [] { return fmt::format("{}  {}", DiskCache::shared().directory(), cache_text()); });
   fmt::print("\nvariable                value                 default     meaning\n");
   for (const EnvironmentVariable &v : environment_variables()) {
     auto set = environment_text(v.name);

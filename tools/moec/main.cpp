@@ -51,9 +51,16 @@ int main(int argc, char **argv) {
   add_cache(app, action);
   add_doctor(app, action);
   // CLI11 would ask for a subcommand, without a word about this one.
-  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands([&](const CLI::App *c) { return c->get_name() == argv[1]; }).empty()) {
-    fmt::print(stderr, "moec: there is no command '{}'; moec --help lists them\n", argv[1]);
-    return kUsage;
+  std::string asked = "moec";
+  CLI::App *at = &app;
+  for (int i = 1; i < argc && argv[i][0] != '-' && at->get_require_subcommand_min() > 0; ++i) {
+    auto found = at->get_subcommands([&](const CLI::App *c) { return c->get_name() == argv[i]; });
+    if (found.empty()) {
+      fmt::print(stderr, "moec: there is no command '{}'; {} --help lists them\n", argv[i], asked);
+      return kUsage;
+    }
+    at = found.front();
+    asked += std::string(" ") + argv[i];
   }
   try {
     app.parse(argc, argv);

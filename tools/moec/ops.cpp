@@ -25,16 +25,18 @@ void print_op(const Op &op) {
     fmt::print("  set {:26} {:22} {}\n", p.name, p.required ? "required" : "default " + p.default_value, p.doc);
 }
 
+void print_kernel(const KernelInfo &kernel) {
+  fmt::print("{} (kernel)\n  {}\n", kernel.name, kernel.summary);
+  for (const auto *group : {&kernel.spec, &kernel.settings})
+    for (const KernelSetting &s : *group) fmt::print("  set {:16} default {:10} {}\n", s.name, s.default_value, s.doc);
+}
+
 int list(const std::string &name, bool markdown) {
   if (markdown) return fmt::print("{}", op_reference()), kOk;
   if (!name.empty()) {
-    if (const KernelInfo *kernel = find_kernel(name); kernel && !find_op(name)) {
-      fmt::print("{} (kernel)\n  {}\n", kernel->name, kernel->summary);
-      for (const auto *group : {&kernel->spec, &kernel->settings})
-        for (const KernelSetting &s : *group) fmt::print("  set {:16} default {:10} {}\n", s.name, s.default_value, s.doc);
-      return kOk;
-    }
-    print_op(op_at(name));
+    const KernelInfo *kernel = find_kernel(name);
+    if (!kernel || find_op(name)) print_op(op_at(name));
+    if (kernel) print_kernel(*kernel);
     return kOk;
   }
   fmt::print("Ops (moec run, moec verify):\n");
@@ -54,6 +56,7 @@ int run_op(const std::string &name, const std::string &in, const std::vector<std
     if (tensor_name.starts_with("out.")) continue;
     std::string plain = tensor_name.starts_with("in.") ? tensor_name.substr(3) : tensor_name;
     if (op.input(plain)) inputs[plain] = tensor;
+    else fmt::print(stderr, "moec: run {}: the op has no input {}; that tensor of {} is left out\n", name, plain, in);
   }
   Settings settings = settings_of(set);
   // What the file says of the op's parameters holds where --set says nothing.

@@ -44,6 +44,7 @@ TEST(DslMistakes, Operators) {
   MISTAKE("i32[16] + 0.5: the literal 0.5 is not a i32; write an integer, or cast the i32 to a float dtype", i + 0.5);
   MISTAKE("i32[16] + 4294967296: the literal 4294967296 is not a i32; it is out of range: cast the other side to a wider dtype", i + 4294967296);
   MISTAKE("u8[16] - -1: the literal -1 is not a u8; it is out of range: cast the other side to a wider dtype", load(b(i)) - -1);
+  MISTAKE("i32[16] + 2.0: the literal 2.0 is not a i32; write an integer, or cast the i32 to a float dtype", i + 2.0);
   MISTAKE("f32[16] + true: the literal true is not a f32; write 0.0 or 1.0", load(x(i)) + true);
   MISTAKE("bool[16] == 2: the literal 2 is not a bool; write true or false", Tile t = (i > 1) == 2);
   MISTAKE("bool[16] + bool[16]: bool has no operator +; cast to i32 first, or combine masks with &, | and ^", (i > 1) + (i < 3));
@@ -128,6 +129,7 @@ TEST(DslMistakes, Functions) {
   MISTAKE("program_id(3): a grid has axes 0, 1 and 2", program_id(3));
   MISTAKE("device_assert(i32[16]): the condition is bool; compare: x != 0", device_assert(i, "x"));
   MISTAKE("device_assert: 3 values to print; give two at most", device_assert(i > 3, "x", {i, i, i}));
+  MISTAKE("device_assert(bool[16]): scalar f32 is not printed; i32 and i64 are: cast(x, i32)", device_assert(i > 3, "x", {s}));
   MISTAKE("device_assert(bool[16]): i32[8] is printed for each element of the condition; give a scalar, or a tile of the condition's shape", device_assert(i > 3, "x", {arange(8)}));
 }
 
@@ -168,6 +170,7 @@ TEST(DslMistakes, Loops) {
   MISTAKE(left, for (Int k : range(n)) { store(x(k), 1); if (true) return; });
   MISTAKE(left, for (Int k : range(n)) for (Int l : range(n)) { break; });
   MISTAKE("range with step 0: a recorded loop counts upwards; give a positive step; to go down, use hi - 1 - i", for (Int k : range(0, n, 0)) store(x(k), 1));
+  MISTAKE("range(0, scalar i32, 2.0): 2.0 is not a bound; bounds and step are scalar i32 or i64", for (Int k : range(0, n, 2.0)) store(x(k), 1));
   MISTAKE("range(0, scalar f32, 1): scalar f32 is not a bound; bounds and step are scalar i32 or i64", for (Int k : range(s)) store(x(k), 1));
   MISTAKE("range(0, i32[16], 1): i32[16] is not a bound; bounds and step are scalar i32 or i64", for (Int k : range(i)) store(x(k), 1));
   MISTAKE("when(bool[16]): the condition is a scalar bool; use where() or masks for tiles, or reduce: any(), all()", when(i > 3, [] {}));

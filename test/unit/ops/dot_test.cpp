@@ -90,6 +90,17 @@ TEST(Dot, LoopsOfEveryDepth) {
   check(cases);
 }
 
+/// Operands of fewer elements than the CTA has threads: copies of an element must not be written to shared memory twice.
+TEST(Dot, LoopsOverSmallTiles) {
+  std::vector<Case> cases;
+  for (Pair p : {Pair{f16, f16}, Pair{e4m3, e5m2}, Pair{f32, f32}})
+    for (DotSpec s : {DotSpec{1, 16, 4}, DotSpec{1, 16, 32}, DotSpec{16, 1, 4}}) {
+      Sizes z{s.m + 1, s.n + 3, 2 * s.k + 1};
+      cases.push_back({fmt::format("looped dot {} {} {}", name(p.a), name(p.b), spec_text(s)), looped, s, matrices(p.a, p.b, s, z, Lay::contiguous), warps({1, 4})});
+    }
+  check(cases);
+}
+
 /// Dots that feed each other: on the simulator more collectives than one batch holds.
 void chained(const DotSpec &s, View a, View b, View c, View d) {
   grid(1);

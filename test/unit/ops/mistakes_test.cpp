@@ -95,5 +95,30 @@ TEST(Mistakes, NumbersFromMemory) {
     }
 }
 
+void endless(const NoSpec &, View x) {
+  grid(1);
+  while_([&] { return load(x(0)) < 1; }, [&] { store(x(1), 1.0f); });
+}
+const int endless_line = __LINE__ - 2;
+
+// The limit is read once per process: in a child of its own.
+TEST(MistakesDeathTest, AnEndlessLoopSaysWhereItsThreadsAre) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  setenv("MOEC_SIM_SECONDS", "0.2", 1);
+  const std::string line = "mistakes_test.cpp:" + std::to_string(endless_line);
+  EXPECT_EXIT(
+      {
+        try {
+          jit(endless)(Device::sim(), NoSpec{}, Tensor::zeros({2}, f32));
+        } catch (const DeviceError &e) {
+          fputs(e.what(), stderr);
+          exit(1);
+        }
+        exit(0);
+      },
+      testing::ExitedWithCode(1), line + ": livelock: the CTA has not ended after 0.2 s.*; threads .* wait at .* at [^;]*" + line);
+  unsetenv("MOEC_SIM_SECONDS");
+}
+
 } // namespace
 } // namespace moec::ops

@@ -226,7 +226,7 @@ const std::string kSpin = "  llvm.br ^spin\n^spin:\n  %v = llvm.atomicrmw _or %g
                           "  llvm.cond_br %set, ^end, ^spin // bug\n^end:";
 
 TEST(SimChecks, Livelock) {
-  expect_found(kSpin, FindingKind::Livelock, "the CTA has not ended after 0.3 s of processor time; threads ");
+  expect_found(kSpin, FindingKind::Livelock, "the CTA has not ended after 0.3 s of processor time (MOEC_SIM_SECONDS sets the limit, 0 is none); threads ");
   auto findings = run(kernel(kSpin), 0, 1, false);
   EXPECT_NE(find(findings, FindingKind::Livelock, line_of(kernel(kSpin), "// bug")), nullptr) << texts(findings);
   // Whoever sets it gets a turn, though nobody waits for a barrier, and be it the last of all.

@@ -6,6 +6,7 @@
 
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
+#include <algorithm>
 
 using namespace mlir;
 using namespace moec::compiler;
@@ -25,6 +26,30 @@ LogicalResult contractFma(ModuleOp module) {
   return manager.run(module);
 }
 
+/// What a launch's module is made of.
+struct ModuleText {
+  std::string source;
+  bool ordinal, contracted;
+  bool operator==(const ModuleText &) const = default;
+};
+
+/// The text's module, or nullptr with an error in `collector`. Kernels are launched again and again, so the thread
+/// keeps the modules of its latest texts, the latest first. Made after the context, they go before it.
+ModuleOp moduleOf(ModuleText text, DiagnosticCollector &collector, MLIRContext &context) {
+  constexpr size_t most = 16;
+  thread_local std::vector<std::pair<ModuleText, OwningOpRef<ModuleOp>>> kept;
+  auto found = llvm::find_if(kept, [&](auto &entry) { return entry.first == text; });
+  if (found == kept.end()) {
+    auto module = parseSource(context, text.source, text.ordinal, collector);
+    if (!module) return nullptr;
+    if (text.contracted && failed(contractFma(*module))) throw std::runtime_error("products cannot be contracted");
+    if (kept.size() == most) kept.pop_back();
+    found = kept.emplace(kept.end(), std::move(text), std::move(module));
+  }
+  std::rotate(kept.begin(), found, found + 1);
+  return *kept.front().second;
+}
+
 InterpretOptions launchOf(const MoecInterpretRequest &request) {
   InterpretOptions options;
   for (int axis = 0; axis < 3; ++axis) options.grid[axis] = request.grid[axis];
@@ -39,15 +64,15 @@ std::string describe(const Finding &finding) {
 }
 
 MoecStatus run(const MoecInterpretRequest &request, DiagnosticCollector &collector, MLIRContext &context) {
-  auto module = parseSource(context, textOf(request.source), request.ordinal_locations, collector);
+  ModuleText text{textOf(request.source).str(), request.ordinal_locations != 0, contractsFma(textOf(request.options))};
+  ModuleOp module = moduleOf(std::move(text), collector, context);
   if (!module) return MOEC_USER_ERROR;
-  if (contractsFma(textOf(request.options)) && failed(contractFma(*module))) return MOEC_INTERNAL_ERROR;
   InterpretOptions options = launchOf(request);
   std::vector<std::pair<uint64_t, uint64_t>> ranges;
   for (size_t i = 0; i < request.num_ranges; ++i) ranges.emplace_back(request.ranges[2 * i], request.ranges[2 * i + 1]);
   options.ranges = ranges;
   MoecStatus status = MOEC_OK;
-  for (const Finding &finding : interpret(*module, options)) {
+  for (const Finding &finding : interpret(module, options)) {
     collector.add("error", finding.loc, describe(finding));
     status = finding.unsupported || status == MOEC_INTERNAL_ERROR ? MOEC_INTERNAL_ERROR : MOEC_USER_ERROR;
   }
@@ -56,14 +81,15 @@ MoecStatus run(const MoecInterpretRequest &request, DiagnosticCollector &collect
 
 } // namespace
 
-extern "C" __attribute__((visibility("default"))) MoecStatus moec_compiler_interpret(const MoecInterpretRequest *request,
-                                                                                     MoecCompileResult *result) {
+extern "C" __attribute__((visibility("default"))) MoecStatus
+moec_compiler_interpret(const MoecInterpretRequest *request, MoecCompileResult *result) {
   try {
     MLIRContext &context = threadContext();
     DiagnosticCollector collector(context);
     MoecStatus status = run(*request, collector, context);
     return finishResult(result, status, "", collector.text(), "{}");
   } catch (const std::exception &error) {
-    return finishResult(result, MOEC_INTERNAL_ERROR, "", std::string("error\t\t0\t0\tinternal error of moec: ") + error.what() + "\n", "{}");
+    return finishResult(result, MOEC_INTERNAL_ERROR, "",
+                        std::string("error\t\t0\t0\tinternal error of moec: ") + error.what() + "\n", "{}");
   }
 }

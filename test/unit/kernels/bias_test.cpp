@@ -251,9 +251,9 @@ TEST(BiasGradients, CentralDifferences) {
   auto loss = [&](const Tensor &v, const Tensor &b, const Tensor &p) {
     return dot(apply_bias(stream, v, b, counts, p), grad);
   };
-  EXPECT_LT(worst_error(value, g.value, [&](const Tensor &t) { return loss(t, bias, probs); }), 1e-6);
-  EXPECT_LT(worst_error(bias, g.bias, [&](const Tensor &t) { return loss(value, t, probs); }), 1e-6);
-  EXPECT_LT(worst_error(probs, g.probs, [&](const Tensor &t) { return loss(value, bias, t); }), 1e-6);
+  expect_gradient("value", value, g.value, [&](const Tensor &t) { return loss(t, bias, probs); });
+  expect_gradient("bias", bias, g.bias, [&](const Tensor &t) { return loss(value, t, probs); });
+  expect_gradient("probs", probs, g.probs, [&](const Tensor &t) { return loss(value, bias, t); });
 }
 
 } // namespace

@@ -17,25 +17,6 @@ inline double dot(const Tensor &a, const Tensor &b) {
   return std::inner_product(v.begin(), v.end(), w.begin(), 0.0);
 }
 
-/// The largest |analytic - numeric| / (|analytic| + 0.05 max|analytic|) over all elements of `input`.
-inline double worst_error(const Tensor &input, const Tensor &analytic,
-                          const std::function<double(const Tensor &)> &loss) {
-  const double step = 1e-6;
-  auto x = input.to_values(), a = analytic.to_values();
-  double worst = 0, scale = 0;
-  for (double v : a) scale = std::max(scale, std::abs(v));
-  for (size_t i = 0; i < x.size(); ++i) {
-    auto at = [&](double moved) {
-      auto values = x;
-      values[i] += moved;
-      return loss(Tensor::from_values(values, input.shape(), f64));
-    };
-    double got = (at(step) - at(-step)) / (2 * step);
-    worst = std::max(worst, std::abs(got - a[i]) / (std::abs(a[i]) + 0.05 * scale));
-  }
-  return worst;
-}
-
 /// <grad, v> against the central difference of `loss` along v, for some random v in [-1, 1): every element counts. f64.
 inline void expect_gradient(const char *what, const Tensor &value, const Tensor &grad,
                             const std::function<double(const Tensor &)> &loss) {

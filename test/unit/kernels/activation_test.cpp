@@ -61,7 +61,7 @@ struct Problem {
     // Both bounds exactly, beyond them, zero, and far out.
     const double special[] = {limit, -limit, limit + 1, 0, 40, -40, 1e3, -1e3};
     for (size_t i = 0; i < v.size(); i += 5) v[i] = special[i / 5 % 8];
-    x = Tensor::from_values(v, {T, U}, dtype);
+    x = Here::from_values(v, {T, U}, dtype);
     grad = random_floats({T, H}, dtype);
     if (weighted) weights = random_floats({T, 1}, weight);
   }
@@ -108,7 +108,7 @@ Reference reference(const Problem &p, double (*rounded)(double) = nullptr) {
 double tolerance(DType t) { return t == f64 ? 1e-12 : t == f32 ? 2e-5 : t == f16 ? 1e-3 : 8e-3; }
 void expect_close(const Tensor &got, const Values &want, const char *what) {
   ASSERT_EQ(got.numel(), static_cast<int64_t>(want.size())) << what;
-  TensorReport r = compare(what, got, Tensor::from_values(want, got.shape(), got.dtype()), tolerance(got.dtype()));
+  TensorReport r = compare(what, got, Here::from_values(want, got.shape(), got.dtype()), tolerance(got.dtype()));
   EXPECT_EQ(r.status, CheckStatus::pass) << what << ": " << r.detail << ", error " << r.max_error;
 }
 
@@ -116,7 +116,7 @@ class ActivationOn : public OnDevice {
 protected:
   bool interp() const { return GetParam() == Device::interp(); }
 };
-MOEC_ON_DEVICES(ActivationOn, both_devices());
+MOEC_ON_DEVICES(ActivationOn, test_devices());
 
 TEST_P(ActivationOn, ForwardAndBackward) {
   for (const Named &n : kActivations)
@@ -183,7 +183,7 @@ TEST_P(ActivationOn, SavedInE4m3) {
       Problem p(a, 9, 33, f32, f32, true, {});
       Values v = p.x.to_values();
       for (size_t i = 1; i < v.size(); i += 7) v[i] = (i % 2 ? 1 : -1) * (limit - 0.01); // rounds to the bound
-      p.x = Tensor::from_values(v, p.x.shape(), f32);
+      p.x = Here::from_values(v, p.x.shape(), f32);
       Reference want = reference(p, through_e4m3);
       ActivatedAndSaved f = activate_saving_e4m3(stream, p.x, a, p.weights);
       EXPECT_EQ(f.y.to_bytes(), activate(stream, p.x, a, p.weights).to_bytes());
@@ -206,12 +206,12 @@ TEST_P(ActivationOn, GradientsAreCentralDifferences) {
       if (a.limit && std::abs(std::abs(v) - *a.limit) < 1e-3) v += 4e-3;
     Tensor grad = random_floats({T, H}, f64), w = random_floats({T, 1}, f64), b = random_floats({U}, f64, 0.5);
     auto loss = [&](const Values &at, const Values &bias) {
-      Tensor y = activate(stream, Tensor::from_values(at, {T, U}, f64), a, w, Tensor::from_values(bias, {U}, f64));
+      Tensor y = activate(stream, Here::from_values(at, {T, U}, f64), a, w, Here::from_values(bias, {U}, f64));
       Values v = y.to_values(), g = grad.to_values();
       for (size_t i = 0; i < v.size(); ++i) v[i] *= g[i];
       return v;
     };
-    ActivationGrads g = activate_backward(stream, grad, Tensor::from_values(x, {T, U}, f64), a, w, b);
+    ActivationGrads g = activate_backward(stream, grad, Here::from_values(x, {T, U}, f64), a, w, b);
     Values gx = g.x.to_values(), gb = g.bias.to_values(), bias = b.to_values();
     const double h = 1e-5;
     auto near = [](double got, double numeric) { EXPECT_NEAR(got, numeric, 1e-6 * std::max(std::abs(got), 1e-2)); };
@@ -251,7 +251,7 @@ TEST_P(ActivationOn, LargeInputsAndNaN) {
     auto gate = [&](size_t i) { return a.interleaved ? 2 * i : i; };
     for (size_t i = 0; i < 6; ++i) x[gate(i)] = a.gate == Gate::relu2 ? large[i] / 1e15 : large[i];
     x[gate(6)] = NAN;
-    Tensor in = Tensor::from_values(x, {1, U}, f32), ones = Tensor::from_values(Values(8, 1.0), {1, 8}, f32);
+    Tensor in = Here::from_values(x, {1, U}, f32), ones = Here::from_values(Values(8, 1.0), {1, 8}, f32);
     Values y = activate(stream, in, a).to_values(), gx = activate_backward(stream, ones, in, a).x.to_values();
     for (size_t i = 0; i < 8; ++i) {
       EXPECT_EQ(std::isnan(y[i]), i == 6) << i;
@@ -281,22 +281,22 @@ TEST_P(ActivationOn, RowsAloneHaveTheSameBits) {
 }
 
 TEST_P(ActivationOn, NoRows) {
-  Tensor x = Tensor::zeros({0, 16}, f32), w = Tensor::zeros({0, 1}, f32), b = random_floats({16}, f32);
+  Tensor x = Here::zeros({0, 16}, f32), w = Here::zeros({0, 1}, f32), b = random_floats({16}, f32);
   EXPECT_EQ(activate(stream, x, Activation::geglu(), w, b).shape(), (Dims{0, 8}));
-  ActivationGrads g = activate_backward(stream, Tensor::zeros({0, 8}, f32), x, Activation::geglu(), w, b);
+  ActivationGrads g = activate_backward(stream, Here::zeros({0, 8}, f32), x, Activation::geglu(), w, b);
   EXPECT_EQ(g.x.shape(), (Dims{0, 16}));
   EXPECT_EQ(g.weights.shape(), (Dims{0, 1}));
   EXPECT_EQ(g.bias.to_values(), Values(16, 0.0));
   // Nor columns.
-  Tensor flat = Tensor::zeros({3, 0}, f32), three = random_floats({3, 1}, f32);
-  EXPECT_EQ(activate(stream, flat, Activation::swiglu(), three, Tensor::zeros({0}, f32)).shape(), (Dims{3, 0}));
-  g = activate_backward(stream, flat, flat, Activation::swiglu(), three, Tensor::zeros({0}, f32));
+  Tensor flat = Here::zeros({3, 0}, f32), three = random_floats({3, 1}, f32);
+  EXPECT_EQ(activate(stream, flat, Activation::swiglu(), three, Here::zeros({0}, f32)).shape(), (Dims{3, 0}));
+  g = activate_backward(stream, flat, flat, Activation::swiglu(), three, Here::zeros({0}, f32));
   EXPECT_EQ(g.weights.to_values(), Values(3, 0.0));
   EXPECT_EQ(g.bias.shape(), (Dims{0}));
   // The dummy call of an expert without tokens: one row, broadcast over none.
   auto f = weighted_bias_swiglu_impl(stream, random_floats({16}, f32), w, true);
   EXPECT_EQ(f.y.shape(), (Dims{0, 8}));
-  EXPECT_EQ(weighted_bias_backward(stream, Tensor::zeros({0, 8}, f32), f).x.to_values(), Values(16, 0.0));
+  EXPECT_EQ(weighted_bias_backward(stream, Here::zeros({0, 8}, f32), f).x.to_values(), Values(16, 0.0));
 }
 
 TEST_P(ActivationOn, RanksOfTheEntryPoints) {

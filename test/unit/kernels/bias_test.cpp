@@ -17,17 +17,17 @@ namespace moec {
 namespace {
 
 using BiasOn = OnDevice;
-MOEC_ON_DEVICES(BiasOn, both_devices());
+MOEC_ON_DEVICES(BiasOn, test_devices());
 
 using Counts = std::vector<int64_t>;
 Tensor counts_tensor(const Counts &counts, DType dtype = i64) {
-  return Tensor::from_values(std::vector<double>(counts.begin(), counts.end()), {static_cast<int64_t>(counts.size())},
-                             dtype);
+  return Here::from_values(std::vector<double>(counts.begin(), counts.end()), {static_cast<int64_t>(counts.size())},
+                           dtype);
 }
 Tensor ends_tensor(const Counts &counts) {
   std::vector<int32_t> ends;
   for (int64_t c : counts) ends.push_back(static_cast<int32_t>(c) + (ends.empty() ? 0 : ends.back()));
-  return Tensor::from(ends, {static_cast<int64_t>(ends.size())});
+  return Here::from(ends, {static_cast<int64_t>(ends.size())});
 }
 std::vector<size_t> experts_of_rows(const Counts &counts) {
   std::vector<size_t> e;
@@ -99,7 +99,7 @@ TEST_P(BiasOn, EndsAndShapesGiveTheSameBits) {
   EXPECT_EQ(bias_grad(stream, value, ends, probs).to_bytes(),
             bias_grad(stream, value, counts_tensor(counts), probs).to_bytes());
   // Rows after the last end belong to nobody, whatever they hold.
-  Tensor longer = Tensor::from_values(std::vector<double>(16 * 20, NAN), {16, 20}, bf16);
+  Tensor longer = Here::from_values(std::vector<double>(16 * 20, NAN), {16, 20}, bf16);
   longer.slice(0, 0, 14).copy_from(value);
   EXPECT_EQ(bias_grad(stream, longer, ends).to_bytes(), bias_grad(stream, value, ends).to_bytes());
   EXPECT_EQ(apply_bias(stream, longer, bias, ends).slice(0, 0, 14).to_bytes(),
@@ -114,14 +114,14 @@ TEST_P(BiasOn, EndsAndShapesGiveTheSameBits) {
 }
 
 TEST_P(BiasOn, NoRowsAndEmptyExperts) {
-  Tensor none = Tensor::empty({0, 12}, f32), bias = random_floats({3, 12}, f32);
+  Tensor none = Here::empty({0, 12}, f32), bias = random_floats({3, 12}, f32);
   EXPECT_EQ(apply_bias(stream, none, bias, counts_tensor({0, 0, 0})).shape(), (Dims{0, 12}));
-  Tensor probs = Tensor::empty({0, 1}, f32);
+  Tensor probs = Here::empty({0, 1}, f32);
   BiasGrads g = apply_bias_backward(stream, none, bias, counts_tensor({0, 0, 0}), probs);
   EXPECT_EQ(g.bias.to_values(), std::vector<double>(36, 0));
   EXPECT_EQ(g.probs.shape(), (Dims{0, 1}));
   // An expert without rows is exactly 0 beside others that are not finite.
-  Tensor infinite = Tensor::from_values(std::vector<double>(2 * 12, INFINITY), {2, 12}, f32);
+  Tensor infinite = Here::from_values(std::vector<double>(2 * 12, INFINITY), {2, 12}, f32);
   auto sums = bias_grad(stream, infinite, counts_tensor({1, 0, 1})).to_values();
   for (size_t f = 12; f < 24; ++f) EXPECT_EQ(sums[f], 0);
 }
@@ -155,9 +155,9 @@ TEST_P(BiasOn, CompensationSurvives) {
       g[static_cast<size_t>(r * features + f)] =
           rounded(large + 1e-3 * static_cast<double>(random_int(-1000, 1000)), f32);
     }
-  Tensor grad = Tensor::from_values(g, {rows, features}, f32);
+  Tensor grad = Here::from_values(g, {rows, features}, f32);
   // The expert's blocks begin at its first row, wherever that is.
-  Tensor shifted = Tensor::zeros({rows + 3, features}, f32);
+  Tensor shifted = Here::zeros({rows + 3, features}, f32);
   shifted.slice(0, 3, rows + 3).copy_from(grad);
   Tensor sums = bias_grad(stream, grad, counts_tensor({rows}));
   EXPECT_EQ(bias_grad(stream, shifted, counts_tensor({3, rows})).slice(0, 1, 2).to_bytes(), sums.to_bytes());
@@ -206,7 +206,7 @@ TEST_P(BiasOn, CompensatedTotalIsNearlyExact) {
   double exact = 0;
   for (double x : g) exact += x;
   const auto rows = static_cast<int64_t>(g.size());
-  double got = bias_grad(stream, Tensor::from_values(g, {rows, 1}, f32), counts_tensor({rows})).to_values()[0];
+  double got = bias_grad(stream, Here::from_values(g, {rows, 1}, f32), counts_tensor({rows})).to_values()[0];
   EXPECT_NEAR(got, exact, 8); // one ulp of f32
   EXPECT_GT(std::abs(summed(g, false) - exact), 40);
 }
@@ -215,7 +215,7 @@ TEST_P(BiasOn, CompensatedTotalIsNearlyExact) {
 TEST_P(BiasOn, RecordedSumsAreNearlyExact) {
   for (const char *name : {"e2_f16_f32_cancel", "e3_f32_f32"}) {
     TensorFile file = load_case(golden_folder() + "deterministic_bias_grad/" + name + ".safetensors");
-    Tensor got = bias_grad(stream, file.at("in.grad_output"), file.at("in.tokens_per_expert"));
+    Tensor got = bias_grad(stream, Here::copy(file.at("in.grad_output")), Here::copy(file.at("in.tokens_per_expert")));
     TensorReport r =
         compare(name, Tensor::from_values(got.to_values(), got.shape(), f64), file.at("out.grad_bias_f64_sum"), 1e-6);
     EXPECT_EQ(r.status, CheckStatus::pass) << name << ": " << r.max_error << " " << r.detail;

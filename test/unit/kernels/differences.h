@@ -35,21 +35,22 @@ inline void expect_gradient(const char *what, const Tensor &value, const Tensor 
 }
 
 /// Every `every`-th element of `gradient` against the central difference of `loss`, which reads `input` as it is moved.
-/// f64, on the host.
-inline void expect_gradient_in_place(Tensor input, const Tensor &gradient, const std::function<double()> &loss,
-                                     int64_t every = 1) {
-  auto *x = input.data_as<double>();
-  const std::vector<double> got = gradient.to_values();
-  ASSERT_EQ(static_cast<int64_t>(got.size()), input.numel());
-  for (int64_t i = 0; i < input.numel(); i += every) {
-    const double was = x[i], h = 1e-4;
-    x[i] = was + h;
-    const double up = loss();
-    x[i] = was - h;
-    const double want = (up - loss()) / (2 * h);
-    x[i] = was;
-    ASSERT_NEAR(got[static_cast<size_t>(i)], want, 1e-6 * std::max(1.0, std::abs(want))) << i;
+/// f64.
+inline void expect_gradient_in_place(const Tensor &input, const Tensor &gradient, const std::function<double()> &loss,
+                                     size_t every = 1) {
+  const std::vector<double> x = input.to_values(), got = gradient.to_values();
+  ASSERT_EQ(got.size(), x.size());
+  auto at = [&](size_t i, double moved) {
+    auto values = x;
+    values[i] += moved;
+    input.copy_from(Tensor::from_values(values, input.shape(), f64));
+    return loss();
+  };
+  for (size_t i = 0; i < x.size(); i += every) {
+    const double h = 1e-4, want = (at(i, h) - at(i, -h)) / (2 * h);
+    ASSERT_NEAR(got[i], want, 1e-6 * std::max(1.0, std::abs(want))) << i;
   }
+  input.copy_from(Tensor::from_values(x, input.shape(), f64));
 }
 
 } // namespace moec

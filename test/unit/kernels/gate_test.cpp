@@ -15,7 +15,7 @@ namespace moec {
 namespace {
 
 using GateOn = OnDevice;
-MOEC_ON_DEVICES(GateOn, both_devices());
+MOEC_ON_DEVICES(GateOn, test_devices());
 
 using Row = std::vector<double>;
 
@@ -156,8 +156,8 @@ TEST_P(GateOn, ModelsAgainstHost) {
 }
 
 TEST_P(GateOn, TiesGoToTheLowerExpert) {
-  Tensor x = Tensor::zeros({3, 4}, f32);
-  GateParameters p{Tensor::zeros({12, 4}, f32), {}, {}};
+  Tensor x = Here::zeros({3, 4}, f32);
+  GateParameters p{Here::zeros({12, 4}, f32), {}, {}};
   for (const GateCase &c : kCases) {
     GateOptions o = c.options;
     auto ids = gate_forward(stream, x, p, o).indices.to_values();
@@ -167,8 +167,8 @@ TEST_P(GateOn, TiesGoToTheLowerExpert) {
 
 // Groups that are not chosen count 0, so they beat scores that the correction makes negative; -inf never wins.
 TEST_P(GateOn, ZeroedGroupsBeatNegativeScores) {
-  Tensor x = Tensor::zeros({1, 2}, f32);
-  GateParameters p{Tensor::zeros({6, 2}, f32), {}, Tensor::from(std::vector<float>{-2, -3, 9, -8, -5, -9}, {6})};
+  Tensor x = Here::zeros({1, 2}, f32);
+  GateParameters p{Here::zeros({6, 2}, f32), {}, Here::from(std::vector<float>{-2, -3, 9, -8, -5, -9}, {6})};
   // Scores 0.5: pairs of groups -4, 2, -13; the middle one is chosen: 9.5, -7.5; the others are 0.
   GateOptions o{.topk = 3, .score = sigmoid, .groups = 3, .limited_groups = 1};
   EXPECT_EQ(gate_forward(stream, x, p, o).indices.to_values(), (Row{2, 0, 1}));
@@ -178,9 +178,9 @@ TEST_P(GateOn, ZeroedGroupsBeatNegativeScores) {
 
 // Experts that the correction bias forbids lose against all others, but not against what pads the groups to 4 lanes.
 TEST_P(GateOn, ForbiddenExpertsComeLast) {
-  Tensor x = Tensor::zeros({2, 2}, f32);
+  Tensor x = Here::zeros({2, 2}, f32);
   const float no = -INFINITY;
-  GateParameters p{Tensor::zeros({9, 2}, f32), {}, Tensor::from(std::vector<float>{1, no, no, 3, no, 2, 0, 0, 0}, {9})};
+  GateParameters p{Here::zeros({9, 2}, f32), {}, Here::from(std::vector<float>{1, no, no, 3, no, 2, 0, 0, 0}, {9})};
   GateOptions o{.topk = 5, .score = sigmoid_with_bias, .groups = 3, .limited_groups = 2};
   EXPECT_EQ(gate_forward(stream, x, p, o).indices.to_values(), (Row{3, 5, 6, 7, 8, 3, 5, 6, 7, 8}));
   o.topk = 6; // one more than there are: the lowest of those that are at -inf
@@ -189,7 +189,7 @@ TEST_P(GateOn, ForbiddenExpertsComeLast) {
 
 // The best expert is one that is no number: as in torch, and its id is that of an expert.
 TEST_P(GateOn, NotANumber) {
-  Tensor x = Tensor::from(std::vector<float>{NAN, 1}, {2, 1});
+  Tensor x = Here::from(std::vector<float>{NAN, 1}, {2, 1});
   for (const GateCase &c : kCases) {
     GateParameters p{random_floats({12, 1}, f32), {}, c.corrected ? random_floats({12}, f32) : Tensor()};
     auto ids = gate_forward(stream, x, p, c.options).indices.to_values();
@@ -199,8 +199,8 @@ TEST_P(GateOn, NotANumber) {
 
 TEST_P(GateOn, ExtremeLogits) {
   // softplus far on both sides, and nothing overflows.
-  Tensor x = Tensor::from(std::vector<float>{1}, {1, 1});
-  GateParameters p{Tensor::from(std::vector<float>{-80, -20, 0, 20, 90}, {5, 1}), {}, {}};
+  Tensor x = Here::from(std::vector<float>{1}, {1, 1});
+  GateParameters p{Here::from(std::vector<float>{-80, -20, 0, 20, 90}, {5, 1}), {}, {}};
   GateOptions o{.topk = 5, .score = sqrtsoftplus};
   GateOutput out = gate_forward(stream, x, p, o);
   auto w = out.weights.to_values();
@@ -209,8 +209,7 @@ TEST_P(GateOn, ExtremeLogits) {
     double s = std::sqrt(logits[k] > 40 ? logits[k] : std::log1p(std::exp(logits[k])));
     EXPECT_NEAR(w[static_cast<size_t>(k)] / s, 1, 2e-6) << k;
   }
-  for (double g :
-       gate_backward(stream, Tensor::from(std::vector<float>(5, 1), {1, 5}), x, p, out, o).weight.to_values())
+  for (double g : gate_backward(stream, Here::from(std::vector<float>(5, 1), {1, 5}), x, p, out, o).weight.to_values())
     EXPECT_TRUE(std::isfinite(g));
 }
 
@@ -239,7 +238,7 @@ TEST_P(GateOn, LoadAndLoss) {
     EXPECT_NEAR(got.loss.to_values()[0], loss, 1e-6);
     EXPECT_EQ(got.valid.to_values()[0], valid);
     auto grad =
-        aux_loss_backward(stream, Tensor::from(std::vector<float>{2}, {}), counted, got.valid, tokens, topk, m, 0.5)
+        aux_loss_backward(stream, Here::from(std::vector<float>{2}, {}), counted, got.valid, tokens, topk, m, 0.5)
             .to_values();
     for (int64_t i = 0; i < tokens * experts; ++i) {
       bool counts = !masked || keep[static_cast<size_t>(i / experts)] != 0;
@@ -250,7 +249,7 @@ TEST_P(GateOn, LoadAndLoss) {
 }
 
 TEST_P(GateOn, NoTokens) {
-  Tensor x = Tensor::empty({0, 8}, f32), none = Tensor::zeros({0}, boolean);
+  Tensor x = Here::empty({0, 8}, f32), none = Here::zeros({0}, boolean);
   GateParameters p{random_floats({6, 8}, f32), random_floats({6}, f32), {}};
   GateOptions o{.topk = 2, .softmax_before_topk = true, .aux_loss_coeff = 0.1};
   GateOutput out = gate_forward(stream, x, p, o, none);
@@ -261,28 +260,28 @@ TEST_P(GateOn, NoTokens) {
   EXPECT_EQ(g.weight.to_values(), Row(48, 0));
   EXPECT_EQ(g.bias.to_values(), Row(6, 0));
   // Tokens, but none that counts.
-  Tensor some = random_floats({4, 8}, f32), masked = Tensor::zeros({4}, boolean);
+  Tensor some = random_floats({4, 8}, f32), masked = Here::zeros({4}, boolean);
   out = gate_forward(stream, some, p, o, masked);
   EXPECT_EQ(out.aux_loss.to_values()[0], 0);
-  for (double v : gate_backward(stream, Tensor::zeros({4, 2}, f32), some, p, out, o, masked).x.to_values())
+  for (double v : gate_backward(stream, Here::zeros({4, 2}, f32), some, p, out, o, masked).x.to_values())
     EXPECT_EQ(v, 0);
 }
 
 TEST_P(GateOn, ScalerPassesThrough) {
-  Tensor y = random_floats({3, 4}, f32), loss = Tensor::from(std::vector<float>{7}, {});
+  Tensor y = random_floats({3, 4}, f32), loss = Here::from(std::vector<float>{7}, {});
   AuxLossAutoScaler scaler;
   EXPECT_EQ(scaler.forward(y, loss).data(), y.data());
   auto g = scaler.backward(stream, y, loss);
   EXPECT_EQ(g.output.data(), y.data());
   EXPECT_EQ(g.aux_loss.to_values(), Row{1});
-  scaler.scale = Tensor::from(std::vector<float>{2.5}, {1});
-  EXPECT_EQ(scaler.backward(stream, y, Tensor::zeros({2, 2}, bf16)).aux_loss.to_values(), Row(4, 2.5));
+  scaler.scale = Here::from(std::vector<float>{2.5}, {1});
+  EXPECT_EQ(scaler.backward(stream, y, Here::zeros({2, 2}, bf16)).aux_loss.to_values(), Row(4, 2.5));
 }
 
 TEST(GateGradients, CentralDifferences) {
   Stream stream(Device::interp());
   const int64_t tokens = 3, hidden = 2, experts = 12;
-  Tensor mask = Tensor::from_values(Row{1, 0, 1}, {tokens}, boolean);
+  Tensor mask = Here::from_values(Row{1, 0, 1}, {tokens}, boolean);
   for (const GateCase &c : kCases)
     for (double coeff : {0.0, 0.3}) {
       SCOPED_TRACE(std::string(c.name) + " " + std::to_string(coeff));

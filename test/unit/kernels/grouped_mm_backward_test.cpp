@@ -12,7 +12,7 @@ namespace moec {
 namespace {
 
 using GroupedMmBackwardOn = OnDevice;
-MOEC_ON_DEVICES(GroupedMmBackwardOn, both_devices());
+MOEC_ON_DEVICES(GroupedMmBackwardOn, test_devices());
 
 /// sum over rows of a[r, k] * grad[r, n], in exact order.
 void check_backward_b(const Stream &stream, DType t, const GroupedMmOptions &o, bool is_exact) {
@@ -56,13 +56,13 @@ TEST_P(GroupedMmBackwardOn, GradientsByDifferences) {
   const int64_t tokens = 6, topk = 2, rows = tokens * topk, k = 5, n = 7;
   const int experts = 3;
   Tensor x = random_floats({tokens, k}, f64), b = random_floats({experts, k, n}, f64), slots = shuffled(rows, i32);
-  Tensor offs = Tensor::from(std::vector<int32_t>{4, 4, 11}, {3}), g = random_floats({rows, n}, f64);
+  Tensor offs = Here::from(std::vector<int32_t>{4, 4, 11}, {3}), g = random_floats({rows, n}, f64);
   GroupedMmOptions forward{.zero_tail = true, .gather = slots, .divide = static_cast<int>(topk)};
   auto loss = [&] { return moec::dot(grouped_mm(stream, x, b, offs, forward), g); };
   Tensor by_slot = grouped_mm(stream, g, b, offs, {.transposed = true, .zero_tail = true, .scatter = slots});
   std::vector<double> dx(at(tokens * k)), v = values(by_slot);
   for (int64_t i = 0; i < rows * k; ++i) dx[at(i / (topk * k) * k + i % k)] += v[at(i)];
-  expect_gradient_in_place(x, Tensor::from_values(dx, x.shape(), f64), loss);
+  expect_gradient_in_place(x, Here::from_values(dx, x.shape(), f64), loss);
   expect_gradient_in_place(b, grouped_mm_backward_b(stream, x, g, offs, forward), loss);
 }
 

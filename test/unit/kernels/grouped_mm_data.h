@@ -153,14 +153,14 @@ inline Tensor shuffled(int64_t n, DType t) {
   std::vector<double> v(at(n));
   std::iota(v.begin(), v.end(), 0);
   std::ranges::shuffle(v, engine());
-  return Tensor::from_values(v, {n}, t);
+  return Here::from_values(v, {n}, t);
 }
-inline Tensor ints(const std::vector<int32_t> &v) { return Tensor::from(v, {static_cast<int64_t>(v.size())}); }
+inline Tensor ints(const std::vector<int32_t> &v) { return Here::from(v, {static_cast<int64_t>(v.size())}); }
 inline Tensor weights_of(int64_t rows, DType t = f32) { return random_floats({rows}, t); }
 inline Tensor sizes_of(const Tensor &offs, DType t) {
   auto v = values(offs);
   for (size_t i = v.size(); i-- > 1;) v[i] -= v[i - 1];
-  return Tensor::from_values(v, offs.shape(), t);
+  return Here::from_values(v, offs.shape(), t);
 }
 
 /// Sums as the op defines them for f32 and f64: one fma after the other.

@@ -11,7 +11,7 @@ namespace moec {
 namespace {
 
 using GroupedMmOn = OnDevice;
-MOEC_ON_DEVICES(GroupedMmOn, both_devices());
+MOEC_ON_DEVICES(GroupedMmOn, test_devices());
 
 TEST_P(GroupedMmOn, ExactOrder) {
   struct {
@@ -61,8 +61,7 @@ constexpr int kExperts = 5;
 TEST_P(GroupedMmOn, FusedForms) {
   Tensor offs = random_offs(kExperts, kRows), slots = shuffled(kRows, i64),
          some = random_ints({kRows}, i32, -1, 2 * kTokens - 1);
-  Tensor dropped = shuffled(kRows, i32);
-  dropped.data_as<int32_t>()[3] = -1;
+  Tensor dropped = with_value(shuffled(kRows, i32), 3, -1);
   auto floats = [](Dims shape, DType t) { return random_floats(shape, t); };
   struct {
     const char *name;
@@ -84,7 +83,7 @@ TEST_P(GroupedMmOn, FusedForms) {
       {"swiglu, kept",
        bf16,
        {.bias = floats({kExperts, kU}, f32),
-        .pre_activation = Tensor::empty({kRows, kU}, bf16),
+        .pre_activation = Here::empty({kRows, kU}, bf16),
         .activation = Activation::swiglu(),
         .row_weights = weights_of(kRows)}},
       {"clamped, gathered, transposed",
@@ -93,9 +92,9 @@ TEST_P(GroupedMmOn, FusedForms) {
       {"interleaved, kept",
        bf16,
        {.bias = floats({kExperts, kU}, bf16),
-        .pre_activation = Tensor::empty({kRows, kU}, bf16),
+        .pre_activation = Here::empty({kRows, kU}, bf16),
         .activation = Activation::quick_geglu_interleaved()}},
-      {"relu2", f32, {.pre_activation = Tensor::empty({kRows, kU}, f32), .activation = Activation::relu2()}},
+      {"relu2", f32, {.pre_activation = Here::empty({kRows, kU}, f32), .activation = Activation::relu2()}},
       {"geglu", f64, {.activation = Activation::geglu(), .row_weights = weights_of(kRows, f64)}},
       {"accumulate in f32", bf16, {.accumulate = floats({kRows, kU}, f32)}},
       {"accumulate, scattered",
@@ -114,13 +113,12 @@ TEST_P(GroupedMmOn, FusedForms) {
 
 // A layer with biases has the bits of its steps done one by one, which is how bf16 references were made.
 TEST_P(GroupedMmOn, BiasOfTheRoundedProduct) {
-  Tensor offs = random_offs(kExperts, kRows), weights = weights_of(kRows).to(stream.device());
-  offs.data_as<int32_t>()[kExperts - 1] = kRows; // apply_bias takes no rows without an expert
+  Tensor ends = with_value(random_offs(kExperts, kRows), kExperts - 1, kRows), // apply_bias: no rows without an expert
+      weights = weights_of(kRows), counts = sizes_of(ends, i64);
   for (DType t : {bf16, f16, f32}) {
     SCOPED_TRACE(name(t));
-    auto floats = [&](Dims shape) { return random_floats(shape, t).to(stream.device()); };
+    auto floats = [&](Dims shape) { return random_floats(shape, t); };
     Tensor a = floats({kRows, kK}), b = floats({kExperts, kK, kU}), bias = floats({kExperts, kU});
-    Tensor counts = sizes_of(offs, i64).to(stream.device()), ends = offs.to(stream.device());
     auto product = [&](GroupedMmOptions o) { return grouped_mm(stream, a, b, ends, o); };
     Tensor plain = product({.zero_tail = true});
     for (bool weighted : {false, true}) {
@@ -176,7 +174,7 @@ TEST_P(GroupedMmOn, SlicesOfTheBatch) {
   const int64_t rows = 45, k = 40, n = 24;
   Tensor a = random_floats({rows, k}, bf16), b = random_floats({2, k, n}, bf16);
   auto offs = [](int32_t first, int64_t all) {
-    return Tensor::from(std::vector<int32_t>{first, static_cast<int32_t>(all)}, {2});
+    return Here::from(std::vector<int32_t>{first, static_cast<int32_t>(all)}, {2});
   };
   Tensor whole = grouped_mm(stream, a, b, offs(17, rows));
   for (int64_t begin : {1, 7, 16})
@@ -194,7 +192,7 @@ TEST_P(GroupedMmOn, SlicesOfTheFusedBatch) {
   Tensor scale_a = random_floats({tokens, 2}, f32), scale_b = random_floats({2, 1, 2}, f32);
   auto product = [&](int64_t begin, int64_t end) {
     Tensor offs =
-        Tensor::from(std::vector<int32_t>{static_cast<int32_t>(15 - begin), static_cast<int32_t>(end - begin)}, {2});
+        Here::from(std::vector<int32_t>{static_cast<int32_t>(15 - begin), static_cast<int32_t>(end - begin)}, {2});
     return grouped_mm(stream, a, b, offs,
                       {.transposed = true,
                        .gather = gather.slice(0, begin, end),
@@ -249,18 +247,18 @@ TEST_P(GroupedMmOn, OpTakesOptions) {
 TEST_P(GroupedMmOn, StridedOperands) {
   Tensor wide = random_floats({10, 64}, bf16), a = wide.slice(1, 5, 38),
          b = random_floats({2, 40, 33}, bf16).transpose(1, 2);
-  Tensor offs = Tensor::from(std::vector<int32_t>{4, 10}, {2});
+  Tensor offs = Here::from(std::vector<int32_t>{4, 10}, {2});
   EXPECT_EQ(grouped_mm(stream, a, b, offs).to_bytes(),
             grouped_mm(stream, a.contiguous(), b.contiguous(), offs).to_bytes());
 }
 
 TEST_P(GroupedMmOn, NoRows) {
-  Tensor x = Tensor::zeros({0, 16}, f32), none = Tensor::zeros({2}, i32), b = Tensor::zeros({2, 16, 8}, f32);
+  Tensor x = Here::zeros({0, 16}, f32), none = Here::zeros({2}, i32), b = Here::zeros({2, 16, 8}, f32);
   EXPECT_EQ(grouped_mm(stream, x, b, none).shape(), (Dims{0, 8}));
   EXPECT_EQ(
-      grouped_mm(stream, x, b, none, {.gather = Tensor::zeros({0}, i32), .activation = Activation::swiglu()}).shape(),
+      grouped_mm(stream, x, b, none, {.gather = Here::zeros({0}, i32), .activation = Activation::swiglu()}).shape(),
       (Dims{0, 4}));
-  for (double v : values(grouped_mm_backward_b(stream, x, Tensor::zeros({0, 8}, f32), none))) ASSERT_EQ(v, 0);
+  for (double v : values(grouped_mm_backward_b(stream, x, Here::zeros({0, 8}, f32), none))) ASSERT_EQ(v, 0);
 }
 
 } // namespace

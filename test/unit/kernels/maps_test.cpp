@@ -16,7 +16,7 @@ namespace {
 using Values = std::vector<double>;
 
 using MapsOn = OnDevice;
-MOEC_ON_DEVICES(MapsOn, both_devices());
+MOEC_ON_DEVICES(MapsOn, test_devices());
 
 TEST_P(MapsOn, SortChunks) {
   const std::vector<int64_t> sizes{3, 0, 5, 300, 0, 1}, order{4, 3, 0, 5, 1, 2};
@@ -25,8 +25,8 @@ TEST_P(MapsOn, SortChunks) {
   for (int64_t c : order)
     for (int64_t i = 0; i < sizes[static_cast<size_t>(c)]; ++i) source.push_back(begin[static_cast<size_t>(c)] + i);
   const int64_t rows = begin.back();
-  Tensor x = random_floats({rows, 2, 5}, bf16), p = random_floats({rows}, f32), s = Tensor::from(sizes, {6}),
-         o = Tensor::from(order, {6});
+  Tensor x = random_floats({rows, 2, 5}, bf16), p = random_floats({rows}, f32), s = Here::from(sizes, {6}),
+         o = Here::from(order, {6});
   SortedChunks sorted = sort_chunks(stream, x, s, o, p);
   Values v = x.to_values(), q = p.to_values(), got = sorted.output.to_values(), probs = sorted.probs.to_values();
   for (int64_t i = 0; i < rows; ++i) {
@@ -77,7 +77,7 @@ TEST_P(MapsOn, LimitCapacity) {
     Tensor probs = random_floats({tokens, experts}, t);
     Values p = probs.to_values();
     for (size_t i = 0; i < p.size(); i += 2) p[i] = std::round(p[i] * 2) / 2; // equal ones
-    probs = Tensor::from_values(p, {tokens, experts}, t);
+    probs = Here::from_values(p, {tokens, experts}, t);
     for (bool by_probs : {true, false}) {
       Values want(m.size()), rest = p;
       for (int64_t e = 0; e < experts; ++e) {

@@ -22,9 +22,9 @@ using testing::HasSubstr;
 using Values = std::vector<double>;
 
 using PermuteOn = OnDevice;
-MOEC_ON_DEVICES(PermuteOn, both_devices());
+MOEC_ON_DEVICES(PermuteOn, test_devices());
 
-Tensor floats(const Values &v, const Dims &shape, DType t = f64) { return Tensor::from_values(v, shape, t); }
+Tensor floats(const Values &v, const Dims &shape, DType t = f64) { return Here::from_values(v, shape, t); }
 
 /// What the ops are defined by: token and expert of each row, -1 for padding.
 struct Rows {
@@ -131,7 +131,7 @@ TEST_P(PermuteOn, StridedTensors) {
   EXPECT_EQ(a.probs.to_bytes(), b.probs.to_bytes());
   EXPECT_EQ(pad_routing_map(stream, map, 4).routing_map.to_bytes(),
             pad_routing_map(stream, map1, 4).routing_map.to_bytes());
-  Tensor sizes = Tensor::from(std::vector<int64_t>{5, 16}, {2}), order = Tensor::from(std::vector<int64_t>{1, 0}, {2});
+  Tensor sizes = Here::from(std::vector<int64_t>{5, 16}, {2}), order = Here::from(std::vector<int64_t>{1, 0}, {2});
   EXPECT_EQ(sort_chunks(stream, x, sizes, order).output.to_bytes(),
             sort_chunks(stream, x1, sizes, order).output.to_bytes());
 }
@@ -196,7 +196,7 @@ TEST_P(PermuteOn, UnpermuteInOrder) {
     Tensor map = some_map(tokens, experts), probs = random_floats({tokens, experts}, f32);
     Rows r = rows_of(map);
     const auto n = static_cast<int64_t>(r.token.size());
-    Tensor rows = random_floats({n, cols}, f32), index = Tensor::from(r.token, {n});
+    Tensor rows = random_floats({n, cols}, f32), index = Here::from(r.token, {n});
     Values v = rows.to_values(), w = probs.to_values();
     EXPECT_EQ(unpermute(stream, rows, index, tokens, probs, map).to_values(), summed(v, r, tokens, cols, w, experts));
     EXPECT_EQ(unpermute(stream, rows, index, tokens, {}, map).to_values(), summed(v, r, tokens, cols, {}, 0));
@@ -204,7 +204,7 @@ TEST_P(PermuteOn, UnpermuteInOrder) {
     EXPECT_EQ(permute_backward_tokens(stream, rows, route_map(stream, map)).to_values(),
               summed(v, r, tokens, cols, {}, 0));
     Rows c = rows_of_capacity(map, 5);
-    Tensor padded = random_floats({5 * experts, cols}, f32), at_capacity = Tensor::from(c.token, {5 * experts});
+    Tensor padded = random_floats({5 * experts, cols}, f32), at_capacity = Here::from(c.token, {5 * experts});
     EXPECT_EQ(unpermute_drop_and_pad(stream, padded, at_capacity, tokens, experts, probs).to_values(),
               summed(padded.to_values(), c, tokens, cols, w, experts));
   }
@@ -217,7 +217,7 @@ TEST_P(PermuteOn, UnpermuteAnyIndices) {
     std::vector<int64_t> index;
     for (int64_t i = 0; i < n; ++i) index.push_back(i % 3 ? random_int(-1, tokens - 1) : tokens - 1);
     Tensor rows = random_floats({n, cols}, f32);
-    EXPECT_EQ(unpermute(stream, rows, Tensor::from(index, {n}), tokens).to_values(),
+    EXPECT_EQ(unpermute(stream, rows, Here::from(index, {n}), tokens).to_values(),
               summed(rows.to_values(), {index, {}}, tokens, cols, {}, 0))
         << tokens;
   }
@@ -225,7 +225,7 @@ TEST_P(PermuteOn, UnpermuteAnyIndices) {
 
 // Without probabilities rows are added whatever the map says, also twice.
 TEST_P(PermuteOn, UnpermuteWithoutProbsIgnoresTheMap) {
-  Tensor rows = random_floats({4, 5}, f32), index = Tensor::from(std::vector<int64_t>{2, 2, 0, 2}, {4});
+  Tensor rows = random_floats({4, 5}, f32), index = Here::from(std::vector<int64_t>{2, 2, 0, 2}, {4});
   Values want = summed(rows.to_values(), {{2, 2, 0, 2}, {}}, 3, 5, {}, 0);
   EXPECT_EQ(unpermute(stream, rows, index, 3, {}, some_map(3, 4)).to_values(), want);
   EXPECT_EQ(unpermute_drop_and_pad(stream, rows, index, 3, 2).to_values(), want);
@@ -234,9 +234,9 @@ TEST_P(PermuteOn, UnpermuteWithoutProbsIgnoresTheMap) {
 // Bits are copied, whatever they mean.
 TEST_P(PermuteOn, AnyDtype) {
   for (DType t : {boolean, i8, i64, e4m3}) {
-    Tensor map = some_map(7, 3), bytes = random_ints({7, 24 * static_cast<int64_t>(size_bytes(t))}, u8, 0, 1),
-           x = Tensor::empty({7, 24}, t);
-    std::ranges::copy(bytes.to_bytes(), static_cast<std::byte *>(x.data()));
+    Tensor map = some_map(7, 3), x = Here::empty({7, 24}, t);
+    auto bytes = random_ints({7, 24 * static_cast<int64_t>(size_bytes(t))}, u8, 0, 1).to_bytes();
+    x.copy_from(Tensor::lend(bytes.data(), x.shape(), t));
     Rows r = rows_of(map);
     Permuted p = permute(stream, x, map);
     auto got = p.tokens.to_bytes(), from = x.to_bytes();
@@ -290,19 +290,19 @@ TEST(PermuteGradients, AgainstCentralDifferences) {
 }
 
 TEST_P(PermuteOn, NoTokens) {
-  Tensor x = Tensor::zeros({0, 16}, f32), map = Tensor::zeros({0, 3}, boolean), p = Tensor::zeros({0, 3}, f32);
+  Tensor x = Here::zeros({0, 16}, f32), map = Here::zeros({0, 3}, boolean), p = Here::zeros({0, 3}, f32);
   EXPECT_EQ(permute(stream, x, map, p).tokens.shape(), (Dims{0, 16}));
   EXPECT_EQ(permute_fused(stream, x, map, p, 0).map.row_id_map.shape(), (Dims{0, 7}));
   EXPECT_EQ(permute_drop_and_pad(stream, x, map, p, 0).tokens.shape(), (Dims{0, 16}));
   Permuted q = permute_padded(stream, x, map, p, 2, 8);
   EXPECT_EQ(q.tokens.to_values(), Values(static_cast<size_t>(q.tokens.numel()), 0));
   EXPECT_EQ(unpermute(stream, q.tokens, q.map, p).shape(), (Dims{0, 16}));
-  EXPECT_EQ(unpermute(stream, x, Tensor::zeros({0}, i64), 4).to_values(), Values(64, 0));
+  EXPECT_EQ(unpermute(stream, x, Here::zeros({0}, i64), 4).to_values(), Values(64, 0));
   EXPECT_EQ(unpermute_backward(stream, x, q.tokens, q.map, p).probs.shape(), (Dims{0, 3}));
   EXPECT_EQ(pad_routing_map(stream, map, 8).counts.to_values(), Values(3, 0));
-  EXPECT_EQ(sort_chunks(stream, x, Tensor::zeros({1}, i64), Tensor::zeros({1}, i64)).output.shape(), (Dims{0, 16}));
-  Tensor none = Tensor::zeros({9, 3}, boolean); // tokens without experts
-  EXPECT_EQ(permute(stream, Tensor::zeros({9, 16}, f32), none).tokens.shape(), (Dims{0, 16}));
+  EXPECT_EQ(sort_chunks(stream, x, Here::zeros({1}, i64), Here::zeros({1}, i64)).output.shape(), (Dims{0, 16}));
+  Tensor none = Here::zeros({9, 3}, boolean); // tokens without experts
+  EXPECT_EQ(permute(stream, Here::zeros({9, 16}, f32), none).tokens.shape(), (Dims{0, 16}));
 }
 
 // Sums, roundings and their order are the op's: no approximate function and no tensor core, no difference.

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "here.h"
 #include "kernels/routing.h"
 #include "kernels/verify.h"
 #include "runtime/tensor.h"
@@ -26,14 +27,14 @@ inline int64_t random_int(int64_t low, int64_t high) {
   return std::uniform_int_distribution<int64_t>(low, high)(engine());
 }
 inline Tensor random_floats(const Dims &shape, DType dtype, double scale = 1) {
-  return hash_uniform(static_cast<uint64_t>(random_int(1, 1 << 20)), scale, shape, dtype);
+  return Here::copy(hash_uniform(static_cast<uint64_t>(random_int(1, 1 << 20)), scale, shape, dtype));
 }
 inline Tensor random_ints(const Dims &shape, DType dtype, int64_t low, int64_t high) {
   int64_t n = 1;
   for (int64_t s : shape) n *= s;
   std::vector<double> v(static_cast<size_t>(n));
   for (double &x : v) x = static_cast<double>(random_int(low, high));
-  return Tensor::from_values(v, shape, dtype);
+  return Here::from_values(v, shape, dtype);
 }
 /// Ends of groups of random sizes (0 among them) with `total` rows, the last end possibly below it.
 inline Tensor random_offs(int experts, int64_t total) {
@@ -41,7 +42,14 @@ inline Tensor random_offs(int experts, int64_t total) {
   for (int32_t &o : offs) o = static_cast<int32_t>(random_int(0, total));
   std::sort(offs.begin(), offs.end());
   if (experts > 2) offs[1] = offs[0]; // an empty group
-  return Tensor::from(offs, {experts});
+  return Here::from(offs, {experts});
+}
+
+/// The tensor with another value at `index`, in row-major order.
+inline Tensor with_value(const Tensor &tensor, size_t index, double value) {
+  std::vector<double> v = tensor.to_values();
+  v.at(index) = value;
+  return Here::from_values(v, tensor.shape(), tensor.dtype());
 }
 
 /// A value as a tensor of the dtype holds it.
@@ -58,7 +66,7 @@ inline Tensor some_map(int64_t tokens, int64_t experts, DType t = boolean) {
     for (int64_t e = 0; e < experts; ++e)
       if (r == tokens / 2) m[at(r, experts, e)] = 0;
   }
-  return Tensor::from_values(m, {tokens, experts}, t);
+  return Here::from_values(m, {tokens, experts}, t);
 }
 
 /// Row of each pair of a map [T, E], or -1.
@@ -71,7 +79,7 @@ inline Tensor dense(const RoutingMap &map) {
       auto e = static_cast<int64_t>(list[at(t, 2 * experts, experts + i)]);
       out[at(t, experts, e < 0 ? -1 - e : e)] = list[at(t, 2 * experts, i)];
     }
-  return Tensor::from_values(out, {tokens, experts}, i32);
+  return Here::from_values(out, {tokens, experts}, i32);
 }
 
 } // namespace moec

@@ -19,7 +19,7 @@ namespace moec {
 namespace {
 
 using RoutingOn = OnDevice;
-MOEC_ON_DEVICES(RoutingOn, both_devices());
+MOEC_ON_DEVICES(RoutingOn, test_devices());
 
 using Ints = std::vector<int64_t>;
 Ints ints(const Tensor &t) {
@@ -78,7 +78,7 @@ TEST_P(RoutingOn, RouteSlots) {
 }
 
 TEST_P(RoutingOn, RouteNoTokens) {
-  Routing r = route_slots(stream, Tensor::zeros({0, 2}, i64), 5);
+  Routing r = route_slots(stream, Here::zeros({0, 2}, i64), 5);
   EXPECT_EQ(ints(r.counts), Ints(5, 0));
   EXPECT_EQ(ints(r.offs), Ints(5, 0));
   EXPECT_EQ(count_rows(stream, r), 0);
@@ -117,7 +117,7 @@ TEST_P(RoutingOn, RouteMap) {
 TEST_P(RoutingOn, TopKTiesGoToTheLowerExpert) {
   for (DType t : {f32, bf16, f16})
     for (bool pre : {true, false}) {
-      TopKWeights r = calculate_topk(stream, Tensor::zeros({3, 10}, t), 4, {.pre_act = pre, .renormalize = true});
+      TopKWeights r = calculate_topk(stream, Here::zeros({3, 10}, t), 4, {.pre_act = pre, .renormalize = true});
       EXPECT_EQ(ints(r.ids), (Ints{0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3}));
       for (double w : r.weights.to_values()) EXPECT_NEAR(w, 0.25, 1e-2);
     }
@@ -149,7 +149,7 @@ TEST_P(RoutingOn, TopKAgainstHost) {
 
 TEST_P(RoutingOn, TopKInfinities) {
   std::vector<double> row{1, -INFINITY, 2, -INFINITY, -INFINITY};
-  TopKWeights r = calculate_topk(stream, Tensor::from_values(row, {1, 5}, f32), 5);
+  TopKWeights r = calculate_topk(stream, Here::from_values(row, {1, 5}, f32), 5);
   EXPECT_EQ(ints(r.ids), (Ints{2, 0, 1, 3, 4})); // padding lanes never win
   auto w = r.weights.to_values();
   EXPECT_NEAR(w[0] + w[1], 1, 1e-6);
@@ -157,12 +157,12 @@ TEST_P(RoutingOn, TopKInfinities) {
 }
 
 TEST_P(RoutingOn, MultihotWraps) {
-  Tensor probs = Tensor::from(std::vector<float>{1, 2, 3, 4}, {2, 2});
-  Multihot m = indices_to_multihot_unfused(stream, Tensor::from(std::vector<int64_t>{-2, 1, -1, -4}, {2, 2}), probs, 4);
+  Tensor probs = Here::from(std::vector<float>{1, 2, 3, 4}, {2, 2});
+  Multihot m = indices_to_multihot_unfused(stream, Here::from(std::vector<int64_t>{-2, 1, -1, -4}, {2, 2}), probs, 4);
   EXPECT_EQ(ints(m.multihot), (Ints{0, 1, 1, 0, 1, 0, 0, 0}));
   EXPECT_EQ(m.probs.to_values(), (std::vector<double>{0, 2, 1, 0, 4, 0, 0, 0}));
   for (int64_t ignored : {4, -5, 1 << 20}) { // by the fused form
-    Tensor ids = Tensor::from(std::vector<int64_t>{0, ignored, 1, 2}, {2, 2});
+    Tensor ids = Here::from(std::vector<int64_t>{0, ignored, 1, 2}, {2, 2});
     EXPECT_EQ(ints(indices_to_multihot(stream, ids, probs, 4).position_map), (Ints{0, -1, -1, -1, -1, 0, 1, -1}));
   }
 }
@@ -203,14 +203,14 @@ TEST_P(RoutingOn, MultihotOfAnyIntegers) {
   auto back = indices_to_multihot_unfused_backward(stream, grad, wide).to_bytes();
   EXPECT_EQ(m.multihot.to_bytes(), u.multihot.to_bytes());
   for (DType t : {i8, i32}) {
-    Tensor ids = Tensor::from_values(wide.to_values(), {9, 5}, t);
+    Tensor ids = Here::from_values(wide.to_values(), {9, 5}, t);
     EXPECT_EQ(indices_to_multihot(stream, ids, probs, experts).position_map.to_bytes(), m.position_map.to_bytes());
     EXPECT_EQ(indices_to_multihot_unfused(stream, ids, probs, experts).probs.to_bytes(), u.probs.to_bytes());
     EXPECT_EQ(indices_to_multihot_unfused_backward(stream, grad, ids).to_bytes(), back);
   }
   // 44 + 256 would be 300: no expert.
-  Tensor bytes = Tensor::from(std::vector<uint8_t>{255, 44, 7}, {1, 3}),
-         p = Tensor::from(std::vector<float>{1, 2, 3}, {1, 3});
+  Tensor bytes = Here::from(std::vector<uint8_t>{255, 44, 7}, {1, 3}),
+         p = Here::from(std::vector<float>{1, 2, 3}, {1, 3});
   Multihot b = indices_to_multihot(stream, bytes, p, experts);
   auto dense = b.probs.to_values();
   EXPECT_EQ(dense[255], 1);
@@ -221,23 +221,23 @@ TEST_P(RoutingOn, MultihotOfAnyIntegers) {
 }
 
 TEST_P(RoutingOn, MultihotWithoutTokens) {
-  Tensor ids = Tensor::empty({0, 3}, i64);
+  Tensor ids = Here::empty({0, 3}, i64);
   for (DType t : {f32, f16}) {
-    Multihot m = indices_to_multihot(stream, ids, Tensor::empty({0, 3}, t), 4);
+    Multihot m = indices_to_multihot(stream, ids, Here::empty({0, 3}, t), 4);
     EXPECT_EQ(m.probs.shape(), (Dims{0, 4}));
     EXPECT_EQ(multihot_to_indices(stream, m.probs, m.position_map, 3).shape(), (Dims{0, 3}));
   }
-  EXPECT_EQ(indices_to_multihot_unfused(stream, ids, Tensor::empty({0, 3}, f32), 4).multihot.shape(), (Dims{0, 4}));
-  EXPECT_EQ(indices_to_multihot_unfused_backward(stream, Tensor::empty({0, 4}, f32), ids).shape(), (Dims{0, 3}));
+  EXPECT_EQ(indices_to_multihot_unfused(stream, ids, Here::empty({0, 3}, f32), 4).multihot.shape(), (Dims{0, 4}));
+  EXPECT_EQ(indices_to_multihot_unfused_backward(stream, Here::empty({0, 4}, f32), ids).shape(), (Dims{0, 3}));
 }
 
 TEST_P(RoutingOn, MultihotUnfusedDuplicatesAndGradient) {
   // More slots than experts; the highest slot wins, and each slot reads its expert's gradient.
-  Tensor ids = Tensor::from(std::vector<int64_t>{1, -1, 1, 0, -2}, {1, 5});
-  Tensor probs = Tensor::from(std::vector<float>{1, 2, 3, 4, 5}, {1, 5});
+  Tensor ids = Here::from(std::vector<int64_t>{1, -1, 1, 0, -2}, {1, 5});
+  Tensor probs = Here::from(std::vector<float>{1, 2, 3, 4, 5}, {1, 5});
   Multihot m = indices_to_multihot_unfused(stream, ids, probs, 3);
   EXPECT_EQ(m.probs.to_values(), (std::vector<double>{4, 5, 0}));
-  Tensor grad = Tensor::from(std::vector<float>{10, 20, 30}, {1, 3});
+  Tensor grad = Here::from(std::vector<float>{10, 20, 30}, {1, 3});
   EXPECT_EQ(indices_to_multihot_unfused_backward(stream, grad, ids).to_values(),
             (std::vector<double>{20, 0, 20, 10, 20}));
 }
@@ -252,7 +252,7 @@ TEST_P(RoutingOn, WeightsGradient) {
   auto g = grad.to_values();
   std::vector<double> want;
   for (int64_t row : ints(r.row_ids)) want.push_back(row < 0 ? 0 : g[static_cast<size_t>(row)]);
-  EXPECT_EQ(got.to_bytes(), Tensor::from_values(want, {40, 3}, bf16).to_bytes());
+  EXPECT_EQ(got.to_bytes(), Here::from_values(want, {40, 3}, bf16).to_bytes());
 }
 
 struct ExpectedIndices {
@@ -289,14 +289,14 @@ TEST_P(RoutingOn, RoutingIndices) {
       EXPECT_EQ(routing_indices(stream, ids.reshape({s.tokens * s.topk}), s.experts).gather.to_bytes(),
                 r.gather.to_bytes());
     }
-  RoutingIndices none = routing_indices(stream, Tensor::empty({0, 4}, i32), 3);
+  RoutingIndices none = routing_indices(stream, Here::empty({0, 4}, i32), 3);
   EXPECT_EQ(ints(none.counts), Ints(3, 0));
   EXPECT_EQ(none.gather.numel(), 0);
 }
 
 TEST_P(RoutingOn, RoutingIndicesOfExtremeIds) {
   constexpr int64_t least = std::numeric_limits<int64_t>::min(), most = std::numeric_limits<int64_t>::max();
-  RoutingIndices r = routing_indices(stream, Tensor::from(Ints{most, 3, 1, least, 4, 3, -1}, {7}), 3);
+  RoutingIndices r = routing_indices(stream, Here::from(Ints{most, 3, 1, least, 4, 3, -1}, {7}), 3);
   EXPECT_EQ(ints(r.counts), (Ints{0, 1, 2}));
   EXPECT_EQ(r.gather.to_vector<int64_t>(), (Ints{3, 6, 2, 1, 5, 0, 4}));
   EXPECT_EQ(r.scatter.to_vector<int64_t>(), (Ints{5, 3, 2, 0, 6, 4, 1}));
@@ -355,7 +355,7 @@ TEST(RoutingSize, ManySlots) {
   set_sim_checked(false);
   const int64_t tokens = 33000;
   Tensor ids = random_ints({tokens, 2}, i32, -1, 20);
-  Tensor mask = Tensor::from_values(std::vector<double>(static_cast<size_t>(tokens), 1), {tokens}, boolean);
+  Tensor mask = Here::from_values(std::vector<double>(static_cast<size_t>(tokens), 1), {tokens}, boolean);
   Tensor weights = random_floats({tokens, 2}, f32);
   Routing r = route_slots(Device::sim(), ids, 20, 0, {}, weights);
   Expected e = expected_routing(ids, 20, 0, mask, weights);

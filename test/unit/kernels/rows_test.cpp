@@ -15,7 +15,7 @@ namespace moec {
 namespace {
 
 using RowsOn = OnDevice;
-MOEC_ON_DEVICES(RowsOn, both_devices());
+MOEC_ON_DEVICES(RowsOn, test_devices());
 
 TEST_P(RowsOn, GatherScatterCombine) {
   for (int64_t cols : {1, 20, 96, 1024, 2500})
@@ -32,7 +32,7 @@ TEST_P(RowsOn, GatherScatterCombine) {
       std::vector<int32_t> order(static_cast<size_t>(tokens));
       for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i);
       std::ranges::shuffle(order, engine());
-      Tensor permutation = Tensor::from(order, {tokens});
+      Tensor permutation = Here::from(order, {tokens});
       EXPECT_EQ(gather_rows(stream, scatter_rows(stream, x, permutation), permutation).to_bytes(), x.to_bytes());
     }
 }
@@ -73,8 +73,8 @@ TEST_P(RowsOn, SpreadIsTheGatherOfTheInverse) {
   }
   for (int64_t cols : {5, 24, 1500}) {
     Tensor x = random_floats({tokens, cols}, bf16);
-    EXPECT_EQ(spread_slots(stream, x, Tensor::from(row_ids, {33}), topk, 33).to_bytes(),
-              gather_rows(stream, x, Tensor::from(slots, {33}), topk).to_bytes());
+    EXPECT_EQ(spread_slots(stream, x, Here::from(row_ids, {33}), topk, 33).to_bytes(),
+              gather_rows(stream, x, Here::from(slots, {33}), topk).to_bytes());
   }
 }
 
@@ -82,42 +82,45 @@ TEST_P(RowsOn, StridedInput) {
   Tensor wide = random_floats({10, 64}, f32), x = wide.slice(1, 5, 38), index = random_ints({17}, i32, 0, 9);
   EXPECT_EQ(gather_rows(stream, x, index).to_bytes(), gather_rows(stream, x.contiguous(), index).to_bytes());
   Tensor rows = wide.slice(0, 0, 10, 2);
-  EXPECT_EQ(weighted_swiglu(stream, rows, Tensor::from_values(std::vector<double>(5, 1.0), {5, 1}, f32)).to_bytes(),
-            weighted_swiglu(stream, rows.contiguous(), Tensor::from_values(std::vector<double>(5, 1.0), {5, 1}, f32))
+  EXPECT_EQ(weighted_swiglu(stream, rows, Here::from_values(std::vector<double>(5, 1.0), {5, 1}, f32)).to_bytes(),
+            weighted_swiglu(stream, rows.contiguous(), Here::from_values(std::vector<double>(5, 1.0), {5, 1}, f32))
                 .to_bytes());
 }
 
 TEST_P(RowsOn, NoTokens) {
-  Tensor x = Tensor::zeros({0, 16}, f32);
-  EXPECT_EQ(gather_rows(stream, x, Tensor::zeros({0}, i32)).size(0), 0);
-  EXPECT_EQ(weighted_swiglu(stream, x, Tensor::zeros({0, 1}, f32)).shape(), (Dims{0, 8}));
-  EXPECT_EQ(combine_rows(stream, x, Tensor::zeros({0}, i32), 4).shape(), (Dims{0, 16}));
+  Tensor x = Here::zeros({0, 16}, f32);
+  EXPECT_EQ(gather_rows(stream, x, Here::zeros({0}, i32)).size(0), 0);
+  EXPECT_EQ(weighted_swiglu(stream, x, Here::zeros({0, 1}, f32)).shape(), (Dims{0, 8}));
+  EXPECT_EQ(combine_rows(stream, x, Here::zeros({0}, i32), 4).shape(), (Dims{0, 16}));
 }
 
-// More than 2^31 elements, in memory that is there only where it is touched.
+/// Host memory that is there only where it is touched.
+Tensor untouched(const Dims &shape, DType dtype) {
+  const size_t bytes = static_cast<size_t>(shape[0] * shape[1]) * static_cast<size_t>(size_bytes(dtype));
+  void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  EXPECT_NE(memory, MAP_FAILED);
+  return Tensor::lend(memory, shape, dtype, Device::host(), {}, [=] { munmap(memory, bytes); });
+}
+
+// More than 2^31 elements: 4 GiB of bf16.
 TEST_P(RowsOn, RowsBeyond31Bits) {
-  const int64_t cols = 1 << 11, rows = (int64_t{1} << 20) + 5,
-                bytes = rows * cols * 2; // 2^31 elements and more, 4 GiB of bf16
-  void *memory = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  ASSERT_NE(memory, MAP_FAILED);
-  Tensor x =
-      Tensor::lend(memory, {rows, cols}, bf16, Device::host(), {}, [=] { munmap(memory, static_cast<size_t>(bytes)); });
+  const int64_t cols = 1 << 11, rows = (int64_t{1} << 20) + 5;
+  Tensor x = stream.device().host_memory() ? untouched({rows, cols}, bf16) : Here::empty({rows, cols}, bf16);
   const std::vector<int64_t> at{0, 1, rows / 2, rows - 2, rows - 1};
   std::vector<Tensor> lines;
   for (int64_t r : at) {
     lines.push_back(random_floats({1, cols}, bf16));
     x.slice(0, r, r + 1).copy_from(lines.back());
   }
-  Tensor out = gather_rows(stream, x, Tensor::from(at, {5}));
+  Tensor out = gather_rows(stream, x, Here::from(at, {5}));
   for (int i = 0; i < 5; ++i)
     EXPECT_EQ(out.slice(0, i, i + 1).to_bytes(), lines[static_cast<size_t>(i)].to_bytes())
         << at[static_cast<size_t>(i)];
   std::vector<int32_t> ids{static_cast<int32_t>(rows - 1), 0};
-  Tensor sum = combine_rows(stream, x, Tensor::from(ids, {2}), 2);
+  Tensor sum = combine_rows(stream, x, Here::from(ids, {2}), 2);
   auto s = sum.to_values(), p = lines[4].to_values(), q = lines[0].to_values();
   for (size_t i = 0; i < s.size(); ++i)
-    ASSERT_EQ(s[i], Tensor::from_values(std::vector<double>{p[i] + q[i]}, {1}, bf16).to_values()[0]);
+    ASSERT_EQ(s[i], Here::from_values(std::vector<double>{p[i] + q[i]}, {1}, bf16).to_values()[0]);
 }
 
 } // namespace

@@ -165,8 +165,11 @@ bool Compilation::emitForGpu() {
     outcome.output = std::move(*ptx);
     return true;
   }
-  // Without nvJitLink the driver assembles: the binary is then PTX text.
-  if (nvJitLinkFacts().path.empty() && !wantsCubin && !wantsResources) {
+  // Without nvJitLink the driver assembles: the binary is then PTX text. A library that was named must be there: cache keys name it.
+  const NvJitLinkFacts &linker = nvJitLinkFacts(options.nvJitLink);
+  if (!linker.path.empty()) info["assembler"] = json::Object{{"path", linker.path}, {"version", (Twine(linker.major) + "." + Twine(linker.minor)).str()}};
+  bool named = !options.nvJitLink.empty() && options.nvJitLink != "none";
+  if (linker.path.empty() && !named && !wantsCubin && !wantsResources) {
     info["format"] = "ptx";
     outcome.output = std::move(*ptx);
     return true;
@@ -176,7 +179,7 @@ bool Compilation::emitForGpu() {
 
 bool Compilation::assemble(StringRef ptx) {
   auto start = Clock::now();
-  Expected<Cubin> cubin = assemblePtx(ptx, options.targetName, options.lineInfo);
+  Expected<Cubin> cubin = assemblePtx(ptx, options.targetName, options.lineInfo, options.nvJitLink);
   timing("nvjitlink", std::chrono::duration<double, std::milli>(Clock::now() - start).count());
   if (!cubin) return fail(cubin.takeError(), MOEC_TOOL_ERROR);
   if (!cubin->warnings.empty()) collector.add({"warning", "", 0, 0, "nvJitLink: " + cubin->warnings});

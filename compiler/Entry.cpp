@@ -4,7 +4,6 @@
 #include "compiler/Result.h"
 #include "compiler/options.h"
 #include "compiler/pipeline.h"
-#include "compiler/target/nvptx/NvJitLink.h"
 #include "compiler/target/sim/SimTarget.h"
 
 #include "llvm/Config/llvm-config.h"
@@ -46,15 +45,11 @@ MOEC_EXPORT MoecStatus moec_compiler_compile(const MoecCompileRequest *request, 
 
 MOEC_EXPORT const char *moec_compiler_describe(void) {
   static const std::string description = [] {
-    const NvJitLinkFacts &linker = nvJitLinkFacts();
     llvm::json::Array targets, stages;
     for (std::string &name : targetNames()) targets.push_back(std::move(name));
     for (const PhaseInfo &phase : phases()) stages.push_back(phase.name);
-    llvm::json::Object nvjitlink{{"path", linker.path}};
-    if (linker.path.empty()) nvjitlink["error"] = linker.error;
-    else nvjitlink["version"] = std::to_string(linker.major) + "." + std::to_string(linker.minor);
     llvm::json::Object facts{{"moec", MOEC_VERSION},          {"llvm", LLVM_VERSION_STRING},
-                             {"nvjitlink", std::move(nvjitlink)}, {"libdevice", !libdeviceBitcode().empty()},
+                             {"libdevice", !libdeviceBitcode().empty()},
                              {"targets", std::move(targets)},     {"sim_level", hostSimLevel()},
                              {"stages", std::move(stages)}};
     std::string text;

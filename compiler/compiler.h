@@ -59,6 +59,6 @@ MoecStatus moec_compiler_compile(const MoecCompileRequest *request, MoecCompileR
 MoecStatus moec_compiler_interpret(const MoecInterpretRequest *request, MoecCompileResult *result);
 /// Frees what a result holds; a zeroed result is fine.
 void moec_compiler_free(MoecCompileResult *result);
-/// Version and build-id facts as JSON: moec, llvm, nvjitlink path and version.
+/// Facts of this build as JSON: versions of moec and llvm, targets, stages.
 const char *moec_compiler_describe(void);
 }

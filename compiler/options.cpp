@@ -98,6 +98,11 @@ static const Key keys[] = {
        o.dumpFolder = v.str();
        return Error::success();
      }},
+    {"nvjitlink",
+     [](StringRef v, CompileOptions &o) -> Error {
+       o.nvJitLink = v.str();
+       return Error::success();
+     }},
 };
 
 static Error unknownKey(StringRef name) {

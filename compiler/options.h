@@ -22,6 +22,7 @@ struct CompileOptions {
   bool verifyEach = false;    ///< verify_each=0|1: verify the IR after every pass
   bool verbose = false;       ///< verbose=0|1: the assembler's statistics as remarks
   std::string dumpFolder;     ///< dump=FOLDER: the IR after every pass, one file each
+  std::string nvJitLink;      ///< nvjitlink=FILE|none: the library that assembles PTX; empty: the build's, or what MOEC_CUDA_ROOT says
 
   bool isSim() const { return gpu == nullptr; }
 };

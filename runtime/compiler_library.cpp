@@ -15,6 +15,7 @@
 #include "runtime/cache.h"
 #include "runtime/environment.h"
 #include "runtime/error.h"
+#include "runtime/toolkit.h"
 
 namespace moec {
 
@@ -159,7 +160,8 @@ std::string compiler_library_path() {
 }
 
 CompileOutput compile(const CompileInput &input) {
-  const std::string options = input.options + dump_option(input);
+  const std::string linker = nvjitlink_path(); // the one that key_of names
+  const std::string options = fmt::format("{}{};nvjitlink={}", input.options, dump_option(input), linker.empty() ? "none" : linker);
   MoecCompileRequest request{text_of(input.source), text_of(options), text_of(input.emit), input.ordinal_locations};
   const Library &l = library();
   Result result;

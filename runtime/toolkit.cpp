@@ -26,7 +26,10 @@ std::string nvjitlink_path() {
 #endif
   if (auto home = environment_text("CUDA_HOME")) add_toolkit(*home);
   add_toolkit("/usr/local/cuda");
-  for (const char *name : kNames) paths.push_back(std::string("/usr/lib/x86_64-linux-gnu/") + name);
+  std::string folders = environment_text("LD_LIBRARY_PATH").value_or("") + ":/usr/lib/x86_64-linux-gnu:";
+  for (size_t begin = 0, end; (end = folders.find(':', begin)) != std::string::npos; begin = end + 1)
+    for (const char *name : kNames)
+      if (end > begin) paths.push_back(folders.substr(begin, end - begin) + "/" + name);
   for (const std::string &path : paths)
     if (::access(path.c_str(), R_OK) == 0) return path;
   return "";

@@ -5,7 +5,8 @@
 
 namespace moec {
 
-/// The nvJitLink library that the compiler would open, or "" (then the driver assembles). The order is compiler/target/nvptx/NvJitLink.cpp's.
+/// The nvJitLink library that the compiler is told to open, or "" (then the driver assembles): MOEC_CUDA_ROOT's ("none": none), beside the
+/// compiler, where the build found it, CUDA_HOME's, /usr/local/cuda's, on LD_LIBRARY_PATH, the distribution's.
 std::string nvjitlink_path();
 
 } // namespace moec

@@ -7,6 +7,10 @@ from moec_cli import Row
 def rows(golden, folder):
     good = os.path.abspath(os.path.join(golden, "weighted_swiglu", "t21_h24_f32.safetensors"))
     os.makedirs(os.path.join(folder, "a_folder"), exist_ok=True)
+    toolkit = os.path.join(folder, "toolkit")
+    os.makedirs(os.path.join(toolkit, "lib64"), exist_ok=True)
+    with open(os.path.join(toolkit, "lib64", "libnvJitLink.so.13"), "w") as file:
+        file.write("no library")
 
     def compile(*args):
         return ["compile", *args]
@@ -94,6 +98,8 @@ def rows(golden, folder):
         Row("a variable that is none", ["doctor"], 1, "MOEC_DEVIEC", "moec has no such variable", env={"MOEC_DEVIEC": "sim"}, on_output=True),
         Row("no compiler there", ["verify", "--device", "sim", good], 1, "/nonexistent/lib.so", env={"MOEC_COMPILER": "/nonexistent/lib.so", "MOEC_CACHE": "off"}, on_output=True),
         Row("a compiler that is no library", ["verify", "--device", "sim", good], 1, good, env={"MOEC_COMPILER": good, "MOEC_CACHE": "off"}, on_output=True),
+        Row("an assembler that is no library", compile("weighted_swiglu", "--target", "sm_90a", "--emit", "cubin"), 3, "libnvJitLink.so.13: file too short",
+            "MOEC_CUDA_ROOT", env={"MOEC_CUDA_ROOT": toolkit}),
         Row("a cache that must have it", ["verify", "--device", "sim", good], 1, "MOEC_CACHE=require forbids compiling",
             env={"MOEC_CACHE": "require", "MOEC_CACHE_DIR": os.path.join(folder, "empty")}, on_output=True),
     ]

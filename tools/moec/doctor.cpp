@@ -8,6 +8,7 @@
 #include "runtime/error.h"
 #include "runtime/toolkit.h"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 
 namespace moec::cli {
@@ -25,6 +26,18 @@ template <class F> bool line(std::string_view what, F &&check) {
   }
 }
 
+/// Where it is, and which version it says it is.
+std::string nvjitlink() {
+  const std::string path = nvjitlink_path();
+  if (path.empty()) return "none: the driver assembles PTX";
+  void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  auto version = library ? reinterpret_cast<int (*)(unsigned *, unsigned *)>(dlsym(library, "nvJitLinkVersion")) : nullptr;
+  unsigned major = 0, minor = 0;
+  if (!version || version(&major, &minor) != 0)
+    throw UserError("open " + path, library ? "it has no version" : dlerror(), "point MOEC_CUDA_ROOT at another toolkit, or set it to none");
+  return fmt::format("{}  {}.{}", path, major, minor);
+}
+
 int doctor() {
   bool ok = line("moec", [] { return std::string(MOEC_VERSION); });
   ok &= line("compiler", [] {
@@ -32,7 +45,7 @@ int doctor() {
     if (path.empty()) throw UserError("find libmoec_compiler.so", "it is neither beside this program nor in ../lib", "set MOEC_COMPILER; cached kernels run without it");
     return path + "  " + describe_compiler();
   });
-  line("nvJitLink", [] { return nvjitlink_path().empty() ? std::string("none: the driver assembles PTX") : nvjitlink_path(); });
+  line("nvJitLink", nvjitlink);
   line("CUDA device", [] { return Device::cuda(0).description(); }); // no GPU is no defect
   line("simulated GPU", [] { return Device::sim().description(); });
   ok &= line("default device", [] { return Device::best().name(); });

@@ -2,8 +2,10 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringMap.h"
 #include <cstdlib>
 #include <dlfcn.h>
+#include <mutex>
 #include <vector>
 
 using namespace llvm;
@@ -34,30 +36,19 @@ struct Api {
   NvJitLinkFacts facts;
 };
 
-/// In order: MOEC_CUDA_ROOT ("none": nowhere at all), beside this library, where the build found it, the usual places, the loader's path.
-std::vector<std::string> candidatePaths() {
+/// For callers that name no library: MOEC_CUDA_ROOT's ("none": nowhere at all), else where the build found it.
+std::vector<std::string> defaultPaths() {
+  const char *root = std::getenv("MOEC_CUDA_ROOT");
   std::vector<std::string> paths;
-  auto addToolkit = [&](const std::string &root) {
+  if (root && *root) {
     for (const char *folder : {"/lib64/", "/lib/", "/targets/x86_64-linux/lib/"})
       for (const char *name : {"libnvJitLink.so.13", "libnvJitLink.so.12"})
-        paths.push_back(root + folder + name);
-  };
-  if (const char *root = std::getenv("MOEC_CUDA_ROOT"); root && *root) {
-    if (StringRef(root) == "none") return {};
-    addToolkit(root);
-  }
-  Dl_info self;
-  if (dladdr(reinterpret_cast<void *>(&candidatePaths), &self) && self.dli_fname) {
-    StringRef file = self.dli_fname;
-    if (size_t slash = file.rfind('/'); slash != StringRef::npos) paths.push_back((file.take_front(slash) + "/libnvJitLink.so.13").str());
+        if (StringRef(root) != "none") paths.push_back(std::string(root) + folder + name);
+    return paths;
   }
 #ifdef MOEC_NVJITLINK_PATH
   paths.push_back(MOEC_NVJITLINK_PATH);
 #endif
-  if (const char *home = std::getenv("CUDA_HOME"); home && *home) addToolkit(home);
-  addToolkit("/usr/local/cuda");
-  paths.push_back("libnvJitLink.so.13");
-  paths.push_back("libnvJitLink.so.12");
   return paths;
 }
 
@@ -75,33 +66,35 @@ bool resolveAll(void *library, Api &api) {
          resolve(library, "nvJitLinkVersion", api.version);
 }
 
-Api openApi() {
+Api openApi(StringRef library) {
   Api api;
+  if (library == "none") return api;
   std::string tried;
-  for (const std::string &path : candidatePaths()) {
-    void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library && resolveAll(library, api)) {
+  for (const std::string &path : library.empty() ? defaultPaths() : std::vector{library.str()}) {
+    void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    std::string why = handle ? path + ": it is too old" : dlerror(); // names the file
+    if (handle && resolveAll(handle, api)) {
       unsigned major = 0, minor = 0;
       api.version(&major, &minor);
-      // The loader's answer, because a bare name says nothing about where it was found.
-      Dl_info info;
-      bool known = dladdr(reinterpret_cast<void *>(api.create), &info) && info.dli_fname;
-      api.facts = {known ? info.dli_fname : path, int(major), int(minor), ""};
+      api.facts = {path, int(major), int(minor), ""};
       return api;
     }
-    if (library) dlclose(library);
-    tried += (tried.empty() ? "" : ", ") + path;
+    if (handle) dlclose(handle);
+    tried += (tried.empty() ? "" : ", ") + why;
   }
   api.create = nullptr;
-  api.facts.error = tried.empty() ? "nvJitLink is switched off by MOEC_CUDA_ROOT=none"
-                                  : "nvJitLink was not found (tried " + tried +
-                                        "); install CUDA 13's libnvJitLink or the PyPI package nvidia-nvjitlink, or point MOEC_CUDA_ROOT at a toolkit";
+  api.facts.error = "nvJitLink cannot be opened (" + (tried.empty() ? "no place is known" : tried) +
+                    "); point MOEC_CUDA_ROOT at a toolkit, or set it to none: then the driver assembles";
   return api;
 }
 
-const Api &api() {
-  static const Api opened = openApi();
-  return opened;
+const Api &apiOf(StringRef library) {
+  static std::mutex mutex;
+  static auto &opened = *new StringMap<Api>; // its entries stay where they are
+  std::lock_guard lock(mutex);
+  auto [entry, fresh] = opened.try_emplace(library);
+  if (fresh) entry->second = openApi(library);
+  return entry->second;
 }
 
 std::string readLog(Handle handle, Result (*size)(Handle, size_t *), Result (*read)(Handle, char *)) {
@@ -135,11 +128,11 @@ const char *resultName(Result result) {
 
 } // namespace
 
-const NvJitLinkFacts &nvJitLinkFacts() { return api().facts; }
+const NvJitLinkFacts &nvJitLinkFacts(StringRef library) { return apiOf(library).facts; }
 
-Expected<Cubin> assemblePtx(StringRef ptx, StringRef arch, bool lineInfo) {
-  const Api &lib = api();
-  if (!lib.create) return make_error<ToolError>(lib.facts.error);
+Expected<Cubin> assemblePtx(StringRef ptx, StringRef arch, bool lineInfo, StringRef library) {
+  const Api &lib = apiOf(library);
+  if (!lib.create) return make_error<ToolError>(lib.facts.error.empty() ? "nvJitLink is switched off (MOEC_CUDA_ROOT=none)" : lib.facts.error);
 
   std::string archOption = ("-arch=" + arch).str();
   // -verbose costs no measurable time, and only it tells spills from arrays.

@@ -25,15 +25,16 @@ struct Cubin {
   std::string statistics; ///< ptxas's lines about registers, stack and spills
 };
 
-/// Where nvJitLink was found; `path` is empty if it was not, and `error` says where it was looked for.
+/// The nvJitLink that was opened; `path` is empty if none was: then `error` says why, which is empty too if none was wanted.
 struct NvJitLinkFacts {
   std::string path;
   int major = 0, minor = 0;
   std::string error;
 };
-const NvJitLinkFacts &nvJitLinkFacts();
+/// Opens nvJitLink, once per `library`: a file, "none", or empty for MOEC_CUDA_ROOT's, else the build's. Thread-safe.
+const NvJitLinkFacts &nvJitLinkFacts(llvm::StringRef library = "");
 
-/// Assembles PTX for the architecture ("sm_90a"). Thread-safe. Fails with ToolError.
-llvm::Expected<Cubin> assemblePtx(llvm::StringRef ptx, llvm::StringRef arch, bool lineInfo = false);
+/// Assembles PTX for the architecture ("sm_90a") with that library. Thread-safe. Fails with ToolError.
+llvm::Expected<Cubin> assemblePtx(llvm::StringRef ptx, llvm::StringRef arch, bool lineInfo = false, llvm::StringRef library = "");
 
 } // namespace moec::compiler

@@ -1,5 +1,6 @@
 // The library's C door: compiling hand-written LLVM+NVVM kernels to PTX and cubins, errors, threads.
 #include "compiler/compiler.h"
+#include "compiler/target/nvptx/NvJitLink.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+using moec::compiler::nvJitLinkFacts;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -145,7 +148,18 @@ TEST(Describe, SaysWhatIsThere) {
   std::string facts = moec_compiler_describe();
   EXPECT_THAT(facts, HasSubstr(R"("libdevice":true)"));
   EXPECT_THAT(facts, HasSubstr("sm_100a"));
-  EXPECT_THAT(facts, HasSubstr("libnvJitLink.so"));
+}
+
+// What is named is used, or else nothing: the cache's key has its build-id.
+TEST(Compile, UsesTheNvJitLinkThatItIsTold) {
+  Compiled own = compile(swiglu(), "target=sm_90a", "binary");
+  EXPECT_THAT(own.info, HasSubstr("\"assembler\":{\"path\":\"" + nvJitLinkFacts().path + "\",\"version\":\""));
+  Compiled driver = compile(swiglu(), "target=sm_90a;nvjitlink=none", "binary");
+  EXPECT_THAT(driver.info, AllOf(HasSubstr(R"("format":"ptx")"), Not(HasSubstr("assembler"))));
+  EXPECT_EQ(compile(swiglu(), "target=sm_90a;nvjitlink=none", "cubin").status, MOEC_TOOL_ERROR);
+  Compiled missing = compile(swiglu(), "target=sm_90a;nvjitlink=/no/such/libnvJitLink.so.13", "binary");
+  EXPECT_EQ(missing.status, MOEC_TOOL_ERROR);
+  EXPECT_THAT(missing.diagnostics, AllOf(HasSubstr("/no/such/libnvJitLink.so.13"), HasSubstr("MOEC_CUDA_ROOT")));
 }
 
 } // namespace

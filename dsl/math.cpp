@@ -83,6 +83,10 @@ Tile fma(const Operand &a, const Operand &b, const Operand &c) {
   return r.tile(r.make(OpId::math_fma, {v[0], v[1], v[2]}, {}, a.where()));
 }
 
+void rec::fail_cdiv(int64_t a, int64_t b, Where where) {
+  fail(where, fmt::format("cdiv({}, {})", a, b), "the divisor is not positive", "correct the constants that it is made of");
+}
+
 Tile cdiv(const Operand &a, const Operand &b) {
   Recorder &r = Recorder::current(a.where());
   for (const Operand *o : {&a, &b})

@@ -17,10 +17,10 @@ namespace moec {
 Int program_id(int axis, Where where = Where::current());
 Int num_programs(int axis, Where where = Where::current());
 
-/// The smallest power of two that is at least n (n >= 1).
+/// The smallest power of two that is at least n (1 <= n <= 2^30).
 constexpr int next_pow2(int n) {
   int p = 1;
-  while (p < n) p *= 2;
+  while (p < n && p < 1 << 30) p *= 2;
   return p;
 }
 /// 0, 1, ... n-1 as an i32 tile [n]; n is a power of two.
@@ -102,10 +102,16 @@ Tile maximum(const Operand &a, const Operand &b);
 Tile minimum(const Operand &a, const Operand &b);
 /// a*b + c, rounded once.
 Tile fma(const Operand &a, const Operand &b, const Operand &c);
+namespace rec {
+[[noreturn]] void fail_cdiv(int64_t a, int64_t b, Where where);
+}
 /// (a + b - 1) / b for positive b.
 Tile cdiv(const Operand &a, const Operand &b);
 template <class A, class B>
-requires(std::is_integral_v<A> &&std::is_integral_v<B>) constexpr auto cdiv(A a, B b) { return (a + b - 1) / b; }
+requires(std::is_integral_v<A> &&std::is_integral_v<B>) constexpr auto cdiv(A a, B b, Where where = Where::current()) {
+  if (b <= 0) rec::fail_cdiv(static_cast<int64_t>(a), static_cast<int64_t>(b), where);
+  return (a + b - 1) / b;
+}
 
 // ---------------------------------------------------------------------------------------------------------- across
 // elements

@@ -53,6 +53,8 @@ def rows(golden, folder):
         Row("a dimension beyond 2^31", compile("weighted_swiglu", "--set", "H=9999999999999"), 1, "dimension 1 has more than 2^31-1 elements"),
         Row("an unknown dtype", compile("weighted_swiglu", "--set", "dtype=f8"), 1, "dtype=f8: the value does not fit"),
         Row("a block that is no power of two", compile("weighted_swiglu", "--set", "block=3"), 1, "arange(3): 3 is not a power of two; use lanes(3)"),
+        Row("a block of nothing", compile("map_pad_columns", "--set", "columns=0"), 1, "cdiv(128, 0): the divisor is not positive"),
+        Row("experts beyond a tile", compile("aux_loss", "--set", "experts=2147483647"), 1, "a tile has at most 1048576 elements"),
         Row("a block beyond a tile", compile("weighted_swiglu", "--set", "rows=2097152"), 1, "a tile has at most 1048576 elements"),
         Row("a setting for a file", compile("-", "--set", "a=1"), 1, "--set is for kernels of the library"),
         Row("an unknown target", compile("weighted_swiglu", "--target", "gfx942"), 1, "compile weighted_swiglu for gfx942", "unknown target 'gfx942' (targets: sm_80"),

@@ -87,6 +87,7 @@ TEST(DslMistakes, HandlesOfAnotherRecording) {
 TEST(DslMistakes, Shapes) {
   MISTAKE("arange(48): 48 is not a power of two; use lanes(48), which pads and gives the mask of the real lanes", arange(48));
   MISTAKE("arange(8, 8): 0 is not a power of two; use lanes(0), which pads and gives the mask of the real lanes", arange(8, 8));
+  MISTAKE("arange: a tile [1073741824] of 1073741824 elements; a tile has at most 1048576 elements: use a smaller block, or a loop", lanes(2147483647));
   MISTAKE("lanes(0): there is no lane; n is at least 1", lanes(0));
   MISTAKE("zeros: dimension 1 of [16, 24] is not a power of two; pad with next_pow2() or lanes(), and mask", zeros({16, 24}, f32));
   MISTAKE("zeros: a tile [2048, 1024] of 2097152 elements; a tile has at most 1048576 elements: use a smaller block, or a loop", zeros({2048, 1024}, f32));
@@ -108,6 +109,7 @@ TEST(DslMistakes, Functions) {
   MISTAKE("fast_exp2(scalar i64): it takes f32; fast_exp2(cast(x, f32))", fast_exp2(w));
   MISTAKE("abs(bool[16]): it takes f16, bf16, f32 or f64; abs(cast(x, f32))", abs(i > 2));
   MISTAKE("fma(f32[16], scalar i32, 1): dtypes do not mix; cast all three to f32", fma(load(x(i)), n, 1));
+  MISTAKE("cdiv(7, 0): the divisor is not positive; correct the constants that it is made of", int zero = 0; cdiv(7, zero));
   MISTAKE("cdiv(i32[16], scalar f32): it divides integers; use / and ceil() for floats", cdiv(i, s));
   MISTAKE("where(i32[16], ...): the condition is bool; compare: x != 0", where(i, 1, 2));
   MISTAKE("where(bool[16], f32[16], i32[16]): dtypes do not mix; cast one of them, for instance the right one to f32", where(i > 1, load(x(i)), i));

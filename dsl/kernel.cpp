@@ -225,6 +225,7 @@ static Type type_of(const ArgFacts &f) {
   if (f.kind == ArgFacts::Kind::pointer) return t;
   t.rank = f.rank;
   t.wide = f.wide;
+  t.packed = f.packed;
   for (size_t d = 0; d < f.rank; ++d) t.sizes[d] = f.size_divisors[d], t.strides[d] = f.stride_divisors[d];
   return t;
 }

@@ -155,7 +155,8 @@ TypeRef Recorder::type(const Type &t) {
     break;
   case Type::Kind::view:
     s = "!tile.view<" + element + ", sizes = [" + list(t.sizes, t.rank) + "], strides = [" + list(t.strides, t.rank) +
-        "], align = " + std::to_string(t.align) + ", wide = " + (t.wide ? "true>" : "false>");
+        "], align = " + std::to_string(t.align) + ", wide = " + (t.wide ? "true" : "false") +
+        (t.packed ? ", packed = true>" : ">");
     break;
   case Type::Kind::pointer:
     s = "!tile.ptr<" + element + (t.align ? ", " + std::to_string(t.align) : "") + ">";

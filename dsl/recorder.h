@@ -27,7 +27,7 @@ struct Type {
   DType dtype = DType::i32;
   uint8_t rank = 0;
   uint8_t align = 0;
-  bool wide = false;
+  bool wide = false, packed = false; ///< of a view: see ArgFacts
   std::array<int32_t, Shape::kMaxRank> sizes{};
   std::array<int32_t, Shape::kMaxRank> strides{}; ///< of a view: divisors; 0: exactly 1
 

@@ -19,6 +19,7 @@ struct ArgFacts {
   uint8_t rank = 0;
   uint8_t align = 16;                             ///< bytes that the address is known to be a multiple of: 16 or the element's size
   bool wide = false;                              ///< some byte offset needs more than 31 bits
+  bool packed = false;                            ///< row-major without gaps: a stride is the product of the sizes after it
   std::array<int32_t, kMaxRank> size_divisors{};  ///< 16 or 1 per dimension
   std::array<int32_t, kMaxRank> stride_divisors{}; ///< in elements; 0: exactly 1; 16/size_bytes: a multiple of 16 bytes; else 1
   bool operator==(const ArgFacts &) const = default;

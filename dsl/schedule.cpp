@@ -89,6 +89,7 @@ private:
       keeps_align(0, n->operands[1]);
     } else {
       to.strides = from.strides;
+      to.packed = false; // its inner sizes may be others
       for (size_t d = 0; d < from.rank; ++d) {
         keeps_align(d, n->operands[1 + d]);
         to.sizes[d] =

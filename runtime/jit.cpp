@@ -25,7 +25,7 @@ constexpr size_t kBuckets = 64;
 /// All facts of one argument in a word.
 uint64_t word_of(const ArgFacts &f) {
   uint64_t w = static_cast<uint64_t>(f.kind) | static_cast<uint64_t>(f.dtype) << 2 | uint64_t{f.rank} << 6 | uint64_t{f.align} << 9 |
-               uint64_t{f.wide} << 14;
+               uint64_t{f.wide} << 14 | uint64_t{f.packed} << 15;
   for (size_t i = 0; i < f.rank; ++i)
     w |= static_cast<uint64_t>((f.size_divisors[i] == 16) | (f.stride_divisors[i] == 0 ? 2 : f.stride_divisors[i] == 1 ? 4 : 0)) << (16 + 3 * i);
   return w;

@@ -146,7 +146,7 @@ LogicalResult verifyAtomic(Operation *op, AtomicKind kind, Type element) {
 // ------------------------------------------------------------------------------------------------------------- types
 
 LogicalResult ViewType::verify(function_ref<InFlightDiagnostic()> emitError, Type elementType, ArrayRef<int64_t> sizeDivisors,
-                               ArrayRef<int64_t> strideDivisors, int64_t align, bool wide) {
+                               ArrayRef<int64_t> strideDivisors, int64_t align, bool wide, bool packed) {
   if (sizeDivisors.size() != strideDivisors.size()) return emitError() << "a view has as many strides as sizes"; // view_c1
   if (sizeDivisors.size() > 5) return emitError() << "a view has at most 5 dimensions";                           // view_c2
   for (int64_t d : sizeDivisors)
@@ -154,6 +154,8 @@ LogicalResult ViewType::verify(function_ref<InFlightDiagnostic()> emitError, Typ
   for (int64_t d : strideDivisors)
     if (d < 0) return emitError() << "a stride's divisor is at least 0 (0: the stride is 1)";                     // view_c4
   if (align < 1 || !llvm::isPowerOf2_64(align)) return emitError() << "alignment is a power of two in bytes";      // view_c5
+  if (packed && !strideDivisors.empty() && strideDivisors.back() != 0)
+    return emitError() << "a packed view's last stride is 1 (divisor 0)";                                           // view_c6
   return success();
 }
 

@@ -76,13 +76,15 @@ def Tile_ViewType : Tile_Type<"View", "view"> {
   let description = [{
     `!tile.view<bf16, sizes = [1, 16], strides = [8, 0], align = 16, wide = false>`: rank 2; per dimension the known divisor of
     its size, and of its stride in elements (0: the stride is exactly 1); the base pointer's alignment in bytes; `wide`: some byte
-    offset needs more than 31 bits, so offsets are computed in i64.
+    offset needs more than 31 bits, so offsets are computed in i64. `packed = true` (not printed when false): row-major without
+    gaps, so every stride is the product of the sizes after it, and a contract on those gives the stride too.
   }];
   let parameters = (ins "::mlir::Type":$elementType, OptionalArrayRefParameter<"int64_t">:$sizeDivisors,
-                        OptionalArrayRefParameter<"int64_t">:$strideDivisors, "int64_t":$align, "bool":$wide);
+                        OptionalArrayRefParameter<"int64_t">:$strideDivisors, "int64_t":$align, "bool":$wide,
+                        DefaultValuedParameter<"bool", "false">:$packed);
   let assemblyFormat = [{
     `<` $elementType `,` `sizes` `=` `[` (`]`) : ($sizeDivisors^ `]`)? `,` `strides` `=` `[` (`]`) : ($strideDivisors^ `]`)?
-    `,` `align` `=` $align `,` `wide` `=` $wide `>`
+    `,` `align` `=` $align `,` `wide` `=` $wide (`,` `packed` `=` $packed^)? `>`
   }];
   let extraClassDeclaration = [{
     int64_t getRank() const { return getSizeDivisors().size(); }

@@ -25,7 +25,7 @@ struct Parts {
   Value ptr;
   SmallVector<Value> sizes;
   SmallVector<Value> strides;
-  bool wide = false;
+  bool wide = false, packed = false;
   SmallVector<Check> checks; ///< that the view is where its parent's elements are
 };
 
@@ -86,10 +86,16 @@ private:
       }
       Parts parts;
       parts.wide = view.getWide();
+      parts.packed = view.getPacked();
       parts.ptr = add(PtrType::get(ctx, view.getElementType(), view.getAlign()), oldAttr);
-      for (int64_t divisor : view.getSizeDivisors()) parts.sizes.push_back(add(b.getI32Type(), fact(divisor, true)));
+      for (auto [d, divisor] : llvm::enumerate(view.getSizeDivisors())) {
+        // A packed view's last size is the stride before it: what divides one divides the other.
+        bool isStride = parts.packed && d > 0 && (int64_t)d + 1 == view.getRank();
+        parts.sizes.push_back(add(b.getI32Type(), fact(isStride ? std::max(divisor, view.getStrideDivisors()[d - 1]) : divisor, true)));
+      }
       for (int64_t divisor : view.getStrideDivisors())
         parts.strides.push_back(divisor == 0 ? Value() : Value(add(view.getOffsetType(), fact(divisor, false))));
+      findStrides(parts);
       views[old] = parts;
     }
     kernel.setFunctionType(FunctionType::get(ctx, types, {}));
@@ -107,6 +113,22 @@ private:
     for (auto [size, expected] : llvm::zip(views.at(op.getView()).sizes, op.getSizes())) {
       shareDivisor(size, expected);
       size = expected;
+    }
+    findStrides(views.at(op.getView()));
+  }
+
+  /// A packed view's strides, as far as its sizes give them: a constant, or the last size as it stands. (A product is the host's to
+  /// compute: it comes as an argument.)
+  void findStrides(Parts &parts) {
+    if (!parts.packed || parts.sizes.size() < 2) return;
+    const size_t last = parts.sizes.size() - 1;
+    if (!parts.wide && parts.strides[last - 1]) parts.strides[last - 1] = parts.sizes[last];
+    Type type = parts.wide ? b.getI64Type() : b.getI32Type();
+    APInt size;
+    for (int64_t d = last, product = 1; d > 0 && matchPattern(parts.sizes[d], m_ConstantInt(&size)); --d) {
+      product *= size.getSExtValue();
+      if (!llvm::isIntN(type.getIntOrFloatBitWidth(), product)) break; // a tensor without elements
+      parts.strides[d - 1] = constant(type, product);
     }
   }
 
@@ -128,6 +150,7 @@ private:
     for (auto [start, stride] : llvm::zip(op.getOffsets(), parts.strides))
       if (!isZero(start)) offset = add(offset, times(start, stride, parts.wide));
     if (offset) parts.ptr = AddPtrOp::create(b, loc, pointee(parts.ptr), parts.ptr, offset);
+    for (auto [size, whole] : llvm::drop_begin(llvm::zip(op.getSizes(), parts.sizes))) parts.packed &= size == whole;
     parts.sizes.assign(op.getSizes().begin(), op.getSizes().end());
     views[op.getResult()] = parts;
   }

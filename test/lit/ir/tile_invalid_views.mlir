@@ -49,6 +49,14 @@ tile.kernel @k(%x: !tile.view<f32, sizes = [1], strides = [0], align = 0, wide =
 
 // -----
 
+// view_c6
+// expected-error @below {{a packed view's last stride is 1 (divisor 0)}}
+tile.kernel @k(%x: !tile.view<f32, sizes = [1, 1], strides = [1, 4], align = 4, wide = false, packed = true>) {
+  tile.return
+}
+
+// -----
+
 // expect_c1
 tile.kernel @k(%x: !tile.view<f32, sizes = [1, 1], strides = [1, 0], align = 4, wide = false>, %n: i32) {
   // expected-error @below {{'tile.expect' op needs one size per dimension of the view}}

@@ -9,10 +9,12 @@
 // RUN: FileCheck %s < %t.pretty
 
 !one = !tile.view<f32, sizes = [16], strides = [4], align = 4, wide = true>
+!packed = !tile.view<bf16, sizes = [1, 16], strides = [8, 0], align = 16, wide = false, packed = true>
 !zero = !tile.view<f32, sizes = [], strides = [], align = 4, wide = true>
 
 // CHECK-LABEL: tile.kernel @structure
-tile.kernel @structure(%n: i32, %c: i1, %v: !one, %p: !tile.ptr<f32>, %s: f32) {
+// CHECK-SAME: wide = false, packed = true>)
+tile.kernel @structure(%n: i32, %c: i1, %v: !one, %p: !tile.ptr<f32>, %s: f32, %packed: !packed) {
   // CHECK-NEXT: tile.grid persistent
   tile.grid persistent
   %x = tile.program_id 0

@@ -154,7 +154,14 @@ TEST_F(Jit, facts) {
   f = facts(Tensor::lend(memory + 8, {4}, f64, Device::host(), {2}));
   EXPECT_EQ(f.align, 8);
   EXPECT_EQ(f.stride_divisors[0], 2);
+  EXPECT_FALSE(f.packed);
   EXPECT_EQ(facts(Tensor::empty({0, 5}, bf16)).size_divisors[0], 16);
+  Tensor x = Tensor::empty({4, 3, 5}, f32);
+  EXPECT_TRUE(facts(x).packed);
+  EXPECT_TRUE(facts(x.slice(0, 1, 3)).packed);
+  EXPECT_FALSE(facts(x.slice(2, 0, 4)).packed);
+  EXPECT_FALSE(facts(x.slice(0, 0, 4, 2)).packed);
+  EXPECT_TRUE(facts(Tensor::empty({0, 5}, bf16)).packed);
 }
 
 TEST_F(Jit, empty_grids_launch_nothing) {

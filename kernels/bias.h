@@ -11,7 +11,7 @@
 namespace moec {
 
 /// out[n] = value[n] + bias[e(n)] (* probs[n] if given), rounded once to the dtype of value. value [..., F] of rank 1
-/// or more, its leading dimensions are N rows; bias [E, F]; probs [N, 1] or [N]; any float dtypes. Here and in the
+/// or more, its leading dimensions are N rows; bias [E, F] (a list of [F]: stack() it); probs [N, 1] or [N]; any float dtypes. Here and in the
 /// gradients, products with a bias or with probs are rounded to the promoted dtype of these two, as upstream makes
 /// them: nothing is lost unless both are bf16 or both f16. Without a bias: value itself. Rows after the last end are
 /// undefined. Source: _apply_bias (nemo_automodel experts).

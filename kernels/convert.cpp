@@ -1,6 +1,8 @@
 // Conversion of dtypes, and the op that pins e4m3.
 #include "kernels/convert.h"
 
+#include <fmt/format.h>
+
 #include "kernels/host.h"
 #include "kernels/registration.h"
 
@@ -51,8 +53,8 @@ Tensor as_dtype(const Stream &stream, const Tensor &x, DType dtype) {
   return x.dtype() == dtype ? x : convert(stream, x, dtype);
 }
 
-Tensor packed(const Stream &stream, const Tensor &x) {
-  if (x.is_contiguous()) return x;
+/// x's elements in row-major order to y, [N].
+static void pack(const Stream &stream, const Tensor &x, const Tensor &y) {
   Dims shape, strides; // without sizes of 1; dimensions that continue each other are one
   for (int d = 0; d < x.rank(); ++d) {
     if (x.size(d) == 1) continue;
@@ -68,8 +70,29 @@ Tensor packed(const Stream &stream, const Tensor &x) {
   for (int d = shape.rank(); d < 4; ++d) whole.push_back(1);
   for (int64_t size : shape) whole.push_back(size);
   static const auto run = jit(kernel::pack, kSchedule);
+  run(stream, {}, x.reshape(whole), y);
+}
+
+Tensor packed(const Stream &stream, const Tensor &x) {
+  if (x.is_contiguous()) return x;
   Tensor y = Tensor::empty(x.shape(), x.dtype(), stream);
-  run(stream, {}, x.reshape(whole), y.reshape({y.numel()}));
+  pack(stream, x, y.reshape({y.numel()}));
+  return y;
+}
+
+Tensor stack(const Stream &stream, std::span<const Tensor> tensors) {
+  check_that(!tensors.empty(), "stack: tensors", "there are none", "give one or more");
+  const Tensor &first = tensors.front();
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const std::string what = fmt::format("stack: tensor {}", i);
+    check_dtype(what, tensors[i], {first.dtype()});
+    check_shape(what, tensors[i], first.shape());
+  }
+  Dims shape{static_cast<int64_t>(tensors.size())};
+  for (int64_t size : first.shape()) shape.push_back(size);
+  Tensor y = Tensor::empty(shape, first.dtype(), stream);
+  for (size_t i = 0; i < tensors.size(); ++i)
+    pack(stream, tensors[i], y.select(0, static_cast<int64_t>(i)).reshape({first.numel()}));
   return y;
 }
 

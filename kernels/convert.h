@@ -1,6 +1,8 @@
 // Conversion of dtypes. See moe.h for what holds for all functions.
 #pragma once
 
+#include <span>
+
 #include "runtime/device.h"
 #include "runtime/tensor.h"
 
@@ -16,5 +18,9 @@ Tensor as_dtype(const Stream &stream, const Tensor &x, DType dtype);
 /// x in row-major order: itself if its memory is that already, else a copy that a kernel makes on the stream. x of any
 /// dtype, shape and strides that have at most 4 dimensions once those that continue each other are one.
 Tensor packed(const Stream &stream, const Tensor &x);
+
+/// Tensors of one shape and dtype, one or more, along a new first dimension: [n, ...]; copied by a kernel each on the
+/// stream. Strides as in packed(). Source: torch.stack.
+Tensor stack(const Stream &stream, std::span<const Tensor> tensors);
 
 } // namespace moec

@@ -108,6 +108,9 @@ TEST_P(BiasOn, EndsAndShapesGiveTheSameBits) {
   Tensor row = value.select(0, 0);
   EXPECT_EQ(apply_bias(stream, row, bias, counts_tensor({0, 1, 0})).shape(), (Dims{20}));
   EXPECT_EQ(apply_bias(stream, value, {}, counts_tensor(counts)).data(), value.data());
+  // The biases as a list.
+  const std::vector<Tensor> list{bias.select(0, 0), bias.select(0, 1), bias.select(0, 2)};
+  EXPECT_EQ(apply_bias(stream, value, stack(stream, list), counts_tensor(counts), probs).to_bytes(), out.to_bytes());
   Tensor every = value.slice(0, 0, 14, 2);
   EXPECT_EQ(apply_bias(stream, every, bias, counts_tensor({7, 0, 0})).to_bytes(),
             apply_bias(stream, every.contiguous(), bias, counts_tensor({7, 0, 0})).to_bytes());

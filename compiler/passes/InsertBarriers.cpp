@@ -24,8 +24,9 @@ struct Range {
 /// Accesses since the last barrier.
 struct State {
   SmallVector<Range, 4> reads, writes, copies; ///< copies: asynchronous, not yet waited for
+  SmallVector<Value, 4> shared;                ///< arguments from whose memory several threads have loaded one element
 
-  static bool insert(SmallVector<Range, 4> &set, Range r) {
+  template <class T> static bool insert(SmallVector<T, 4> &set, T r) {
     if (llvm::is_contained(set, r)) return false;
     set.push_back(r);
     return true;
@@ -36,6 +37,7 @@ struct State {
     for (Range r : other.reads) added |= insert(reads, r);
     for (Range r : other.writes) added |= insert(writes, r);
     for (Range r : other.copies) added |= insert(copies, r);
+    for (Value v : other.shared) added |= insert(shared, v);
     return added;
   }
   bool touches(const SmallVector<Range, 4> &set, Range r) const {
@@ -43,8 +45,14 @@ struct State {
   }
   bool conflictsWithRead(Range r) const { return touches(writes, r); }
   bool conflictsWithWrite(Range r) const { return touches(writes, r) || touches(reads, r); }
-  void barrier() { reads.clear(), writes.clear(); }
+  void barrier() { reads.clear(), writes.clear(), shared.clear(); }
 };
+
+/// What a pointer was made from: an argument of the kernel.
+Value rootOf(Value pointer) {
+  while (auto add = pointer.getDefiningOp<moec::tile::AddPtrOp>()) pointer = add.getPtr();
+  return pointer;
+}
 
 Range rangeOf(Value buffer) {
   auto alloc = buffer.getDefiningOp<AllocOp>();
@@ -72,6 +80,13 @@ struct InsertBarriersPass : moec::compiler::impl::TileGpuInsertBarriersBase<Inse
     if (auto branch = dyn_cast<scf::IfOp>(op)) return visitIf(branch, state);
     TypeSwitch<Operation *>(op)
         .Case<BarrierOp, moec::tile::BarrierOp>([&](auto) { state.barrier(); })
+        .Case<moec::tile::LoadOp>([&](moec::tile::LoadOp load) {
+          if (hasCopies(load.getType())) State::insert(state.shared, rootOf(load.getPtr()));
+        })
+        .Case<moec::tile::StoreOp, moec::tile::AtomicRmwOp, moec::tile::AtomicCasOp>([&](auto access) {
+          if (llvm::is_contained(state.shared, rootOf(access.getPtr()))) barrierBefore(op, state);
+          visitScratch(op, state);
+        })
         .Case<LocalLoadOp>([&](LocalLoadOp load) {
           Range r = rangeOf(load.getBuffer());
           if (state.conflictsWithRead(r)) barrierBefore(op, state);
@@ -91,15 +106,29 @@ struct InsertBarriersPass : moec::compiler::impl::TileGpuInsertBarriersBase<Inse
           for (Range r : state.copies) State::insert(state.writes, r);
           if (wait.getPending() == 0) state.copies.clear();
         })
-        .Default([&](Operation *) {
-          int64_t bytes = moec::compiler::scratchBytes(op, numWarps);
-          if (!bytes) return;
-          int64_t offset = op->getAttrOfType<IntegerAttr>("tilegpu.offset").getInt();
-          Range r{offset, offset + bytes};
-          if (state.conflictsWithWrite(r)) barrierBefore(op, state);
-          state.barrier(); // its own, between writing and reading the scratch
-          State::insert(state.reads, r);
-        });
+        .Default([&](Operation *) { visitScratch(op, state); });
+  }
+
+  void visitScratch(Operation *op, State &state) {
+    int64_t bytes = moec::compiler::scratchBytes(op, numWarps);
+    if (!bytes) return;
+    int64_t offset = op->getAttrOfType<IntegerAttr>("tilegpu.offset").getInt();
+    Range r{offset, offset + bytes};
+    if (state.conflictsWithWrite(r)) barrierBefore(op, state);
+    state.barrier(); // its own, between writing and reading the scratch
+    State::insert(state.reads, r);
+  }
+
+  /// True if some element of a value of this type is in several threads. A scalar is in all.
+  bool hasCopies(Type type) {
+    auto tile = dyn_cast<RankedTensorType>(type);
+    if (!tile) return true;
+    int64_t threads = int64_t(numWarps) * 32, held = 1;
+    const moec::compiler::LinearLayout layout = layoutOf(tile);
+    auto free = layout.freeMasks();
+    using moec::compiler::InDim;
+    for (InDim in : {InDim::Lane, InDim::Warp}) held <<= layout.inBits(in) - llvm::popcount(free[int(in)]);
+    return held < threads;
   }
 
   /// A loop's start is reached from before it and from its end: walk until the latter adds nothing.

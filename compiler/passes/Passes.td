@@ -47,13 +47,15 @@ def TileGpuAllocateShared : Pass<"tilegpu-allocate-shared", "::mlir::ModuleOp"> 
 }
 
 def TileGpuInsertBarriers : Pass<"tilegpu-insert-barriers", "::moec::tile::KernelOp"> {
-  let summary = "barriers where shared memory would otherwise be raced on";
+  let summary = "barriers where memory would otherwise be raced on";
   let description = [{
     Walks the kernel with the set of shared-memory accesses since the last barrier and puts a tilegpu.barrier before an op whose access conflicts with one of
     them. Loops are walked until the state at their end adds nothing to that at their start. An asynchronous copy counts as written at the
     async_wait that follows it: until then only the pipeliner's choice of another stage separates it from readers.
     Ops with scratch synchronize inside themselves (write, barrier, read), so they leave only their reads behind.
+    Where several threads load one element, a store or atomic through the same argument waits for all of them: a later thread would load the new value.
   }];
+  let dependentDialects = ["::moec::tilegpu::TileGpuDialect"];
   let options = [Option<"numWarps", "num-warps", "int", "4", "warps per CTA">];
 }
 

@@ -95,6 +95,23 @@ TEST(Mistakes, NumbersFromMemory) {
     }
 }
 
+/// Every thread loads the scalar, one replaces it.
+void take_number(const NoSpec &, View counter, View y) {
+  grid(1);
+  Int n = load(counter(0));
+  store(counter(0), n + 1);
+  store(y(arange(128)), full({128}, n, i32));
+}
+
+TEST(Mistakes, AScalarIsReadByAllBeforeItIsReplaced) {
+  for (int warps : {1, 4}) {
+    Tensor counter = Tensor::from(std::vector<int>{5}, {1}), y = Tensor::zeros({128}, i32);
+    jit(take_number, {.num_warps = warps})(Device::sim(), NoSpec{}, counter, y);
+    EXPECT_EQ(y.to_vector<int>(), std::vector<int>(128, 5));
+    EXPECT_EQ(counter.to_vector<int>()[0], 6);
+  }
+}
+
 void endless(const NoSpec &, View x) {
   grid(1);
   while_([&] { return load(x(0)) < 1; }, [&] { store(x(1), 1.0f); });

@@ -227,6 +227,12 @@ void device_assert(const Operand &condition, std::string_view message, std::init
            fmt::format("{} is printed for each element of the condition", rec::spell(*p->type)),
            "give a scalar, or a tile of the condition's shape");
   }
+  for (size_t at = 0; at + 2 < message.size(); ++at) {
+    const auto place = static_cast<size_t>(message[at + 1] - '0');
+    if (message[at] == '{' && message[at + 2] == '}' && place < 10 && place >= count)
+      fail(condition.where(), fmt::format("device_assert with \"{}\" in its message", message.substr(at, 3)),
+           fmt::format("values given to print: {}", count), "give a value for each place; {0} is the first");
+  }
   r.create(OpId::tile_assert, {c, std::span<Value *const>(printed, count)}, {}, {r.arena.copy(message)}, condition.where());
 }
 

@@ -112,7 +112,12 @@ struct InsertBarriersPass : moec::compiler::impl::TileGpuInsertBarriersBase<Inse
   void visitScratch(Operation *op, State &state) {
     int64_t bytes = moec::compiler::scratchBytes(op, numWarps);
     if (!bytes) return;
-    int64_t offset = op->getAttrOfType<IntegerAttr>("tilegpu.offset").getInt();
+    auto place = op->getAttrOfType<IntegerAttr>("tilegpu.offset");
+    if (!place) {
+      op->emitOpError("has no place in shared memory yet: run tilegpu-allocate-shared before this pass");
+      return signalPassFailure();
+    }
+    int64_t offset = place.getInt();
     Range r{offset, offset + bytes};
     if (state.conflictsWithWrite(r)) barrierBefore(op, state);
     state.barrier(); // its own, between writing and reading the scratch

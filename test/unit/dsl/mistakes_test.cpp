@@ -131,6 +131,7 @@ TEST(DslMistakes, Functions) {
   MISTAKE("program_id(3): a grid has axes 0, 1 and 2", program_id(3));
   MISTAKE("device_assert(i32[16]): the condition is bool; compare: x != 0", device_assert(i, "x"));
   MISTAKE("device_assert: 3 values to print; give two at most", device_assert(i > 3, "x", {i, i, i}));
+  MISTAKE("device_assert with \"{1}\" in its message: values given to print: 1; give a value for each place; {0} is the first", device_assert(i > 3, "{0} of {1}", {i}));
   MISTAKE("device_assert(bool[16]): scalar f32 is not printed; i32 and i64 are: cast(x, i32)", device_assert(i > 3, "x", {s}));
   MISTAKE("device_assert(bool[16]): i32[8] is printed for each element of the condition; give a scalar, or a tile of the condition's shape", device_assert(i > 3, "x", {arange(8)}));
 }

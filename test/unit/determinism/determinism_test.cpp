@@ -11,13 +11,14 @@
 #include "kernels/moe.h"
 #include "runtime/testing.h"
 #include "test/unit/kernels/recorded_calls.h"
+#include "test/unit/sanitized.h"
 
 namespace moec {
 namespace {
 
-constexpr int kSchedules = 20;
+constexpr int kSchedules = kSanitized ? 2 : 20;
 constexpr int64_t kMostElements = 60'000;
-constexpr int64_t kSmallBatch = 20; ///< rows of a batch of which every slice is compared
+constexpr int64_t kSmallBatch = kSanitized ? 6 : 20; ///< rows of a batch of which every slice is compared
 
 /// Random schedules of the simulated GPU; a GPU has its own at every run.
 Report schedules(const RecordedCall &call) {

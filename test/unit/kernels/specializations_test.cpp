@@ -5,6 +5,7 @@
 #include "kernels/specializations.h"
 #include "runtime/compiler_library.h"
 #include "runtime/toolkit.h"
+#include "test/unit/sanitized.h"
 
 #include <nlohmann/json.hpp>
 
@@ -15,6 +16,7 @@ class Specializations : public testing::TestWithParam<const char *> {};
 
 TEST_P(Specializations, BecomeCubins) {
   if (nvjitlink_path().empty()) GTEST_SKIP() << "no nvJitLink here: cubins would be made by the driver";
+  if (kSanitized && GetParam() != std::string_view("sm_90a")) GTEST_SKIP() << "one target is enough for the sanitizers";
   for (const SpecializationRow &row : specializations()) {
     SCOPED_TRACE(std::string(row.kernel) + " " + std::string(row.settings));
     const KernelInfo &kernel = kernel_at(row.kernel);

@@ -12,12 +12,7 @@
 #include "runtime/convert.h"
 #include "runtime/environment.h"
 #include "test/unit/runtime/scratch.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__clang__) && __has_feature(address_sanitizer)
-constexpr bool kSanitized = true; // compiles take ten times as long: one schedule per case then
-#else
-constexpr bool kSanitized = false;
-#endif
+#include "test/unit/sanitized.h"
 
 namespace moec::ops {
 

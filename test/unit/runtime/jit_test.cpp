@@ -11,6 +11,7 @@
 #include "runtime/environment.h"
 #include "runtime/error.h"
 #include "stand_ins.h"
+#include "test/unit/sanitized.h"
 
 using namespace moec;
 using namespace moec::testing;
@@ -371,15 +372,7 @@ TEST(spec, text_words_and_setting_by_name) {
   EXPECT_FALSE(a == b);
 }
 
-// Sanitizers bring an operator new of their own.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define MOEC_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define MOEC_SANITIZED 1
-#endif
-#endif
-#ifndef MOEC_SANITIZED
+#if !MOEC_SANITIZED
 #define MOEC_COUNT_ALLOCATIONS 1
 std::atomic<long> allocations{0};
 #endif

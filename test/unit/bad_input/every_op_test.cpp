@@ -134,12 +134,7 @@ TEST_P(EveryOp, RefusesWhatDoesNotFit) {
   EXPECT_FALSE(tried.empty()) << "record a case of at most " << kMostElements << " elements";
 }
 
-std::vector<std::string> names() {
-  std::vector<std::string> list;
-  for (const Op &op : ops()) list.push_back(op.name);
-  return list;
-}
-INSTANTIATE_TEST_SUITE_P(Ops, EveryOp, testing::ValuesIn(names()), [](const auto &info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Ops, EveryOp, testing::ValuesIn(op_names()), [](const auto &info) { return info.param; });
 
 } // namespace
 } // namespace moec

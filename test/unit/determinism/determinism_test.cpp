@@ -119,12 +119,7 @@ TEST(Batches, AreOfOpsThatExist) {
   for (const auto &[name, reason] : uncut_ops()) EXPECT_FALSE(op_at(name).name.empty() || reason.empty());
 }
 
-std::vector<std::string> names() {
-  std::vector<std::string> list;
-  for (const Op &op : ops()) list.push_back(op.name);
-  return list;
-}
-INSTANTIATE_TEST_SUITE_P(Ops, Determinism, testing::ValuesIn(names()), [](const auto &info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Ops, Determinism, testing::ValuesIn(op_names()), [](const auto &info) { return info.param; });
 
 // -- what must fail
 

@@ -86,12 +86,7 @@ TEST_P(EveryOp, CanBeCapturedAndReplayed) {
   expect_same(call.outputs(), outputs_of(c.call), c.name);
 }
 
-std::vector<std::string> names() {
-  std::vector<std::string> list;
-  for (const Op &op : ops()) list.push_back(op.name);
-  return list;
-}
-INSTANTIATE_TEST_SUITE_P(Ops, EveryOp, testing::ValuesIn(names()), [](const auto &info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Ops, EveryOp, testing::ValuesIn(op_names()), [](const auto &info) { return info.param; });
 
 } // namespace
 } // namespace moec

@@ -19,6 +19,13 @@ struct NamedCall {
   RecordedCall call;
 };
 
+/// Of all ops of the registry: the instances of a test that holds for every op.
+inline std::vector<std::string> op_names() {
+  std::vector<std::string> list;
+  for (const Op &op : ops()) list.push_back(op.name);
+  return list;
+}
+
 /// The op's recorded cases that moec supports, with at most `most_elements` in all inputs together.
 inline std::vector<NamedCall> recorded_calls(const Op &op, int64_t most_elements) {
   std::vector<NamedCall> calls;

@@ -3,6 +3,7 @@
 // carried values.
 #include "dsl/recorder.h"
 
+#include <algorithm>
 #include <exception>
 #include <fmt/format.h>
 

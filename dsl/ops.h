@@ -5,7 +5,6 @@
 #include "dsl/value.h"
 #include "dsl/view.h"
 
-#include <algorithm>
 #include <string_view>
 
 namespace moec {

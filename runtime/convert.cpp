@@ -1,5 +1,7 @@
 #include "runtime/convert.h"
 
+#include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace moec {

@@ -62,7 +62,7 @@ public:
     sim::TrafficCounts traffic;
     std::unique_lock<std::mutex> counting;
     if (settings.traffic) {
-      counting = std::unique_lock(settings.traffic->mutex());
+      counting = std::unique_lock(settings.traffic->sectors().mutex);
       traffic.sectors = &settings.traffic->sectors();
       options.traffic = &traffic;
     }

@@ -56,12 +56,12 @@ void SimTraffic::add(std::string_view kernel, const sim::TrafficCounts &counts) 
 }
 
 std::vector<KernelTraffic> SimTraffic::kernels() const {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(sectors_->mutex);
   return kernels_;
 }
 
 MemoryTraffic SimTraffic::range(uint64_t begin, uint64_t end) const {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(sectors_->mutex);
   sim::SectorMap::Sum sum = sectors_->sum(begin, end);
   return {sum.moved[0], sum.moved[1], sum.moved[2], sum.distinct};
 }
@@ -79,7 +79,7 @@ double SimTraffic::ratio(const std::vector<Tensor> &tensors) const {
 }
 
 void SimTraffic::name(const Tensor &tensor, std::string name) {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(sectors_->mutex);
   named_.emplace_back(std::move(name), tensor);
 }
 
@@ -92,7 +92,7 @@ std::string SimTraffic::text() const {
                         k.loads.bytes + k.stores.bytes + k.atomics.bytes);
   std::vector<std::pair<std::string, Tensor>> named;
   {
-    std::lock_guard lock(mutex_);
+    std::lock_guard lock(sectors_->mutex);
     named = named_;
   }
   if (named.empty()) return text;
@@ -108,7 +108,7 @@ std::string SimTraffic::text() const {
 }
 
 void SimTraffic::clear() {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(sectors_->mutex);
   kernels_.clear();
   sectors_->clear();
 }

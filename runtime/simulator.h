@@ -5,7 +5,6 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -76,11 +75,9 @@ public:
   /// For the simulated GPU.
   void add(std::string_view kernel, const sim::TrafficCounts &counts);
   sim::SectorMap &sectors() { return *sectors_; }
-  std::mutex &mutex() { return mutex_; }
 
 private:
   MemoryTraffic range(uint64_t begin, uint64_t end) const;
-  mutable std::mutex mutex_;
   std::vector<KernelTraffic> kernels_;
   std::vector<std::pair<std::string, Tensor>> named_;
   std::unique_ptr<sim::SectorMap> sectors_;

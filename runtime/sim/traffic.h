@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -32,6 +33,8 @@ public:
     Moves moved{};         ///< by TrafficKind
     uint64_t distinct = 0; ///< sectors that were moved at all
   };
+
+  std::mutex mutex; ///< for those who share the map to hold
 
   void add(uint64_t sector, TrafficKind kind);
   /// Of the sectors that [begin, end) touches; end 0: of all.

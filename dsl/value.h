@@ -158,6 +158,7 @@ public:
   Float(const Tile &t, Where where = Where::current());
   Float(float v, Where where = Where::current()) : Tile(v, where) {}
   Float(double v, Where where = Where::current()) : Tile(v, where) {}
+  Float(int v, Where where = Where::current()) : Tile(static_cast<double>(v), where) {}
   Float &operator=(const Float &other) & {
     assign(other);
     return *this;

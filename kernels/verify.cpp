@@ -280,6 +280,9 @@ std::vector<std::string> find_cases(const std::vector<std::string> &paths) {
       for (auto it = fs::recursive_directory_iterator(p, fs::directory_options::skip_permission_denied, error);
            !error && it != fs::end(it); it.increment(error))
         if (it->path().extension() == ".safetensors") below.push_back(it->path().string());
+      if (below.empty())
+        throw UserError(fmt::format("verify {}", p), "no *.safetensors file lies below it",
+                        "give recorded cases or a directory of them");
       std::ranges::sort(below);
       files.insert(files.end(), below.begin(), below.end());
     } else if (fs::exists(p, error)) {

@@ -88,7 +88,8 @@ struct VerifySummary : CaseCounts {
   std::string ops_text() const;
 };
 
-/// All *.safetensors below the paths (files or directories), in order. Throws UserError for a path that does not exist.
+/// All *.safetensors below the paths (files or directories), in order. Throws UserError for a path
+/// that does not exist and for a directory without cases.
 std::vector<std::string> find_cases(const std::vector<std::string> &paths);
 /// Verifies them; `each` is called after every case that was not left out.
 VerifySummary verify(const std::vector<std::string> &files, const VerifyOptions &options,

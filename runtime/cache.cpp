@@ -149,10 +149,12 @@ int DiskCache::open_directory(bool make) {
     ::close(directory_fd_); // it was removed under us
     directory_fd_ = -1;
   }
-  if (directory_.empty()) {
-    warn_once("cache", "no home directory for the kernel cache; kernels are kept in memory only. Set MOEC_CACHE_DIR");
+  auto refuse = [&](const std::string &what, std::string wrong) {
+    warn_once("cache", fmt::format("{}: {}; kernels are kept in memory only", what, wrong));
+    problem_ = std::move(wrong);
     return -1;
-  }
+  };
+  if (directory_.empty()) return refuse("no kernel cache", "there is no home directory for it, set MOEC_CACHE_DIR");
   auto open = [&] { return ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); };
   int fd = open();
   if (fd < 0 && errno == ENOENT) {
@@ -163,10 +165,16 @@ int DiskCache::open_directory(bool make) {
   std::string wrong = fd < 0 ? (errno == ELOOP || errno == ENOTDIR ? "it is a symbolic link or no directory" : std::strerror(errno)) : untrusted(fd);
   if (!wrong.empty()) {
     if (fd >= 0) ::close(fd);
-    warn_once("cache", fmt::format("kernel cache {} is not used: {}; kernels are kept in memory only", directory_, wrong));
-    return -1;
+    return refuse(fmt::format("kernel cache {} is not used", directory_), std::move(wrong));
   }
   return directory_fd_ = fd;
+}
+
+std::string DiskCache::problem() {
+  int directory = open_directory(true);
+  if (directory >= 0) return ::faccessat(directory, ".", W_OK | X_OK, AT_EACCESS) == 0 ? "" : std::strerror(errno);
+  std::lock_guard lock(mutex_);
+  return problem_;
 }
 
 std::string DiskCache::digest_file(const CacheKey &key) const { return key.digest() + std::string(kEntrySuffix); }

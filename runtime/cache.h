@@ -65,6 +65,8 @@ public:
   CacheEntry load_or_make(const CacheKey &key, const std::function<CacheEntry()> &make, bool *was_hit = nullptr);
 
   // -- for `moec cache`
+  /// Why no kernels can be kept in the directory (which it makes, if it is missing), or "".
+  std::string problem();
   std::vector<CacheListing> list();
   CacheTotals totals();
   /// Removes leftovers, things that are no files and the least recently used entries until at most `max_bytes` are left. Returns how many went.
@@ -83,6 +85,7 @@ private:
   uint64_t max_bytes_;
   std::mutex mutex_;
   int directory_fd_ = -1;
+  std::string problem_; // why the last open_directory(true) failed
   uint64_t stored_since_prune_ = UINT64_MAX; // of the first store: look
 };
 

@@ -48,12 +48,7 @@ ArgFacts facts_of(const LaunchArg &arg, rec::Parameter parameter, int index, Dev
     fail(index, arg, fmt::format("it has {} dimensions", t.rank()), fmt::format("a view has at most {}; reshape it", ArgFacts::kMaxRank));
   f.rank = static_cast<uint8_t>(t.rank());
   f.wide = t.extent_bytes() > kMostElements;
-  f.packed = true;
-  int64_t step = 1;
-  for (int i = t.rank() - 1; i >= 0; --i) {
-    f.packed &= t.strides()[i] == step;
-    step *= std::max<int64_t>(t.shape()[i], 1);
-  }
+  f.packed = t.strides() == row_major(t.shape());
   for (int i = 0; i < t.rank(); ++i) {
     auto d = static_cast<size_t>(i);
     if (t.shape()[i] > kMostElements)

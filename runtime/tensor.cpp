@@ -19,16 +19,6 @@ namespace {
 
 constexpr size_t kAlignment = 256;
 
-Dims row_major(const Dims &shape) {
-  Dims strides = shape;
-  int64_t step = 1;
-  for (int i = shape.rank() - 1; i >= 0; --i) {
-    strides[i] = step;
-    step *= std::max<int64_t>(shape[i], 1);
-  }
-  return strides;
-}
-
 /// Product of the sizes. Throws UserError if a size is negative or the bytes do not fit in 62 bits (row-major strides then fit, too).
 /// `asked()`: for the error, made only then.
 template <typename Asked> int64_t checked_numel(const Dims &shape, DType dtype, const Asked &asked) {
@@ -208,6 +198,16 @@ int64_t Tensor::numel() const {
   for (int64_t size : shape_) count *= size;
   return count;
 }
+Dims row_major(const Dims &shape) {
+  Dims strides = shape;
+  int64_t step = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    strides[i] = step;
+    step *= std::max<int64_t>(shape[i], 1);
+  }
+  return strides;
+}
+
 bool Tensor::is_contiguous() const {
   if (numel() == 0) return true;
   int64_t step = 1;

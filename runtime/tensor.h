@@ -48,6 +48,9 @@ private:
   int rank_ = 0;
 };
 
+/// Strides, in elements, of a tensor of this shape without gaps, the last dimension the fastest; sizes of 0 count as 1.
+Dims row_major(const Dims &shape);
+
 template <typename T> struct dtype_of;
 template <> struct dtype_of<bool> { static constexpr DType value = DType::boolean; };
 template <> struct dtype_of<int8_t> { static constexpr DType value = DType::i8; };

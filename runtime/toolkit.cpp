@@ -9,6 +9,14 @@
 
 namespace moec {
 
+namespace {
+std::string first_readable(const std::vector<std::string> &paths, const std::string &otherwise) {
+  for (const std::string &path : paths)
+    if (::access(path.c_str(), R_OK) == 0) return path;
+  return otherwise;
+}
+} // namespace
+
 std::string nvjitlink_path() {
   constexpr const char *kNames[] = {"libnvJitLink.so.13", "libnvJitLink.so.12"};
   std::vector<std::string> paths;
@@ -18,7 +26,10 @@ std::string nvjitlink_path() {
   };
   const std::string &root = environment().cuda_root;
   if (root == "none") return "";
-  if (!root.empty()) add_toolkit(root);
+  if (!root.empty()) {
+    add_toolkit(root);
+    return first_readable(paths, paths.front()); // what was asked for and is missing is an error to whoever opens it
+  }
   if (std::string library = compiler_library_path(); library.rfind('/') != std::string::npos)
     paths.push_back(library.substr(0, library.rfind('/') + 1) + kNames[0]);
 #ifdef MOEC_NVJITLINK_PATH
@@ -30,9 +41,7 @@ std::string nvjitlink_path() {
   for (size_t begin = 0, end; (end = folders.find(':', begin)) != std::string::npos; begin = end + 1)
     for (const char *name : kNames)
       if (end > begin) paths.push_back(folders.substr(begin, end - begin) + "/" + name);
-  for (const std::string &path : paths)
-    if (::access(path.c_str(), R_OK) == 0) return path;
-  return "";
+  return first_readable(paths, "");
 }
 
 } // namespace moec

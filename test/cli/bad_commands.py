@@ -85,6 +85,7 @@ def rows(golden, folder):
         Row("run from a folder", ["run", "permute", "--in", "a_folder", "--out", "x"], 1, "read a_folder: it is not a regular file"),
         Row("run from a device", ["run", "permute", "--in", "/dev/zero", "--out", "x"], 1, "read /dev/zero: it is not a regular file"),
         Row("verify no file", ["verify", "nothing.safetensors"], 1, "verify nothing.safetensors: there is no such file or directory"),
+        Row("verify a folder without cases", ["verify", "a_folder"], 1, "verify a_folder: no *.safetensors file lies below it"),
         # the environment
         environment("MOEC_DEVICE", "gpu", "say best, sim, interp, cuda or cuda:<index>"),
         environment("MOEC_CACHE", "maybe", "say on, off or require"),
@@ -102,6 +103,11 @@ def rows(golden, folder):
         Row("a compiler that is no library", ["verify", "--device", "sim", good], 1, good, env={"MOEC_COMPILER": good, "MOEC_CACHE": "off"}, on_output=True),
         Row("an assembler that is no library", compile("weighted_swiglu", "--target", "sm_90a", "--emit", "cubin"), 3, "libnvJitLink.so.13: file too short",
             "MOEC_CUDA_ROOT", env={"MOEC_CUDA_ROOT": toolkit}),
+        Row("a toolkit that is nowhere", compile("weighted_swiglu", "--target", "sm_90a", "--emit", "cubin"), 3, "/nonexistent/lib64/libnvJitLink.so.13: cannot open",
+            "MOEC_CUDA_ROOT", env={"MOEC_CUDA_ROOT": "/nonexistent"}),
+        Row("a cache below a file", ["cache", "stat"], 1, f"keep kernels in {good}/cache: it is a symbolic link or no directory; set MOEC_CACHE_DIR",
+            env={"MOEC_CACHE_DIR": good + "/cache"}),
+        Row("a machine without a cache", ["doctor"], 1, f"keep kernels in {good}/cache", env={"MOEC_CACHE_DIR": good + "/cache"}, on_output=True),
         Row("a cache that must have it", ["verify", "--device", "sim", good], 1, "MOEC_CACHE=require forbids compiling",
             env={"MOEC_CACHE": "require", "MOEC_CACHE_DIR": os.path.join(folder, "empty")}, on_output=True),
     ]

@@ -48,7 +48,8 @@ int ls() {
 }
 
 int stat() {
-  fmt::print("{}\n{}\n", cache().directory(), cache_text());
+  const std::string text = cache_text(); // the directory alone would look like one in use
+  fmt::print("{}\n{}\n", cache().directory(), text);
   return kOk;
 }
 
@@ -66,6 +67,9 @@ int verify(bool repair) {
 } // namespace
 
 std::string cache_text() {
+  if (std::string wrong = DiskCache::shared().problem(); !wrong.empty())
+    throw UserError("keep kernels in " + DiskCache::shared().directory(), wrong,
+                    "set MOEC_CACHE_DIR to a folder of yours; until then kernels are kept in memory only");
   CacheTotals t = DiskCache::shared().totals();
   const std::vector<CacheListing> files = DiskCache::shared().list();
   auto bad = std::count_if(files.begin(), files.end(), [](const CacheListing &e) { return !e.wrong.empty(); });

@@ -126,7 +126,7 @@ TEST(BadContents, Permutes) {
   const char *more = "the routing map has more pairs than there are rows";
   const Tensor fifteen = f(15, 8), sixteen = f(16, 8);
   expect_stopped({
-      {"map_place", more, [](auto &s) { permute(s, kFive, kAll, kProbs, 14); }},
+      {"map_place", "more pairs than there are rows: row 14 of 14", [](auto &s) { permute(s, kFive, kAll, kProbs, 14); }},
       {"map_place", more, [](auto &s) { permute_fused(s, kFive, kAll, kProbs, 14); }},
       // More experts per token than topk.
       {"map_place", more, [](auto &s) { permute_padded(s, kFive, kAll, kProbs, 1, 2); }},
@@ -158,7 +158,7 @@ TEST(BadContents, Permutes) {
        [](auto &s) {
          route_slots_backward(s, f(2), ids32({0, 1, 2, -1}), 2, f32);
        }},
-      {"map_pad_columns", "an expert has too few tokens to pad its count",
+      {"map_pad_columns", "an expert has too few tokens to pad its count: 8 of 5",
        [](auto &s) { pad_routing_map(s, kAll, 4, true); }},
   });
 }

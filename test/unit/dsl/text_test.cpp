@@ -168,6 +168,16 @@ void literal(const NoSpec &, View x) {
   grid(1);
   store(x(arange(4)), literal_value);
 }
+void scalar_zero(const NoSpec &, View x) {
+  grid(1);
+  Float sum = 0; // an int
+  for (Int i : range(0, 4)) sum += load(x(i));
+  store(x(0), sum);
+}
+TEST(DslText, AFloatStartsFromAnInt) {
+  EXPECT_THAT(record(scalar_zero, NoSpec{}, {view(f32, 1)}).text, HasSubstr("value = 0.0 : f32"));
+}
+
 TEST(DslText, FloatLiteralsAreRoundedOnceAndPrintedByBits) {
   const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
   const LiteralCase cases[] = {

@@ -243,7 +243,7 @@ def run_case(index, case, torch, device, timer):
 def main():
     with open(sys.argv[1]) as f:
         cases = json.load(f)
-    device = sys.argv[2] if len(sys.argv) > 2 else "cuda"
+    device, _, index_of_device = (sys.argv[2] if len(sys.argv) > 2 else "cuda").partition(":")
     try:
         import torch
     except ImportError as e:
@@ -252,6 +252,8 @@ def main():
     if device == "cuda" and not torch.cuda.is_available():
         say(reason="torch finds no CUDA device")
         return
+    if index_of_device:
+        torch.cuda.set_device(int(index_of_device))  # "cuda" is this one from here on
     timer = Timer(torch, device)
     for index, case in enumerate(cases):
         try:

@@ -27,7 +27,7 @@ cmd_build() { build "$@"; }
 cmd_run() { build moec_layer_demo moec; "$build/bin/moec_layer_demo" "$@"; }
 cmd_test() {
   build
-  ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$(nproc)" "$@"
+  ctest --test-dir "$build" --output-on-failure --no-tests=error --timeout 3000 -j "$(nproc)" "$@"
 }
 cmd_clean() { rm -rf build build-release build-asan dist; }
 cmd_format() { git ls-files '*.cpp' '*.h' | xargs clang-format -i; }

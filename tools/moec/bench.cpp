@@ -129,7 +129,7 @@ int bench_ops(const BenchOptions &o) {
              device.is_cuda() ? ", L2 cache overwritten before each run" : "");
   std::vector<bench::PeerSeconds> peers(cases.size());
   if (std::string reason; o.peers && device.is_cuda()) {
-    peers = bench::python_seconds(cases, o.python, reason);
+    peers = bench::python_seconds(cases, device, o.python, reason);
     if (!reason.empty()) fmt::print("no PyTorch beside it: {}\n", reason);
   }
   Limits limits(device, *dtype);

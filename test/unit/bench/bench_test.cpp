@@ -106,10 +106,11 @@ TEST(Bench, ReadsWhatPythonMeasured) {
   std::string reason;
   std::string python = interpreter("good", "grep -q '\"op\": *\"weighted_swiglu\"' \"$2\" || exit 3\n"
                                            "test -s \"$(dirname \"$1\")/triton_kernels.py\" || exit 4\n"
+                                           "test \"$3\" = sim || exit 5\n"
                                            "echo a library says hello\n"
                                            "echo '{\"case\": 1, \"peer\": \"torch\", \"seconds\": 0.5}'\n"
                                            "echo '{\"case\": 7, \"peer\": \"torch\", \"seconds\": 1}'\n");
-  std::vector<PeerSeconds> seconds = python_seconds(two, python, reason);
+  std::vector<PeerSeconds> seconds = python_seconds(two, Device::sim(), python, reason);
   EXPECT_EQ(reason, "");
   ASSERT_EQ(seconds.size(), 2u);
   EXPECT_TRUE(seconds[0].empty());
@@ -119,10 +120,10 @@ TEST(Bench, ReadsWhatPythonMeasured) {
 TEST(Bench, SaysWhyThereAreNoPeers) {
   std::vector<Case> two = cases(op_at("weighted_swiglu"), kTiny, 6, bf16);
   std::string reason;
-  python_seconds(two, interpreter("none", "echo '{\"reason\": \"no module named torch\"}'\n"), reason);
+  python_seconds(two, Device::sim(), interpreter("none", "echo '{\"reason\": \"no module named torch\"}'\n"), reason);
   EXPECT_EQ(reason, "no module named torch");
   reason.clear();
-  python_seconds(two, "/no/such/python", reason);
+  python_seconds(two, Device::sim(), "/no/such/python", reason);
   EXPECT_THAT(reason, testing::HasSubstr("/no/such/python"));
 }
 

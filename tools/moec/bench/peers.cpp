@@ -80,7 +80,7 @@ std::optional<double> cublas_seconds(const Case &c, Device device) {
   return measure(stream, [&] { graph.launch(stream); }).seconds;
 }
 
-std::vector<PeerSeconds> python_seconds(const std::vector<Case> &cases, const std::string &python,
+std::vector<PeerSeconds> python_seconds(const std::vector<Case> &cases, Device device, const std::string &python,
                                         std::string &reason) {
   std::vector<PeerSeconds> seconds(cases.size());
   ScratchFolder folder;
@@ -89,7 +89,8 @@ std::vector<PeerSeconds> python_seconds(const std::vector<Case> &cases, const st
   Json list = Json::array();
   for (const Case &c : cases) list.push_back(case_json(c));
   auto input = folder.write("cases.json", list.dump());
-  std::string command = fmt::format("{} {} {}", quoted(python), quoted(script.string()), quoted(input.string()));
+  std::string command = fmt::format("{} {} {} {}", quoted(python), quoted(script.string()), quoted(input.string()),
+                                    quoted(device.name()));
   FILE *pipe = popen(command.c_str(), "r");
   if (!pipe) {
     reason = fmt::format("'{}' does not start", command);

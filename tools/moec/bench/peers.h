@@ -17,8 +17,10 @@ using PeerSeconds = std::map<std::string, double>;
 /// moec's kernel reads on the device). Nothing where there is no cuBLAS or the case is another.
 std::optional<double> cublas_seconds(const Case &c, Device device);
 
-/// PyTorch's and Triton's times for all cases, in one Python process; one map per case. `python`: the interpreter.
+/// PyTorch's and Triton's times for all cases on `device`, in one Python process; one map per case. `python`: the
+/// interpreter.
 /// Empty maps, and why in `reason`, where it does not start or cannot import torch.
-std::vector<PeerSeconds> python_seconds(const std::vector<Case> &cases, const std::string &python, std::string &reason);
+std::vector<PeerSeconds> python_seconds(const std::vector<Case> &cases, Device device, const std::string &python,
+                                        std::string &reason);
 
 } // namespace moec::bench

@@ -9,12 +9,6 @@
 
 namespace moec {
 
-/// The call attaches an auxiliary loss: a mean over the batch.
-inline bool has_no_aux_loss(const RecordedCall &call) {
-  auto it = call.parameters.find("aux_loss_coeff");
-  return it == call.parameters.end() || std::stod(it->second) == 0;
-}
-
 /// The source of each row of chunks in another order.
 inline std::vector<int64_t> rows_of_sorted_chunks(const NamedTensors &inputs) {
   std::vector<double> sizes = inputs.at("split_sizes").to_values(), order = inputs.at("sorted_idxs").to_values();
@@ -33,7 +27,6 @@ inline const std::map<std::string, Batch> &batches() {
       {"apply_bias", {.values = {{"tokens_per_expert", counts}}}},
       {"deterministic_bias_grad", {.columns = "F"}},
       {"expert_load", {.values = {{"indices", rows}}, .columns = "E"}}, // ids of the experts that are left
-      {"gate_route", {.rows_alone = has_no_aux_loss}},
       {"grouped_mm", {.values = {{"offs", ends}}}},
       {"limit_capacity", {.columns = "E"}},
       {"moe_aux_loss_auto_scaler", {.leading = {{"aux_loss", "L"}, {"grad_aux_loss", "L"}}}},
@@ -92,14 +85,21 @@ inline Batch batch_of(const RecordedCall &call) {
               .leading = {{"gather_indices", "X"}, {"grad_x_kernel", "X"}}};
     return {.letters = {"X", "M"}, .values = {{"m_sizes", counts}}};
   }
+  if (call.op->name.starts_with("weighted_bias_quick_geglu")) { // a bias of all rows, [2*H] or [1, 2*H], or of each
+    const auto bias = call.inputs.find("bias");
+    const bool one = bias != call.inputs.end() && bias->second.size(0) == 1;
+    const std::string shape = one ? "[1, 2*H]" : "[M, 2*H]";
+    return {.shapes = {{"bias", shape}, {"grad_bias", shape}}};
+  }
   auto it = batches().find(call.op->name);
   return it == batches().end() ? Batch{} : it->second;
 }
 
-/// Ops whose batch is not cut, and why.
-inline const std::map<std::string, std::string> &uncut_ops() {
+/// Ops and calls ("op/case") whose batch is not cut, and why.
+inline const std::map<std::string, std::string> &uncut() {
   static const std::map<std::string, std::string> all{
       {"aux_loss", "a mean over tokens and experts, of which every gradient has a share"},
+      {"gate_route/softmax_auxloss", "the loss is a mean over the tokens, and the gradients have their share of it"},
   };
   return all;
 }

@@ -33,9 +33,9 @@ struct Batch {
   /// Where tensors have another leading letter ("N", routed rows): the tensor that has the batch row (RowValues::rows
   /// or slots) of each of them, an input or output. "": a call with such inputs is not cut, optional ones are left out.
   std::string routed = "";
-  std::map<std::string, RowValues> values = {};       ///< of tensors; else none
-  std::map<std::string, std::string> leading = {};    ///< of tensors whose leading letter is another than it says
-  bool (*rows_alone)(const RecordedCall &) = nullptr; ///< false: in this call rows depend on each other
+  std::map<std::string, RowValues> values = {};    ///< of tensors; else none
+  std::map<std::string, std::string> leading = {}; ///< of tensors whose leading letter is another than it says
+  std::map<std::string, std::string> shapes = {};  ///< of tensors that may have another rank: their shape then
   /// Of the tensors whose leading letter is "S", where no tensor says it: the batch row of each row.
   std::vector<int64_t> (*sorted)(const NamedTensors &inputs) = nullptr;
   /// The dimension that is cut in place of the rows, where these depend on each other: its letter in the shapes.
@@ -48,11 +48,17 @@ inline std::string leading(const OpTensor &tensor) {
   return tensor.shape.substr(1, tensor.shape.find_first_of(",]") - 1);
 }
 
-/// The call with its inputs [B, S, D] as [T, D].
+inline int rank_of(const OpTensor &t) {
+  return static_cast<int>(std::ranges::count(t.shape, ',')) + (t.shape.starts_with("[B, S, ") ? 0 : 1);
+}
+
+/// The call with its inputs [B, S, D] as [T, D], and [..., F] of more dimensions as [M, F].
 inline RecordedCall flattened(RecordedCall call) {
-  for (auto &[name, tensor] : call.inputs)
-    if (call.op->input(name)->shape.starts_with("[B, S, ") && tensor.rank() == 3)
-      tensor = tensor.contiguous().reshape({tensor.size(0) * tensor.size(1), tensor.size(2)});
+  for (auto &[name, tensor] : call.inputs) {
+    const std::string &shape = call.op->input(name)->shape;
+    if ((shape.starts_with("[B, S, ") || shape.starts_with("[..., ")) && tensor.rank() > 2)
+      tensor = tensor.contiguous().reshape({tensor.numel() / std::max<int64_t>(tensor.size(-1), 1), tensor.size(-1)});
+  }
   return call;
 }
 
@@ -61,13 +67,20 @@ public:
   /// `outputs`: of the whole batch.
   Cutter(const RecordedCall &call, const Batch &batch, const NamedTensors &outputs)
       : call_(call), op_(*call.op), batch_(batch), outputs_(outputs) {
+    for (OpTensor &t : op_.tensors) {
+      const NamedTensors &tensors = t.output ? outputs : call.inputs;
+      auto it = tensors.find(t.name);
+      if (auto other = batch.shapes.find(t.name);
+          other != batch.shapes.end() && it != tensors.end() && it->second.rank() != rank_of(t))
+        t.shape = other->second;
+    }
     for (const OpTensor &t : op_.tensors)
       if (batch_.letters.empty() && !t.output) batch_.letters = {lead(t)};
     if (batch_.letters[0] == "...") batch_.letters.insert(batch_.letters.end(), {"M", "N"});
     for (const OpTensor &t : op_.tensors) {
       auto it = call.inputs.find(t.name);
       if (t.output || it == call.inputs.end() || dim_of(t, it->second) < 0) continue;
-      if (!fits(t, it->second)) return; // [..., F] of more dimensions
+      if (!fits(t, it->second)) return;
       if (rows_ < 0) rows_ = it->second.size(dim_of(t, it->second));
       if (!topk_ && t.shape.ends_with(", K]")) topk_ = it->second.size(1);
     }
@@ -81,7 +94,7 @@ public:
 
   /// Inputs and parameters of rows begin..end; nullopt if a needed input cannot be cut.
   std::optional<RecordedCall> cut(int64_t begin, int64_t end) const {
-    RecordedCall part{&op_, {}, call_.parameters, call_.outputs};
+    RecordedCall part{call_.op, {}, call_.parameters, call_.outputs};
     for (const auto &[name, tensor] : call_.inputs) {
       const OpTensor &t = *op_.input(name);
       std::optional<Tensor> piece = cut(t, tensor, begin, end);
@@ -120,9 +133,6 @@ private:
   }
   bool fits(const OpTensor &t, const Tensor &tensor) const {
     return t.shape == "[...]" ? tensor.rank() > 0 || !of_batch(t) : tensor.rank() == rank_of(t);
-  }
-  static int rank_of(const OpTensor &t) {
-    return static_cast<int>(std::ranges::count(t.shape, ',')) + (t.shape.starts_with("[B, S, ") ? 0 : 1);
   }
   RowValues values_of(const OpTensor &t) const {
     auto it = batch_.values.find(t.name);
@@ -194,7 +204,7 @@ private:
   }
 
   const RecordedCall &call_;
-  const Op &op_;
+  Op op_; ///< with the shapes that its tensors have in this call
   Batch batch_;
   const NamedTensors &outputs_;
   std::string routed_letter_;

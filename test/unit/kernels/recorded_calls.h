@@ -38,9 +38,22 @@ inline std::vector<NamedCall> recorded_calls(const Op &op, int64_t most_elements
       for (const auto &[name, tensor] : call.inputs) elements += tensor.numel();
       OpCall(op, Device::sim(), call.inputs, call.parameters, call.outputs); // throws for values that it does not do
       if (elements <= most_elements) calls.push_back({std::filesystem::path(file).stem().string(), std::move(call)});
-    } catch (const UnsupportedError &) {} // golden_test lists them
+    } catch (const UnsupportedError &) {} // `moec verify` counts them
   }
   return calls;
+}
+
+/// Which inputs the call has, their dtypes and ranks, and what its parameters choose: calls of one kind differ in sizes
+/// and numbers only.
+inline std::string kind_of(const RecordedCall &call) {
+  std::string kind;
+  for (const auto &[name, tensor] : call.inputs)
+    kind += name + std::string(moec::name(tensor.dtype())) + std::to_string(tensor.rank());
+  for (const auto &[name, value] : call.parameters)
+    if (const OpParameter *p = call.op->parameter(name);
+        p->type == OpParameter::Type::boolean || p->type == OpParameter::Type::text)
+      kind += name + value;
+  return kind;
 }
 
 /// Gradients that are not called grad_ and the tensor's name: "op.grad_X", tensor; "": of a part of the op, which no

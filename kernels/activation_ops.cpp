@@ -163,7 +163,7 @@ Op biased() {
        {kOffset},
        quick_geglu,
        "weights"});
-  op.kernels = {"activation", "activation_backward_bias", "sum_rows"};
+  op.kernels = {"activation", "activation_backward", "activation_backward_bias", "sum_rows"};
   op.tensors.push_back({"bias", "[2*H]", kFloats, "added to x; [2*H] or [M, 2*H]"});
   op.tensors.push_back(
       {"grad_bias_unreduced", "[M, 2*H]", "x", "gradient of x + bias: that of x", true, true, 2e-5, 8e-3});

@@ -305,7 +305,7 @@ static void register_gate_op(Library &l) {
         {"grad_weight", "[E, D]", "weight", "gradient of weight", true, true, 1e-5, 2e-2},
         {"grad_bias", "[E]", "bias", "gradient of bias", true, true, 1e-5, 2e-2}},
        {"convert", "matmul", "gate_select", "gate_select_corrected", "route_count", "sum_counts", "score_sums",
-        "aux_loss", "aux_loss_backward", "select_backward", "bias_grad"},
+        "aux_loss", "aux_loss_backward", "fill_scale", "select_backward", "bias_grad"},
        run_gate});
 }
 

@@ -92,7 +92,7 @@ Op qwen3() {
                       output("second_gemm", "[T*K, D]", "o")},
                      {}),
           {"matmul", "gate_select", "route_sort", "route_count", "route_place", "grouped_mm", "combine_rows",
-           "select_backward", "grouped_mm_backward_b", "activation", "activation_backward", "slot_gather", "add"},
+           "select_backward", "grouped_mm_backward_b", "weighted_swiglu", "activation_backward", "slot_gather", "add"},
           run_qwen3};
 }
 

@@ -60,8 +60,9 @@ RecordedCall recorded_call(const TensorFile &file);
 /// file: that is a failed case with the message.
 CaseReport verify_case(const std::string &path, Device device);
 
-/// Element-wise comparison. `tolerance` 0: same bits (NaN equals NaN). Both on the host; `got` may be of another dtype
-/// only if wrong.
+/// Element-wise comparison of values as f64: NaN equals NaN, and -0 equals 0 (different_bits of runtime/compare.h tells
+/// them apart). `tolerance` 0: no value may differ. Another dtype or shape than the reference's fails. Both on the
+/// host.
 TensorReport compare(std::string name, const Tensor &got, const Tensor &reference, double tolerance);
 
 struct VerifyOptions {

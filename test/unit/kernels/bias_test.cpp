@@ -178,7 +178,6 @@ TEST_P(BiasOn, CompensationSurvives) {
   EXPECT_GT(plain_fails, features / 2); // so the test can tell them apart
 }
 
-// With one row per block the block sums are exact, and so nearly is the compensated total.
 // Blocks of one row are Kahan's sum row by row; every other size gives a sum as good, and has an order of its own.
 TEST_P(BiasOn, BlocksOfOtherSizes) {
   const int64_t rows = 300;
@@ -202,6 +201,7 @@ TEST_P(BiasOn, BlocksOfOtherSizes) {
   for (int block : {0, 48, 512}) EXPECT_THROW(bias_grad(stream, grad, counts, {}, {.block_rows = block}), UserError);
 }
 
+// With one value per block the block sums are exact, and so nearly is the compensated total.
 TEST_P(BiasOn, CompensatedTotalIsNearlyExact) {
   std::vector<double> g;
   for (int block = 0; block < 64; ++block)

@@ -167,8 +167,6 @@ TEST_P(GroupedMmOn, Fp8) {
   }
 }
 
-/// sum over rows of a[r, k] * grad[r, n], in exact order.
-
 // A row's result does not depend on the rows beside it, their number, or where the batch lies in memory.
 TEST_P(GroupedMmOn, SlicesOfTheBatch) {
   const int64_t rows = 45, k = 40, n = 24;

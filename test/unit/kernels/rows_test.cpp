@@ -1,4 +1,4 @@
-// Kernels on rows and products against plain host code; bits of interpreter and simulator against each other.
+// Rows gathered, spread and combined, against plain host code: odd widths, strides, no rows, more than 2^31 elements.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 

@@ -1,6 +1,7 @@
 // Conversion of dtypes, and the op that pins e4m3.
 #include "kernels/convert.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "kernels/host.h"
@@ -39,13 +40,19 @@ void pack(const ConvertSpec &s, View x, View y) {
 } // namespace kernel
 
 static constexpr Schedule kSchedule{.num_warps = 4};
+static constexpr int64_t kMostAtOnce = int64_t{1} << 30; ///< a view's dimension has fewer than 2^31 elements
 
 Tensor convert(const Stream &stream, const Tensor &x, DType dtype) {
   check_dtype("convert: x", x, {f32, bf16, f16, f64, e4m3, e5m2});
   check_that(is_float(dtype), "convert: dtype", "it is " + std::string(name(dtype)), "it must be a float dtype");
   static const auto run = jit(kernel::convert, kSchedule);
   Tensor y = Tensor::empty(x.shape(), dtype, stream);
-  run(stream, {}, packed(stream, x).reshape({x.numel()}), y.reshape({x.numel()}));
+  const int64_t n = x.numel();
+  const Tensor from = packed(stream, x).reshape({n}), to = y.reshape({n});
+  for (int64_t begin = 0; begin < n; begin += kMostAtOnce) {
+    const int64_t end = std::min(n, begin + kMostAtOnce);
+    run(stream, {}, from.slice(0, begin, end), to.slice(0, begin, end));
+  }
   return y;
 }
 

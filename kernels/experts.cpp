@@ -43,7 +43,7 @@ GroupedExperts::GroupedExperts(MoeConfig config, Device device, std::shared_ptr<
 
 GroupedExpertsDeepEP::GroupedExpertsDeepEP(MoeConfig config, Device device,
                                            std::shared_ptr<const Communicator> communicator, DType dtype)
-    : ExpertsLayer(std::move(config), {"GroupedExpertsDeepEP", dtype, false, true, false}, device,
+    : ExpertsLayer(std::move(config), {"GroupedExpertsDeepEP", dtype, false, true, false, true}, device,
                    std::move(communicator)) {}
 
 GroupedExpertsTE::GroupedExpertsTE(MoeConfig config, Device device, std::shared_ptr<const Communicator> communicator)
@@ -70,7 +70,7 @@ void ExpertsLayer::check_call(const Tensor &x, const Tensor &token_mask, const T
 
 ExpertsForm ExpertsLayer::expert_form() const {
   return {activation_, config_.apply_router_weight_after_down ? RouterWeights::output : RouterWeights::activation,
-          form_.transposed, communicator_->rank() * local_experts()};
+          form_.transposed, communicator_->rank() * local_experts(), form_.round_weighted};
 }
 
 static ExpertParameters as_dtype(const Stream &stream, const ExpertParameters &p, DType dtype) {

@@ -103,7 +103,7 @@ public:
   /// Takes tensors of the caller's, on the layer's device, in its layout and dtype, without copying: changes of their
   /// contents are the layer's. Throws UserError for shapes and dtypes that do not fit; then nothing has changed.
   void set_parameters(const ExpertParameters &parameters);
-  /// Parameters by key (11.1's names after `prefix`) in the stacked form, on the host: write_safetensors() takes it.
+  /// Parameters by key (docs/experts.md's names after `prefix`) in the stacked form, on the host: write_safetensors() takes it.
   TensorFile state(const std::string &prefix = "") const;
   /// Takes parameters from read_safetensors()'s result or another layer's state; undefined tensors leave a parameter as
   /// it is, float dtypes are rounded to the parameter's. Keys that are not there are appended to `missing_keys`;
@@ -134,6 +134,7 @@ protected:
     DType dtype;                            ///< of the parameters
     bool transposed = false;                ///< matrices are [E, out, in]
     bool idle_x = true, idle_biases = true; ///< their gradients exist where no slot has an expert
+    bool round_weighted = false;            ///< with apply_router_weight_after_down: see combine_rows
   };
   /// Throws UserError for a configuration that is none.
   ExpertsLayer(MoeConfig config, const Form &form, Device device, std::shared_ptr<const Communicator> communicator);

@@ -33,7 +33,8 @@ ExpertsResult experts_forward(const Stream &stream, const ExpertsForm &form, con
   Tensor activated = grouped_mm(stream, rows, p.gate_up, r.offs, up);
   Tensor result = grouped_mm(stream, activated, p.down, r.offs, down);
   ExpertsResult out;
-  out.y = combine_rows(stream, result, r.row_ids, topk, form.weights == RouterWeights::output ? weights : Tensor());
+  out.y = combine_rows(stream, result, r.row_ids, topk, form.weights == RouterWeights::output ? weights : Tensor(),
+                       form.round_weighted);
   out.kept = {x, up.pre_activation, r.token_ids, r.row_ids, r.weights, r.offs, topk, weights.dtype()};
   if (steps) *steps = {r, up.pre_activation, activated, result};
   return out;

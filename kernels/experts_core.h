@@ -16,6 +16,7 @@ struct ExpertsForm {
   RouterWeights weights = RouterWeights::activation;
   bool transposed = false; ///< matrices are [E, U, D] and [E, D, I], else [E, D, U] and [E, I, D]
   int first_expert = 0;    ///< id of the first of the parameters' experts
+  bool round_weighted = false; ///< RouterWeights::output: each weighted row is rounded before the rows are added
 };
 
 /// See ExpertsLayer. All parameters have x's dtype, and fit together.

@@ -115,7 +115,7 @@ void ExpertsLayer::load_state(const TensorFile &state, const std::string &prefix
     if (!value.defined()) continue;
     check_shape(asked, value, e.shape);
     check_dtype(asked, value, {f32, bf16, f16, f64});
-    Tensor mine = convert(Stream(device_), value.to(device_), form_.dtype);
+    Tensor mine = convert(Stream(device_), value.to(device_), form_.dtype); // the layer's own, also of one dtype
     loaded.*e.member = form_.transposed && e.matrix ? mine.transpose(1, 2).contiguous() : mine;
   }
   if (missing_keys)

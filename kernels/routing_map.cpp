@@ -242,6 +242,9 @@ static void check_route_map(const Tensor &map, const Tensor &probs, const RouteM
   if (probs.defined())
     check_shape("route_map: probs", probs, {map.size(0), map.size(1)}),
         check_dtype("route_map: probs", probs, {f32, bf16, f16, f64});
+  if (o.sorted_indices.defined())
+    check_rank("route_map: sorted_indices", o.sorted_indices, 1),
+        check_dtype("route_map: sorted_indices", o.sorted_indices, {i32, i64});
   check_range("route_map", "pad_multiple", o.pad_multiple, 1, 1 << 16);
   if (!o.capacity) return;
   check_that(o.pad_multiple == 1, "route_map: capacity", "padding to a multiple was asked for too", "choose one");

@@ -4,6 +4,7 @@
 #include "kernels/inverse.h"
 #include "kernels/moe.h"
 #include "kernels/registration.h"
+#include "kernels/rounding.h"
 #include "kernels/token_rows.h"
 
 namespace moec {
@@ -31,11 +32,11 @@ void gather_rows(const RowsSpec &s, View x, View index, View scale, View out) {
   Tile i = program_id(0) * s.rows + arange(s.rows);
   Tile id = load(index(i), Operand::none(), -1), live = id >= 0;
   Tile from = s.divide == 1 ? id : id / s.divide;
-  device_assert(from < cast(x.size(0), id.dtype()), "row index {0} is past the last of x's {1} rows",
+  device_assert(!live | (from < cast(x.size(0), id.dtype())), "row index {0} is past the last of x's {1} rows",
                 {from, x.size(0)});
   DType wide = s.weighted && scale.dtype() == f64 ? f64 : wide_dtype(x.dtype());
   Tile w;
-  if (s.weighted) w = cast(load(scale(i)), wide);
+  if (s.weighted) w = where(live, cast(load(scale(i)), wide), 0); // no row: 0, be its scale infinite or NaN
   for_columns(s.cols, s.block, [&](Tile col) {
     Tile v = load(x(expand_dims(from, 1), col), expand_dims(live, 1) & (expand_dims(i, 1) < N));
     if (s.weighted) v = cast(cast(v, wide) * expand_dims(w, 1), out.dtype());
@@ -47,8 +48,10 @@ struct SlotsSpec {
   int topk = 8;
   int cols = 4096, rows = 1, block = 4096; ///< of a row; tokens per program; columns at a time
   bool weighted = false;
+  bool rounded = false; ///< each weighted row is rounded before it is added
   static void fields(auto &s, auto &&f) {
-    f("topk", s.topk), f("cols", s.cols), f("rows", s.rows), f("block", s.block), f("weighted", s.weighted);
+    f("topk", s.topk), f("cols", s.cols), f("rows", s.rows), f("block", s.block), f("weighted", s.weighted),
+        f("rounded", s.rounded);
   }
 };
 
@@ -79,7 +82,8 @@ void combine_rows(const SlotsSpec &s, View x, View row_ids, View weights, View o
       Tile row = id_of(k);
       device_assert(row < cast(x.size(0), row.dtype()), "row id {0} is past the last of {1} rows", {row, x.size(0)});
       Tile v = cast(load(x(row, col), row >= 0), wide);
-      acc += s.weighted ? v * cast(weight_of(k), wide) : v;
+      if (s.weighted) v = v * where(row >= 0, cast(weight_of(k), wide), 0); // no row: 0, be its weight infinite or NaN
+      acc += s.rounded ? rounded(v, x.dtype()) : v;
     }
     store(out(t, col), cast(acc, out.dtype()));
   });
@@ -183,7 +187,8 @@ Tensor scatter_rows(const Stream &stream, const Tensor &x, const Tensor &index) 
   return gather_rows(stream, x, invert_index(stream, index, x.size(0)).reshape({x.size(0)}));
 }
 
-Tensor combine_rows(const Stream &stream, const Tensor &rows, const Tensor &row_ids, int topk, const Tensor &weights) {
+Tensor combine_rows(const Stream &stream, const Tensor &rows, const Tensor &row_ids, int topk, const Tensor &weights,
+                    bool round_weighted) {
   check_rank("combine_rows: rows", rows, 2);
   check_dtype("combine_rows: rows", rows, {f32, bf16, f16, f64});
   check_rank("combine_rows: row_ids", row_ids, 1);
@@ -197,6 +202,7 @@ Tensor combine_rows(const Stream &stream, const Tensor &rows, const Tensor &row_
   }
   static const auto run = jit(kernel::combine_rows, kRows);
   spec.weighted = weights.defined();
+  spec.rounded = spec.weighted && round_weighted && rows.dtype() != wide_dtype(rows.dtype());
   Tensor out = Tensor::empty({tokens, rows.size(1)}, rows.dtype(), stream);
   run(stream, spec, rows, packed(stream, row_ids).reshape({tokens, topk}), or_empty(stream, weights, 2), out);
   return out;

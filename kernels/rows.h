@@ -26,9 +26,11 @@ Tensor gather_rows(const Stream &stream, const Tensor &x, const Tensor &index, i
 /// unsloth unpermute.
 Tensor scatter_rows(const Stream &stream, const Tensor &x, const Tensor &index);
 /// y[t, :] = sum over k ascending of rows[row_ids[t*K + k], :] (* weights[t, k] if given), skipping row_ids < 0; f32,
-/// one rounding to the dtype of rows. rows [N, D], row_ids i32 or i64 [T*K], weights [T, K].
+/// one rounding to the dtype of rows; with `round_weighted` each weighted row is rounded to it, too. rows [N, D] f32,
+/// bf16, f16 or f64, row_ids i32 or i64 [T*K], weights [T, K]. Sources: unsloth unpermute with the sum over topk, the
+/// combination at the end of GroupedExperts and (round_weighted) GroupedExpertsDeepEP.
 Tensor combine_rows(const Stream &stream, const Tensor &rows, const Tensor &row_ids, int topk,
-                    const Tensor &weights = {});
+                    const Tensor &weights = {}, bool round_weighted = false);
 /// out[row_ids[t*K + k], :] = x[t, :] [rows, D]: what gather_rows makes from the inverse of row_ids, with each row of x
 /// read once. row_ids i32 or i64 [T*K], unique, negative ones are skipped; rows that none names are undefined. Its
 /// backward is combine_rows. Source: unsloth permute.

@@ -8,6 +8,7 @@
 
 #include "experts_data.h"
 #include "kernels/experts.h"
+#include "kernels/rows.h"
 #include "kernels/verify.h"
 #include "on_devices.h"
 #include "runtime/graph.h"
@@ -155,6 +156,24 @@ TEST_P(ExpertsOn, ClassesAgree) {
     EXPECT_EQ(ga.parameters.down.to_bytes(), gd.parameters.down.transpose(1, 2).to_bytes());
     EXPECT_EQ(ga.parameters.down_bias.to_bytes(), gd.parameters.down_bias.to_bytes());
   }
+}
+
+// DeepEP's combination adds rows that were weighted and rounded, GroupedExperts' f32 products.
+TEST_P(ExpertsOn, DeepEPRoundsWeightedRows) {
+  MoeConfig c = config_of(6, 3, 24, 20, "swiglu", true, true);
+  GroupedExperts plain(c, stream.device());
+  GroupedExpertsDeepEP deep(c, stream.device());
+  TensorFile state = random_state(c);
+  plain.load_state(state), deep.load_state(state);
+  Input in = here(random_input(c, 17, bf16));
+  ExpertsSteps steps;
+  Tensor y = deep.forward(stream, in.x, in.token_mask, in.weights, in.indices, &steps).y;
+  Tensor ids = steps.routing.row_ids;
+  std::vector<int32_t> slots = ids.to_vector<int32_t>();
+  for (size_t i = 0; i < slots.size(); ++i) slots[i] = slots[i] < 0 ? -1 : static_cast<int32_t>(i);
+  Tensor weighted = gather_rows(stream, steps.rows, ids, 1, in.weights.reshape({in.weights.numel()}));
+  EXPECT_EQ(y.to_bytes(), combine_rows(stream, weighted, Here::from(slots, {ids.numel()}), 3).to_bytes());
+  EXPECT_NE(y.to_bytes(), run(plain, in).y.to_bytes());
 }
 
 // Weights before or after the second product: in exact numbers one function, with one gradient.

@@ -78,6 +78,32 @@ TEST_P(RowsOn, SpreadIsTheGatherOfTheInverse) {
   }
 }
 
+// A slot without a row counts nothing, be its weight no number.
+TEST_P(RowsOn, NoRowTimesNaN) {
+  for (int64_t cols : {5, 40, 4100}) {
+    Tensor rows = random_floats({3, cols}, bf16);
+    const double nan = std::nan(""), inf = INFINITY;
+    Tensor w = Here::from_values({nan, 1, 1, inf}, {2, 2}, f32);
+    Tensor y = combine_rows(stream, rows, Here::from<int32_t>({-1, 0, 2, -1}, {4}), 2, w);
+    EXPECT_EQ(y.to_bytes(), gather_rows(stream, rows, Here::from<int32_t>({0, 2}, {2})).to_bytes());
+    Tensor scaled = gather_rows(stream, rows, Here::from<int64_t>({-1, 1}, {2}), 1, Here::from_values({nan, 1}, {2}, f32));
+    EXPECT_EQ(scaled.to_bytes(), gather_rows(stream, rows, Here::from<int64_t>({-1, 1}, {2})).to_bytes());
+  }
+  Tensor none = gather_rows(stream, Here::zeros({0, 8}, f32), Here::from<int32_t>({-1, -2}, {2}), 2);
+  EXPECT_EQ(none.to_values(), std::vector<double>(16, 0.0));
+}
+
+TEST_P(RowsOn, RoundsWeightedRowsIfAsked) {
+  Tensor rows = random_floats({12, 40}, bf16), w = random_floats({4, 3}, f32);
+  std::vector<int32_t> order{3, 0, 11, -1, 7, 1, 2, -1, -1, 10, 4, 5}, in_order(12);
+  for (size_t i = 0; i < 12; ++i) in_order[i] = order[i] < 0 ? -1 : static_cast<int32_t>(i);
+  Tensor ids = Here::from(order, {12});
+  Tensor weighted = gather_rows(stream, rows, ids, 1, w.reshape({12}));
+  Tensor y = combine_rows(stream, rows, ids, 3, w, true);
+  EXPECT_EQ(y.to_bytes(), combine_rows(stream, weighted, Here::from(in_order, {12}), 3).to_bytes());
+  EXPECT_NE(y.to_bytes(), combine_rows(stream, rows, ids, 3, w).to_bytes());
+}
+
 TEST_P(RowsOn, StridedInput) {
   Tensor wide = random_floats({10, 64}, f32), x = wide.slice(1, 5, 38), index = random_ints({17}, i32, 0, 9);
   EXPECT_EQ(gather_rows(stream, x, index).to_bytes(), gather_rows(stream, x.contiguous(), index).to_bytes());

@@ -31,9 +31,9 @@ Activation activation_named(std::string_view expert_activation, double activatio
 
 static constexpr Schedule kSchedule{.num_warps = 4};
 
-Tensor sum_of_rows(const Stream &stream, Tensor x, DType dtype) {
+Tensor sum_of_rows(const Stream &stream, Tensor x, DType dtype, int running) {
   static const auto run = jit(kernel::sum_rows, kSchedule);
-  const kernel::SumRowsSpec spec;
+  const kernel::SumRowsSpec spec{.rows = running};
   if (x.size(0) == 0) return Tensor::zeros({x.size(1)}, dtype, stream);
   for (;;) {
     const int64_t parts = cdiv(x.size(0), int64_t{kernel::kSummedRows});
@@ -45,6 +45,9 @@ Tensor sum_of_rows(const Stream &stream, Tensor x, DType dtype) {
 }
 
 namespace {
+
+/// Columns of a block where a program has whole rows.
+int block_of_rows(int64_t width) { return block_for(width, 1024); }
 
 /// One call of an activation: its tensors as matrices. Throws UserError where they do not fit.
 struct Call {
@@ -77,7 +80,7 @@ struct Call {
     // Where rows begin inside of 32-byte sectors, programs share those at their ends: whole rows then, and more of
     // them.
     const bool cut = width * size_bytes(x.dtype()) % 32 != 0;
-    s.block = block_for(width, 1024);
+    s.block = block_of_rows(width);
     s.rows = std::max(1, (cut ? 2048 : 1024) / s.block);
     s.steps = static_cast<int>(std::clamp<int64_t>(cdiv(width, int64_t{s.block}), 1, cut ? INT_MAX : 2));
     s.formula = activation;
@@ -107,7 +110,7 @@ struct Call {
 private:
   void check_bias(int64_t inputs) {
     check_dtype(named("bias"), bias, {f32, bf16, f16, f64});
-    const bool matrix = bias.rank() == 2 && bias.size(0) == rows && rows != 1;
+    const bool matrix = bias.rank() == 2 && bias.size(0) == rows; // one row, too: as in a slice of a larger batch
     if (matrix)
       check_shape(named("bias"), bias, {rows, inputs});
     else if (bias.rank() == 2)
@@ -168,18 +171,18 @@ ActivationGrads like(const Stream &stream, const Call &call, const kernel::Activ
 void backward_summing_bias(const Stream &stream, const Call &call, const Tensor &grad, kernel::ActivationSpec spec,
                            ActivationGrads &out) {
   static const auto run = jit(kernel::activation_backward_bias, kSchedule);
-  spec.block = block_for(call.width, 128);
+  const int whole_rows = block_of_rows(call.width); // what activation_backward takes at a time
+  spec.block = std::min(whole_rows, kernel::kWeightColumns);
   spec.rows = 8, spec.steps = 1;
-  bool any_f64 = false;
-  for (const Tensor &t : {grad, call.x, call.weights, call.bias}) any_f64 = any_f64 || t.dtype() == f64;
-  const DType wide = any_f64 ? f64 : f32;
+  const DType wide = wide_dtype({grad.dtype(), call.x.dtype(), call.weights.dtype(), call.bias.dtype()});
   const int64_t parts = cdiv(call.rows, int64_t{kernel::kSummedRows});
   Tensor sums = Tensor::empty({parts, call.x.size(1)}, parts == 1 ? call.bias.dtype() : wide, stream), products;
   if (spec.weighted) products = Tensor::empty({cdiv(call.width, int64_t{spec.block}), call.rows}, wide, stream);
   run(stream, spec, grad, call.x, or_empty(stream, call.weights, 2), call.bias, out.x, or_empty(stream, products, 2),
       sums);
   out.bias = parts == 1 ? sums : sum_of_rows(stream, sums, call.bias.dtype());
-  if (spec.weighted) out.weights = sum_of_rows(stream, products, call.weights.dtype()).reshape(call.weights.shape());
+  if (spec.weighted)
+    out.weights = sum_of_rows(stream, products, call.weights.dtype(), whole_rows / spec.block).reshape(call.weights.shape());
 }
 
 ActivationGrads backward(const Stream &stream, const Tensor &gradient, const Call &call) {

@@ -89,7 +89,8 @@ ActivationGrads activate_backward(const Stream &stream, const Tensor &grad, cons
 struct WeightedBiasActivation {
   Tensor y;
   Activation activation;
-  Tensor x, weights, bias; ///< x as given, or in e4m3 with fp8_input_store (y is that of the given x)
+  Tensor x, weights, bias; ///< x as given, or in e4m3 with fp8_input_store (y is that of the given x;
+                           ///< a clamp must then lie in [0, 432))
 };
 /// activate(x) * weights. x of rank 1 [2H]: y [M, H] by broadcasting over weights [M, 1]; rank 2: y [M, H]; higher
 /// ranks (d0, d1, ..., 2H) are flattened to M rows: y (d0, d1, the rest). No bias, whatever the names say. Sources:
@@ -117,6 +118,8 @@ struct WeightedSwigluGrads {
   Tensor x;       ///< [M, 2H], dtype of x
   Tensor weights; ///< [M, 1], dtype of weights; summed over H in blocks of columns, a balanced tree at the end
 };
+/// grad [M, H]: of y; x and weights as for weighted_swiglu. f32 inside, one rounding per output. Source:
+/// moe_utils.weighted_swiglu_back.
 WeightedSwigluGrads weighted_swiglu_backward(const Stream &stream, const Tensor &grad, const Tensor &x,
                                              const Tensor &weights);
 

@@ -1,19 +1,13 @@
 // One forward and one backward kernel for all activations, and the sum over rows for the bias.
 #include "kernels/activation_kernels.h"
 
-#include <initializer_list>
+#include <algorithm>
 
 #include "kernels/host.h"
 
 namespace moec::kernel {
 
 namespace {
-
-DType widest(std::initializer_list<View> views) {
-  for (const View &v : views)
-    if (v.dtype() == f64) return f64;
-  return f32;
-}
 
 /// Columns begin.. of the gate, and of up, of rows t of x.
 GateUp load_gate_up(const ActivationSpec &s, const View &x, const Tile &t, const Int &begin, const Int &H, DType wide) {
@@ -113,13 +107,13 @@ Gradients gradients(const ActivationSpec &s, const View &grad, const View &x, co
 void weighted_activation(const ActivationSpec &s, View x, View w, View y) {
   arg_names({"x", "w", "y"});
   grid(cdiv(y.size(0), forward_rows(s)), cdiv(y.size(1), forward_columns(s)));
-  forward(s, x, w, {}, y, {}, widest({x, w}));
+  forward(s, x, w, {}, y, {}, wide_dtype({x.dtype(), w.dtype()}));
 }
 
 void activation(const ActivationSpec &s, View x, View w, View bias, View y, View saved) {
   arg_names({"x", "w", "bias", "y", "saved"});
   grid(cdiv(y.size(0), forward_rows(s)), cdiv(y.size(1), forward_columns(s)));
-  forward(s, x, w, bias, y, saved, widest({x, w, bias}));
+  forward(s, x, w, bias, y, saved, wide_dtype({x.dtype(), w.dtype(), bias.dtype()}));
 }
 
 bool own_bias_gradient(const ActivationSpec &s, DType grad_x, DType bias) {
@@ -136,15 +130,16 @@ void activation_backward(const ActivationSpec &s, View grad, View x, View w, Vie
   if (s.weighted) grad_w.expect({T, 1});
   if (own_bias_gradient(s, grad_x.dtype(), bias.dtype())) grad_bias.expect({T, U});
   grid(cdiv(T, s.rows)); // one program has whole rows
-  const DType wide = widest({grad, x, w, bias});
+  const DType wide = wide_dtype({grad.dtype(), x.dtype(), w.dtype(), bias.dtype()});
   Tile row = program_id(0) * s.rows + arange(s.rows), t = expand_dims(row, 1);
-  Tile weight, products = zeros({s.rows, s.block}, wide);
+  const int columns = std::min(s.block, kWeightColumns), parts = s.block / columns;
+  Tile weight, products = zeros({s.rows, parts}, wide);
   if (s.weighted) weight = cast(load(w(t, 0)), wide);
   for (Int begin : range(0, H, s.block)) {
     Gradients g = gradients(s, grad, x, load_bias(s, bias, t, begin, H, wide), weight, t, begin, H, wide);
     store_gate_up(s, grad_x, t, begin, H, inside_bounds(s.formula, g.raw, g.inner));
     if (own_bias_gradient(s, grad_x.dtype(), bias.dtype())) store_gate_up(s, grad_bias, t, begin, H, g.inner);
-    if (s.weighted) products += g.products;
+    if (s.weighted) products += sum(reshape(g.products, {s.rows, parts, columns}), 2);
   }
   if (s.weighted) store(grad_w(row, 0), cast(sum(products, 1), grad_w.dtype()));
 }
@@ -159,7 +154,7 @@ void activation_backward_bias(const ActivationSpec &s, View grad, View x, View w
   if (s.weighted) products.expect({parts, T});
   sums.expect({cdiv(T, kSummedRows), U});
   grid(cdiv(T, kSummedRows), cdiv(H, s.block));
-  const DType wide = widest({grad, x, w, bias});
+  const DType wide = wide_dtype({grad.dtype(), x.dtype(), w.dtype(), bias.dtype()});
   Int part = program_id(1), begin = part * s.block, first = program_id(0) * kSummedRows;
   Tile gate = zeros({s.rows, s.block}, wide), up = gate;
   GateUp b = load_bias(s, bias, {}, begin, H, wide);
@@ -180,12 +175,12 @@ void sum_rows(const SumRowsSpec &s, View x, View y) {
   arg_names({"x", "y"});
   auto [N, F] = x.sizes<2>();
   y.expect({cdiv(N, kSummedRows), F});
-  grid(cdiv(N, kSummedRows), cdiv(F, s.block));
-  Int first = program_id(0) * kSummedRows;
+  grid(cdiv(F, s.block), cdiv(N, kSummedRows));
+  Int part = program_id(1), first = part * kSummedRows;
   const DType wide = wide_dtype(x.dtype());
-  Tile c = program_id(1) * s.block + arange(s.block), acc = zeros({s.rows, s.block}, wide);
+  Tile c = program_id(0) * s.block + arange(s.block), acc = zeros({s.rows, s.block}, wide);
   for (Int r : range(0, kSummedRows, s.rows)) acc += cast(load(x(expand_dims(first + r + arange(s.rows), 1), c)), wide);
-  store(y(program_id(0), c), cast(sum(acc, 0), y.dtype()));
+  store(y(part, c), cast(sum(acc, 0), y.dtype()));
 }
 
 } // namespace moec::kernel

@@ -29,9 +29,12 @@ void weighted_activation(const ActivationSpec &s, View x, View w, View y);
 /// The same with all options; bias, and saved u8 [T, U]; what the spec leaves out is not touched.
 void activation(const ActivationSpec &s, View x, View w, View bias, View y, View saved);
 /// grad_x [T, U], grad_w [T, 1] for grad [T, H]; x of any float dtype or e4m3 codes as saved. grad_bias [T, U], the
-/// gradient before the clamp's, if own_bias_gradient. Not for Bias::one_row.
+/// gradient before the clamp's, if own_bias_gradient. Not for Bias::one_row. grad_w: see kWeightColumns.
 void activation_backward(const ActivationSpec &s, View grad, View x, View w, View bias, View grad_x, View grad_w,
                          View grad_bias);
+/// The gradient of a weight sums as many columns (or the block's, if it has fewer) as a balanced tree; these sums are
+/// added in as many running sums as a block has of them, and those as a balanced tree. So in all forms of the kernel.
+constexpr int kWeightColumns = 128;
 /// False where there is no gradient of a bias [T, U], or it is that of x.
 bool own_bias_gradient(const ActivationSpec &s, DType grad_x, DType bias);
 /// Rows that are one row of sums, in steps of spec.rows.
@@ -53,8 +56,8 @@ void sum_rows(const SumRowsSpec &s, View x, View y);
 
 namespace moec {
 
-/// The sum of all rows of [N, F]: f32 (f64 for f64), one rounding to `dtype`. [F]. 512 rows at a time in 32
-/// running sums, a balanced tree of these, then the blocks' sums likewise.
-Tensor sum_of_rows(const Stream &stream, Tensor x, DType dtype);
+/// The sum of all rows of [N, F]: f32 (f64 for f64), one rounding to `dtype`. [F]. 512 rows at a time in
+/// `running` running sums (a power of two), a balanced tree of these, then the blocks' sums likewise.
+Tensor sum_of_rows(const Stream &stream, Tensor x, DType dtype, int running = 32);
 
 } // namespace moec

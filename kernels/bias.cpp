@@ -26,8 +26,6 @@ struct BiasSpec {
   }
 };
 
-DType widest(std::initializer_list<DType> dtypes) { return std::ranges::find(dtypes, f64) == dtypes.end() ? f32 : f64; }
-
 /// Programs that share an expert's rows: about one for each 64, so that few of them read the same piece of a bias.
 Int sharing(const Int &rows, int experts) { return cdiv(rows, experts * 64); }
 
@@ -40,7 +38,7 @@ void apply_bias(const BiasSpec &s, View value, View bias, View groups, View prob
   grid(cdiv(F, s.block), s.experts, sharing(N, s.experts));
   Int col = program_id(0) * s.block, e = program_id(1);
   RowRange own = rows_of_expert(groups, s.kind, e, s.experts, N);
-  DType wide = widest({value.dtype(), bias.dtype(), probs.dtype()});
+  DType wide = wide_dtype({value.dtype(), bias.dtype(), probs.dtype()});
   View from = value.rows_before(own.end), to = out.rows_before(own.end),
        weights = s.weighted ? probs.rows_before(own.end) : probs;
   Int first = own.begin + program_id(2) * s.rows;
@@ -82,7 +80,7 @@ void bias_grad(const BiasGradSpec &s, View grad, View bias, View groups, View pr
   grid(cdiv(F, s.block), s.experts);
   Int part = program_id(0), col = part * s.block, e = program_id(1);
   RowRange own = rows_of_expert(groups, s.kind, e, s.experts, N);
-  DType wide = s.compensated ? widest({grad.dtype(), probs.dtype()}) : f64;
+  DType wide = s.compensated ? wide_dtype({grad.dtype(), probs.dtype(), out.dtype()}) : f64;
   View from = grad.rows_before(own.end), weights = s.weighted ? probs.rows_before(own.end) : probs,
        to = s.dots ? products.cols_before(own.end) : products;
   Tile b;
@@ -150,7 +148,7 @@ BiasCall bias_call(const Stream &stream, const char *what, const Tensor &rows, c
   }
   const int64_t experts = groups.groups.defined() ? grouping.size(0) : 1, n = rows.numel() / features;
   check_experts(what, experts);
-  BiasCall call{rows.rank() == 2 ? rows : packed(stream, rows).reshape({n, features}),
+  BiasCall call{as_matrix(stream, tensor("rows"), rows),
                 or_empty(stream, probs, 2, wide_dtype(rows.dtype())),
                 grouping,
                 {}};
@@ -203,8 +201,7 @@ static BiasGrads gradients(const Stream &stream, const BiasCall &call, const Ten
   check_dtype("bias_grad: result", out.bias, {f32, bf16, f16, f64});
   Tensor products;
   if (spec.dots) {
-    const bool any_f64 = grad.dtype() == f64 || bias.dtype() == f64 || probs.dtype() == f64;
-    products = Tensor::empty({cdiv(features, int64_t{spec.block}), grad.size(0)}, any_f64 ? f64 : f32, stream);
+    products = Tensor::empty({cdiv(features, int64_t{spec.block}), grad.size(0)}, wide_dtype({grad.dtype(), bias.dtype(), probs.dtype()}), stream);
   }
   (spec.weighted ? run_wide : run)(stream, spec, grad, or_empty(stream, spec.dots ? bias : Tensor(), 2), call.groups,
                                    call.probs, out.bias, or_empty(stream, products, 2));

@@ -67,6 +67,7 @@ struct GateGrads {
 };
 /// grad [T, K]: gradient of the weights. The auxiliary loss gets its gradient from `scaler` times the coefficient, as
 /// it is attached. Gradients of the logits are rounded to their dtype. Order: as matmul; bias: as bias_grad.
+/// Source: autograd of nemo_automodel Gate.forward.
 GateGrads gate_backward(const Stream &stream, const Tensor &grad, const Tensor &x, const GateParameters &parameters,
                         const GateOutput &saved, const GateOptions &options, const Tensor &token_mask = {},
                         const AuxLossAutoScaler &scaler = {});

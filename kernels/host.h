@@ -1,6 +1,7 @@
 // What host functions of the library share: checks with one form of error. Internal to kernels/.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
@@ -17,6 +18,10 @@ namespace moec {
 
 /// The arithmetic of an op on tensors of this dtype: f64 for f64, else f32.
 constexpr DType wide_dtype(DType t) { return t == f64 ? f64 : f32; }
+/// Of several tensors together.
+constexpr DType wide_dtype(std::initializer_list<DType> dtypes) {
+  return std::ranges::find(dtypes, f64) == dtypes.end() ? f32 : f64;
+}
 
 // What kernels can do: experts of a map or a routing, slots of a token, elements of a row.
 inline constexpr int64_t kMostExperts = 4096, kMostTopk = 1024, kMostColumns = 1 << 24;
@@ -41,7 +46,7 @@ void check_tensor(bool fits, const Asked &what, const Tensor &tensor, std::strin
 /// Unless the tensor has this shape (-1: any size).
 void check_shape(const Asked &what, const Tensor &tensor, const Dims &shape);
 void check_rank(const Asked &what, const Tensor &tensor, int rank);
-/// The tensor [..., D] as a matrix [M, D]: a view of it, or of packed() where its strides allow none. For a scalar.
+/// The tensor [..., D] as a matrix [M, D]: a view of it, or of packed() where its strides allow none.
 Tensor as_matrix(const Stream &stream, const Asked &what, const Tensor &tensor);
 /// Unless the tensor is there and its dtype is one of these.
 void check_dtype(const Asked &what, const Tensor &tensor, std::initializer_list<DType> dtypes);

@@ -21,7 +21,7 @@ struct PadSpec {
 };
 
 /// The padded counts of a program's experts.
-void store_counts(const PadSpec &s, const Tile &e, const Tile &count, const Tile &whole, Int T, View padded,
+void store_counts(const PadSpec &s, const Tile &e, const Tile &whole, Int T, View padded,
                   View ceiling) {
   if (s.strict)
     device_assert((whole <= T) | (e >= s.experts),
@@ -40,7 +40,7 @@ void map_pad(const PadSpec &s, View map, View counts, View totals, Int multiple,
   grid(cdiv(T, s.block));
   MapBlock m = map_block({.experts = s.experts, .block = s.block}, map, counts, totals, b);
   Tile whole = cdiv(m.count, multiple) * multiple, need = whole - m.count;
-  when(b == 0, [&] { store_counts(s, m.expert, m.count, whole, T, padded, ceiling); });
+  when(b == 0, [&] { store_counts(s, m.expert, whole, T, padded, ceiling); });
   Tile value = load(map(m.token, m.expert));
   Tile added = !m.routed & (m.token - m.rank < need), one = full({s.block, next_pow2(s.experts)}, 1, i32);
   store(out(m.token, m.expert), where(added, cast(one, map.dtype()), value));
@@ -57,7 +57,7 @@ void map_pad_columns(const PadSpec &s, View map, Int multiple, View out, View pa
   auto token = [&](Int i) { return expand_dims(i + arange(s.block), 1); };
   for (Int i : range(0, T, s.block)) routed += cast(is_pair(load(map(token(i), e))), i32);
   Tile count = sum(routed, 0), whole = cdiv(count, multiple) * multiple, need = whole - count;
-  store_counts(s, e, count, whole, T, padded, ceiling);
+  store_counts(s, e, whole, T, padded, ceiling);
   Tile one = cast(full({s.block, s.columns}, 1, i32), map.dtype());
   for (Int i : range(0, T, s.block)) {
     Tile t = token(i), value = load(map(t, e)), unset = cast(!is_pair(value), i32), rank = cumsum(unset, 0);

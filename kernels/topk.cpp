@@ -26,9 +26,7 @@ struct TopKSpec {
 /// Softmax or sigmoid of x [rows, n] along the last axis; lanes that are not live have no part in it.
 Tile activate(const TopKSpec &s, const Tile &x, const Tile &live) {
   if (s.sigmoid) return 1.0 / (1.0 + exp(-x));
-  Tile masked = where(live, x, -INFINITY);
-  Tile e = exp(masked - expand_dims(max(masked, 1), 1));
-  return e / expand_dims(sum(e, 1), 1);
+  return softmax_of(x, live);
 }
 
 void calculate_topk(const TopKSpec &s, View logits, View weights, View ids) {

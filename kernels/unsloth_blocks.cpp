@@ -49,7 +49,7 @@ Tensor MoeBlock::tokens_of(const Stream &stream, const char *what, const Tensor 
   if (!x.defined() || (x.rank() != 2 && x.rank() != 3) || x.size(-1) != config_.dim)
     check_tensor(false, asked, x, fmt::format("its shape must be [*, {0}] or [*, *, {0}]", config_.dim));
   check_dtype(asked, x, {config_.dtype});
-  return packed(stream, x).reshape({x.numel() / config_.dim, config_.dim});
+  return as_matrix(stream, asked, x);
 }
 
 Tensor MoeBlock::gradient_of(const Stream &stream, const Tensor &grad, const ExpertsKept &kept) const {

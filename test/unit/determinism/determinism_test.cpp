@@ -127,7 +127,7 @@ TEST_P(WideRows, DoNotDependOnTheBatch) {
   const Op &op = op_at(GetParam());
   for (auto [rows, width] : {std::pair<int64_t, int64_t>{6, 1440}, {5, 1441}, {6, 2880}})
     for (DType dtype : {f32, bf16})
-      for (const Dims &bias : {Dims{2 * width}, Dims{1, 2 * width}}) {
+      for (const Dims &bias : {Dims{2 * width}, Dims{1, 2 * width}, Dims{rows, 2 * width}}) {
         if (bias.rank() > 1 && !op.input("bias")) continue;
         RecordedCall call = wide_call(op, rows, width, dtype, bias);
         SCOPED_TRACE(call.inputs.at("x").text() + (op.input("bias") ? ", " + call.inputs.at("bias").text() : ""));

@@ -280,6 +280,29 @@ TEST_P(ActivationOn, RowsAloneHaveTheSameBits) {
   }
 }
 
+// A bias per row is one of one row in a slice of one row, and wide rows are summed in parts.
+TEST_P(ActivationOn, RowsAloneHaveTheSameBitsWithTheirBias) {
+  for (int64_t h : {40, 1440, 2880}) {
+    const Activation a = Activation::geglu();
+    Tensor x = random_floats({3, 2 * h}, f32), b = random_floats({3, 2 * h}, f32), grad = random_floats({3, h}, f32),
+           w = random_floats({3, 1}, f32);
+    Tensor y = activate(stream, x, a, w, b);
+    ActivationGrads g = activate_backward(stream, grad, x, a, w, b);
+    for (int64_t row = 0; row < 3; ++row) {
+      auto part = [&](const Tensor &t) { return t.slice(0, row, row + 1); };
+      EXPECT_EQ(activate(stream, part(x), a, part(w), part(b)).to_bytes(), part(y).to_bytes());
+      ActivationGrads alone = activate_backward(stream, part(grad), part(x), a, part(w), part(b));
+      EXPECT_EQ(alone.x.to_bytes(), part(g.x).to_bytes());
+      EXPECT_EQ(alone.weights.to_bytes(), part(g.weights).to_bytes());
+      EXPECT_EQ(alone.bias.to_bytes(), part(g.bias).to_bytes());
+    }
+    // The same sum where all rows share one bias.
+    ActivationGrads shared = activate_backward(stream, grad, x, a, w, b.slice(0, 1, 2).reshape({2 * h}));
+    ActivationGrads own = activate_backward(stream, grad.slice(0, 1, 2), x.slice(0, 1, 2), a, w.slice(0, 1, 2), b.slice(0, 1, 2));
+    EXPECT_EQ(shared.weights.slice(0, 1, 2).to_bytes(), own.weights.to_bytes());
+  }
+}
+
 TEST_P(ActivationOn, NoRows) {
   Tensor x = Here::zeros({0, 16}, f32), w = Here::zeros({0, 1}, f32), b = random_floats({16}, f32);
   EXPECT_EQ(activate(stream, x, Activation::geglu(), w, b).shape(), (Dims{0, 8}));

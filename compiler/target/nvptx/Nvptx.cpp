@@ -2,6 +2,7 @@
 #include "compiler/target/Assertions.h"
 #include "compiler/target/F8Conversions.h"
 #include "compiler/target/nvptx/CodeGenerator.h"
+#include "compiler/target/nvptx/NvJitLink.h"
 
 #include "mlir/Conversion/NVVMToLLVM/NVVMToLLVM.h"
 #include "mlir/Dialect/LLVMIR/BasicPtxBuilderInterface.h"
@@ -62,14 +63,18 @@ static mlir::LogicalResult addDebugScopes(mlir::ModuleOp module) {
   return pm.run(module);
 }
 
+Error moec::compiler::libdeviceMissing(StringRef function) {
+  return make_error<ToolError>(("the kernel needs libdevice (it calls " + function +
+                                "), and this moec was built without: install a CUDA 13 toolkit or the PyPI package nvidia-nvvm, point "
+                                "MOEC_CUDA_ROOT at it, and build again")
+                                   .str());
+}
+
 /// Links libdevice's part if the module calls any of it. True if something was linked.
 static Expected<bool> linkLibdevice(Module &module) {
   auto isLibdeviceCall = [](const Function &f) { return f.isDeclaration() && f.getName().starts_with("__nv_"); };
   if (none_of(module, isLibdeviceCall)) return false;
-  if (libdeviceBitcode().empty())
-    return createStringError("the kernel needs libdevice (it calls %s), and this moec was built without: install a CUDA 13 toolkit or the PyPI "
-                             "package nvidia-nvvm, point MOEC_CUDA_ROOT at it, and build again",
-                             find_if(module, isLibdeviceCall)->getName().str().c_str());
+  if (libdeviceBitcode().empty()) return libdeviceMissing(find_if(module, isLibdeviceCall)->getName());
   auto library = getLazyBitcodeModule(MemoryBufferRef(libdeviceBitcode(), "libdevice"), module.getContext());
   if (!library) return library.takeError();
   (*library)->setDataLayout(module.getDataLayout());

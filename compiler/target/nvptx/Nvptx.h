@@ -37,5 +37,7 @@ void abandonNvptxThreadState();
 
 /// The libdevice functions that calls of __nv_* are linked against, as LLVM bitcode; empty if the build had no libdevice.bc.
 llvm::StringRef libdeviceBitcode();
+/// ToolError for a kernel that calls one of its functions where there is none: what to install.
+llvm::Error libdeviceMissing(llvm::StringRef function);
 
 } // namespace moec::compiler

@@ -200,9 +200,9 @@ bool needsSupport(Module &module) {
 } // namespace
 
 Error linkDeviceFunctions(Module &module, const SimTargetOptions &options) {
-  bool needsLibdevice = any_of(module, [](Function &f) { return f.isDeclaration() && f.getName().starts_with("__nv_"); });
-  if (needsLibdevice) {
-    if (libdeviceBitcode().empty()) return createStringError("libdevice functions are called, but moec was built without libdevice");
+  auto called = find_if(module, [](Function &f) { return f.isDeclaration() && f.getName().starts_with("__nv_"); });
+  if (called != module.end()) {
+    if (libdeviceBitcode().empty()) return libdeviceMissing(called->getName());
     if (Error error = linkNeeded(module, libdeviceBitcode(), "libdevice")) return error;
     resolveReflect(module, options);
     if (Error error = replaceInlineAsm(module)) return error;

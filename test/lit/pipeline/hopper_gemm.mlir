@@ -1,5 +1,6 @@
 // The road is wide enough for Hopper: a hand-written tilegpu kernel, C[128,128] = A[128,K] * transposed B[128,K] in bf16, TMA into four stages
 // that mbarriers guard (K >= 192), two warpgroups of wgmma. From allocation to a cubin without a spill.
+// REQUIRES: cuda
 // RUN: moec-translate --target sm_90a --options "num_warps=8;verify_each=1" --emit nvvm %s | FileCheck %s --check-prefix=NVVM
 // RUN: moec-translate --target sm_90a --options "num_warps=8;verify_each=1" --emit ptx %s | FileCheck %s --check-prefix=PTX
 // RUN: moec-translate --target sm_90a --options "num_warps=8" --emit resources %s 2>&1 | FileCheck %s --check-prefix=RES

@@ -1,4 +1,5 @@
 // The whole way of a small kernel: weighted SwiGLU over bf16 rows, 4 warps, 1024 columns per program.
+// REQUIRES: cuda
 // RUN: moec-translate --emit tile %s | FileCheck %s --check-prefix=TILE
 // RUN: moec-translate --emit tilegpu %s | FileCheck %s --check-prefix=GPU
 // RUN: moec-translate --emit nvvm %s | FileCheck %s --check-prefix=NVVM

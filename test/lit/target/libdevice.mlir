@@ -1,5 +1,6 @@
 // Calls of libdevice are linked, inlined and reflected: no flushing of denormals, square root and division correctly rounded, no calls, no
 // reflection left. sin keeps its slow path's table.
+// REQUIRES: cuda
 // RUN: moec-translate --target sm_80 %s | FileCheck %s
 // RUN: moec-translate --target sm_90a --emit resources %s | FileCheck %s --check-prefix=RES
 

@@ -1,5 +1,6 @@
 // One step of a tensor-core loop as compiler/lower would write it: cp.async into the kernel's shared memory, ldmatrix, mma.sync, and
 // exactly the barriers of the module.
+// REQUIRES: cuda
 // RUN: moec-translate --target sm_80 %s -o %t.80 && FileCheck %s < %t.80
 // RUN: moec-translate --target sm_90a %s -o %t.90 && FileCheck %s < %t.90
 // RUN: moec-translate --target sm_100a %s -o %t.100 && FileCheck %s < %t.100

@@ -1,4 +1,5 @@
 // A thread-level weighted SwiGLU as compiler/lower would write it: 16-byte bf16 loads and stores, f32 arithmetic, libdevice's exp.
+// REQUIRES: cuda
 // RUN: moec-translate --target sm_80 --emit ptx %s | FileCheck %s --check-prefixes=PTX,SM80
 // RUN: moec-translate --target sm_90a --emit ptx %s | FileCheck %s --check-prefixes=PTX,SM90
 // RUN: moec-translate --target sm_100a --emit ptx %s | FileCheck %s --check-prefixes=PTX,SM100

@@ -78,7 +78,8 @@ Tile cast(const Operand &x, DType dtype);
 /// The same bits as a dtype of the same width.
 Tile bitcast(const Operand &x, DType dtype);
 
-// Error bounds of what follows, per dtype: the table in docs/dialects/tile.md.
+// Functions of f16, bf16, f32 and f64 tiles (floor, ceil, abs: exact; abs of integers, too). Error bounds per dtype: the
+// table in docs/dialects/tile.md.
 Tile exp(const Operand &x);
 Tile exp2(const Operand &x);
 Tile log(const Operand &x);
@@ -145,7 +146,7 @@ std::array<Operand, N> operands(const std::array<Tile, N> &x, Where where, std::
 
 inline constexpr int all_axes = 1 << 20;
 
-/// Combines the elements along `axis` (negative: from the last; default: all of them) and drops it; a 1-D tile gives a
+/// Combines the elements along `axis` (negative: from the last; `all_axes`: all of them) and drops it; a 1-D tile gives a
 /// scalar. The combiner `f(left, right)` must be associative; it gets scalars and uses nothing but these and literals.
 /// Order: a balanced tree over the index bits.
 template <class F> Tile reduce(const Operand &x, int axis, F f) {
@@ -162,6 +163,7 @@ std::array<Tile, N> reduce(const std::array<Tile, N> &x, int axis, F f, Where wh
               out.data());
   return out;
 }
+/// Any dtype but bool and fp8, added in that dtype.
 Tile sum(const Operand &x, int axis = all_axes);
 /// A NaN element gives NaN.
 Tile max(const Operand &x, int axis = all_axes);
@@ -173,7 +175,7 @@ Tile argmin(const Operand &x, int axis = all_axes);
 Tile any(const Operand &x, int axis = all_axes);
 Tile all(const Operand &x, int axis = all_axes);
 
-/// Inclusive scan along `axis` (default: the last); `reverse` scans from the end.
+/// Inclusive scan along `axis` (negative: from the last); `reverse` scans from the end.
 template <class F> Tile scan(const Operand &x, int axis, F f, bool reverse = false) {
   Tile out;
   rec::scan(&x, 1, axis, reverse, rec::combiner1(f), &out);
@@ -187,6 +189,7 @@ std::array<Tile, N> scan(const std::array<Tile, N> &x, int axis, F f, bool rever
             out.data());
   return out;
 }
+/// The inclusive scan by addition, in x's dtype; any dtype but bool and fp8.
 Tile cumsum(const Operand &x, int axis = -1, bool reverse = false);
 
 /// Stable sort along the last axis. NaN counts as greatest.

@@ -5,9 +5,9 @@
 
 #include <unistd.h>
 
-#include "kernels/verify.h" // hash_uniform
 #include "moec/moe.h"
 #include "moec/moec.h"
+#include "moec/testing.h" // hash_uniform
 
 using namespace moec;
 

@@ -1,5 +1,6 @@
 #include "runtime/environment.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include <atomic>
@@ -127,7 +128,7 @@ const EnvironmentVariable table[] = {
      [](std::string_view t, Environment &e) { return parse_bool(t, e.lineinfo); }},
     {"MOEC_DUMP", "path", "", "directory into which a compile writes the IR after each pass; kernels are then compiled even if they are cached",
      [](std::string_view t, Environment &e) -> const char * { return e.dump = t, nullptr; }},
-    {"MOEC_CUDA_ROOT", "path", "/usr/local/cuda", "CUDA toolkit that nvJitLink and libdevice are taken from, or none",
+    {"MOEC_CUDA_ROOT", "path", "the first that is found", "CUDA toolkit that nvJitLink is taken from, or none; when moec is built: headers and libdevice, too",
      [](std::string_view t, Environment &e) -> const char * { return e.cuda_root = t, nullptr; }},
     {"MOEC_LIBCUDA", "path", "libcuda.so.1", "CUDA driver library, or a stand-in for it",
      [](std::string_view t, Environment &e) -> const char * { return e.libcuda = t, nullptr; }},
@@ -163,12 +164,16 @@ static std::atomic<const Environment *> &current() {
 const Environment &environment() { return *current().load(std::memory_order_acquire); }
 void reload_environment() { current() = new Environment(read_environment()); } // the old one may be in use: it stays
 
+/// Of the project's scripts and tests, which read them themselves (CONTRIBUTING.md).
+constexpr std::string_view kOfTheProject[] = {"MOEC_PRESET",      "MOEC_TEST_GOLDEN", "MOEC_UPDATE_DOCS", "MOEC_SHOW_ERRORS",
+                                              "MOEC_SIM_TIMING", "MOEC_SIM_IR",      "MOEC_LAUNCH_CHILD"};
+
 std::vector<std::string> unknown_environment_variables() {
   std::vector<std::string> unknown;
   for (char **p = environ; p && *p; ++p) {
     std::string_view entry = *p;
     std::string_view name = entry.substr(0, entry.find('='));
-    bool known = !name.starts_with("MOEC_");
+    bool known = !name.starts_with("MOEC_") || std::ranges::find(kOfTheProject, name) != std::end(kOfTheProject);
     for (const EnvironmentVariable &v : table) known |= v.name == name;
     if (!known) unknown.emplace_back(name);
   }

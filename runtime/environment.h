@@ -57,7 +57,8 @@ const Environment &environment();
 void reload_environment();
 /// The variable's text if it is set and not empty.
 std::optional<std::string> environment_text(std::string_view name);
-/// Variables that are set, start with MOEC_ and are not in the table: likely typing errors, for `moec doctor`.
+/// Variables that are set, start with MOEC_ and are neither in the table nor of the project's scripts and tests: likely
+/// typing errors, for `moec doctor`.
 std::vector<std::string> unknown_environment_variables();
 
 } // namespace moec

@@ -162,7 +162,8 @@ void add_bench(CLI::App &app, Action &action) {
       "bench", "time ops at the shapes of real models, beside the device's limits and cuBLAS, PyTorch, Triton");
   c->add_option("ops", o->ops, "ops (default: all)");
   c->add_option("--model", o->models,
-                "mixtral-8x7b, qwen3-30b-a3b, deepseek-v3, gpt-oss-120b, llama-4-scout (default: all); repeatable");
+                "mixtral-8x7b, qwen3-30b-a3b, deepseek-v3, gpt-oss-120b, llama-4-scout (default: all); repeatable")
+      ->allow_extra_args(false);
   c->add_option("--tokens", o->tokens, "tokens of the batch (default: 4096 on CUDA, 4 on a simulated GPU)");
   c->add_option("--dtype", o->dtype, "of the activations: bf16, f16, f32, f64")->capture_default_str();
   c->add_option("--device", o->device, "sim, interp, cuda, cuda:N (default: MOEC_DEVICE, or the best there is)");

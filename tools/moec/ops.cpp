@@ -122,7 +122,7 @@ void add_run(CLI::App &app, Action &action) {
   auto *c = app.add_subcommand("run", "run an op on tensors from a safetensors file");
   c->add_option("op", o->op, "see moec list")->required();
   c->add_option("--in", o->in, "safetensors with the inputs, named as the op's tensors (a prefix 'in.' is fine)")->required();
-  c->add_option("--set", o->set, "a parameter: name=value");
+  c->add_option("--set", o->set, "a parameter: name=value; repeatable")->allow_extra_args(false);
   c->add_option("--out", o->out, "safetensors to write ('-': standard output)")->required();
   c->add_option("--device", o->device, "sim, interp, cuda, cuda:N (default: MOEC_DEVICE, or the best there is)");
   c->callback([&action, o] { action = [o] { return run_op(o->op, o->in, o->set, o->out, o->device); }; });
@@ -138,7 +138,7 @@ void add_verify(CLI::App &app, Action &action) {
   auto *c = app.add_subcommand("verify", "run recorded cases and compare every output with what was recorded");
   c->add_option("paths", o->paths, "safetensors files, or folders of them")->required();
   c->add_option("--device", o->device, "sim, interp, cuda, cuda:N (default: MOEC_DEVICE, or the best there is)");
-  c->add_option("--except", o->except, "ops to leave out, comma-separated")->delimiter(',');
+  c->add_option("--except", o->except, "ops to leave out, comma-separated")->delimiter(',')->allow_extra_args(false);
   c->add_flag("--strict", o->strict, "a case with an output that is not produced counts as unsupported");
   c->add_flag("-q,--quiet", o->quiet, "print only what does not pass, and the summary");
   c->footer("Last line: N passed, M failed, K unsupported (cases). Exit: 1 on any mismatch, else 2 on anything unsupported, else 0.");

@@ -74,12 +74,12 @@ void gather(const ScaleSpec &s, View x, View rows, View y) {
 }
 // [end]
 
+// [lanes]
 struct TopkSpec {
   int topk = 6, experts = 60;
   static void fields(auto &s, auto &&f) { f("topk", s.topk), f("experts", s.experts); }
 };
 
-// [lanes]
 // counts[e] = how often expert e is chosen by row t
 void count_row(const TopkSpec &s, View chosen, View counts) {
   grid(chosen.size(0));

@@ -28,7 +28,7 @@ def configure(expected, *arguments, fresh=False, **environment):
     if fresh:
         shutil.rmtree(build, ignore_errors=True)
     env = {k: v for k, v in os.environ.items() if k not in ("MOEC_CUDA_ROOT", "CUDA_HOME")} | environment
-    run = subprocess.run([cmake, "-S", source, "-B", build, *arguments], env=env, capture_output=True, text=True)
+    run = subprocess.run([cmake, "-G", "Ninja", "-S", source, "-B", build, *arguments], env=env, capture_output=True, text=True)
     text = " ".join((run.stdout + run.stderr).split())
     if expected not in text:
         sys.exit(f"cmake {' '.join(arguments)} {environment}: expected '{expected}' in\n{run.stdout}{run.stderr}")

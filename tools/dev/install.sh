@@ -1,5 +1,5 @@
 # Installs what the build needs on Debian 12 (as root), and CUDA's headers and libraries from PyPI where there is no toolkit.
-moec_packages=(libmlir-22-dev llvm-22-dev mlir-22-tools llvm-22-tools llvm-22 llvm-22-linker-tools clang-22 libclang-rt-22-dev lld-22
+moec_packages=(libmlir-22-dev llvm-22-dev mlir-22-tools llvm-22-tools llvm-22 llvm-22-linker-tools clang-22 libclang-rt-22-dev clang-format-22 lld-22
   ninja-build ccache libfmt-dev libgtest-dev libgmock-dev libcli11-dev libbenchmark-dev nlohmann-json3-dev libxxhash-dev libb2-dev
   libdlpack-dev libboost-context-dev ca-certificates cmake g++ git python3 python3-venv python3-pip zlib1g-dev libzstd-dev libxml2-dev
   libcurl4-openssl-dev libedit-dev libffi-dev libpfm4-dev)

@@ -30,7 +30,7 @@ cmd_test() {
   ctest --test-dir "$build" --output-on-failure --no-tests=error --timeout 3000 -j "$(nproc)" "$@"
 }
 cmd_clean() { rm -rf build build-release build-asan dist; }
-cmd_format() { install_missing; git-clang-format-22 --binary clang-format-22 --extensions cpp,h "${@:-HEAD}"; }
+cmd_format() { install_missing; git-clang-format-22 --force --binary clang-format-22 --extensions cpp,h "${@:-HEAD}"; }
 cmd_bench() { build; exec bash tools/bench/bench.sh "$build" "$@"; }
 cmd_dist() { exec bash tools/dev/dist.sh "$@"; }
 cmd_help() {

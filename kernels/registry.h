@@ -57,6 +57,9 @@ struct Op {
   std::vector<OpTensor> tensors;
   std::vector<std::string> kernels; ///< names in kernel_table.h
   std::function<void(OpCall &)> run;
+  /// Calls for which the source leaves a token's slots, the columns of tensors [T, K], in any order: `moec verify` then
+  /// finds a recorded slot by its id in the output `indices`. Empty: none.
+  std::function<bool(const OpCall &)> slots_in_any_order = {};
 
   const OpParameter *parameter(std::string_view name) const;
   const OpTensor *input(std::string_view name) const;

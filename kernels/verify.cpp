@@ -6,8 +6,11 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
+#include <memory>
+#include <optional>
 
 #include "kernels/registry.h"
 #include "runtime/compare.h"
@@ -179,6 +182,40 @@ Tensor take(const Tensor &whole, std::string_view form) {
   return Tensor::from(sums, {whole.size(0)});
 }
 
+/// Slots of a token that the source leaves in any order: which of moec's each recorded one is, by its id.
+class SlotOrder {
+public:
+  /// Ids [T, K], as moec and as the source chose them; an id that moec's token has not stays where it is.
+  SlotOrder(const Tensor &ours, const Tensor &recorded) : shape_(recorded.shape()) {
+    const std::vector<double> mine = ours.to_values(), theirs = recorded.to_values();
+    const size_t topk = static_cast<size_t>(recorded.size(-1));
+    for (size_t i = 0; i < theirs.size(); ++i) {
+      auto row = mine.begin() + static_cast<std::ptrdiff_t>(i / topk * topk),
+           end = row + static_cast<std::ptrdiff_t>(topk);
+      auto found = std::find(row, end, theirs[i]);
+      ours_.push_back(found == end ? i : static_cast<size_t>(found - mine.begin()));
+    }
+  }
+  /// A tensor of recorded slots in moec's order, or one of moec's in the recorded order; others stay.
+  Tensor to_ours(const Tensor &t) const { return moved(t, true); }
+  Tensor to_recorded(const Tensor &t) const { return moved(t, false); }
+
+private:
+  Tensor moved(const Tensor &t, bool to_ours) const {
+    if (t.shape() != shape_) return t;
+    const Tensor from = t.to(Device::host()).contiguous(), to = Tensor::empty(shape_, t.dtype(), Device::host());
+    const size_t width = static_cast<size_t>(size_bytes(t.dtype()));
+    for (size_t i = 0; i < ours_.size(); ++i) {
+      const size_t source = to_ours ? i : ours_[i], target = to_ours ? ours_[i] : i;
+      std::memcpy(static_cast<char *>(to.data()) + target * width,
+                  static_cast<const char *>(from.data()) + source * width, width);
+    }
+    return to;
+  }
+  Dims shape_;
+  std::vector<size_t> ours_;
+};
+
 void run_case(const std::string &path, Device device, CaseReport &report) {
   TensorFile file = load_case(path);
   report.op = file.metadata.at("op");
@@ -188,18 +225,32 @@ void run_case(const std::string &path, Device device, CaseReport &report) {
     report.tensors.push_back({name, CheckStatus::unsupported, 0, 0, "not produced"});
   RecordedCall recorded = recorded_call(file);
   const Op &op = *recorded.op;
-  OpCall call(op, Stream(device), std::move(recorded.inputs), recorded.parameters, std::move(recorded.outputs));
-  call.run();
-  call.stream().synchronize();
+  auto run = [&](const NamedTensors &inputs) {
+    auto call = std::make_unique<OpCall>(op, Stream(device), inputs, recorded.parameters, recorded.outputs);
+    call->run();
+    call->stream().synchronize();
+    return call;
+  };
+  std::unique_ptr<OpCall> call = run(recorded.inputs);
+  std::optional<SlotOrder> slots;
+  if (op.slots_in_any_order && op.slots_in_any_order(*call) && file.contains("out.indices")) {
+    slots.emplace(call->outputs().at("indices"), file.at("out.indices"));
+    NamedTensors inputs = recorded.inputs; // gradients of slots belong to the same ids
+    for (auto &[name, tensor] : inputs)
+      if (op.input(name)->shape == "[T, K]") tensor = slots->to_ours(tensor);
+    call = run(inputs);
+  }
   const bool low = is_low(dtype_of_case(file));
   for (size_t i = 0; i < wanted.size(); ++i) {
     const auto &[name, reference] = wanted[i];
     auto [whole, form] = excerpt_of(name);
-    auto it = call.outputs().find(whole);
-    if (it == call.outputs().end()) continue;
+    auto it = call->outputs().find(whole);
+    if (it == call->outputs().end()) continue;
     const OpTensor &t = *op.output(whole);
     double tolerance = low || is_low(reference->dtype()) ? t.low_tolerance : t.f32_tolerance;
-    report.tensors[i] = compare(name, take(it->second.to(Device::host()), form), *reference, tolerance);
+    Tensor made = it->second.to(Device::host());
+    if (slots && t.shape == "[T, K]") made = slots->to_recorded(made);
+    report.tensors[i] = compare(name, take(made, form), *reference, tolerance);
     report.status = worse(report.tensors[i].status, report.status);
   }
 }

@@ -120,6 +120,33 @@ TEST_F(Case, GeneratedInput) {
   file.metadata["gen.x"] = "hash_uniform seed=5 scale=2.0 shape=1000000x1000000";
   EXPECT_THAT(check().message, HasSubstr("cannot be generated"));
 }
+// Where the source leaves a token's slots in any order, they are found by their ids; their gradients move with them.
+TEST_F(Case, SlotsInAnyOrder) {
+  file = read_safetensors(golden_folder() + "gate_route/sigmoid_groups_bias_scale.safetensors");
+  file.metadata["score_func"] = "sigmoid_with_bias";
+  const Op &op = op_at("gate_route");
+  RecordedCall recorded = recorded_call(file);
+  OpCall call(op, Stream(Device::interp()), recorded.inputs, recorded.parameters, recorded.outputs);
+  call.run();
+  for (const auto &[name, made] : call.outputs()) // what this score function gives, not what was recorded for another
+    if (file.contains("out." + name)) tensor("out." + name) = made.to(Device::host());
+  EXPECT_EQ(check().status, CheckStatus::pass);
+  for (const char *name : {"in.grad_weights", "out.weights", "out.indices"}) { // the first two slots swapped
+    Tensor t = tensor(name).contiguous().to(Device::host()),
+           swapped = Tensor::empty(t.shape(), t.dtype(), Device::host());
+    swapped.copy_from(t);
+    swapped.slice(1, 0, 1).copy_from(t.slice(1, 1, 2));
+    swapped.slice(1, 1, 2).copy_from(t.slice(1, 0, 1));
+    tensor(name) = swapped;
+  }
+  CaseReport r = check();
+  EXPECT_EQ(r.status, CheckStatus::pass) << report_text(r, true);
+  file.metadata["score_func"] = "sigmoid"; // has an order
+  EXPECT_EQ(check().status, CheckStatus::fail);
+  file.metadata["score_func"] = "sigmoid_with_bias";
+  tensor("out.indices").data_as<int64_t>()[0] ^= 1;
+  EXPECT_EQ(check().status, CheckStatus::fail);
+}
 // A case may hold a corner and the sums of a large tensor in its place.
 TEST_F(Case, Excerpts) {
   Tensor whole = tensor("out.grad_x");

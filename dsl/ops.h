@@ -78,8 +78,8 @@ Tile cast(const Operand &x, DType dtype);
 /// The same bits as a dtype of the same width.
 Tile bitcast(const Operand &x, DType dtype);
 
-// Functions of f16, bf16, f32 and f64 tiles (floor, ceil, abs: exact; abs of integers, too). Error bounds per dtype: the
-// table in docs/dialects/tile.md.
+// Functions of f16, bf16, f32 and f64 tiles (floor, ceil, abs: exact; abs of integers, too). Error bounds per dtype:
+// the table in docs/dialects/tile.md.
 Tile exp(const Operand &x);
 Tile exp2(const Operand &x);
 Tile log(const Operand &x);
@@ -146,9 +146,9 @@ std::array<Operand, N> operands(const std::array<Tile, N> &x, Where where, std::
 
 inline constexpr int all_axes = 1 << 20;
 
-/// Combines the elements along `axis` (negative: from the last; `all_axes`: all of them) and drops it; a 1-D tile gives a
-/// scalar. The combiner `f(left, right)` must be associative; it gets scalars and uses nothing but these and literals.
-/// Order: a balanced tree over the index bits.
+/// Combines the elements along `axis` (negative: from the last; `all_axes`: all of them) and drops it; a 1-D tile gives
+/// a scalar. The combiner `f(left, right)` must be associative; it gets scalars and uses nothing but these and
+/// literals. Order: a balanced tree over the index bits.
 template <class F> Tile reduce(const Operand &x, int axis, F f) {
   Tile out;
   rec::reduce(&x, 1, axis, rec::combiner1(f), &out);

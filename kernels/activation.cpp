@@ -182,7 +182,8 @@ void backward_summing_bias(const Stream &stream, const Call &call, const Tensor 
       sums);
   out.bias = parts == 1 ? sums : sum_of_rows(stream, sums, call.bias.dtype());
   if (spec.weighted)
-    out.weights = sum_of_rows(stream, products, call.weights.dtype(), whole_rows / spec.block).reshape(call.weights.shape());
+    out.weights =
+        sum_of_rows(stream, products, call.weights.dtype(), whole_rows / spec.block).reshape(call.weights.shape());
 }
 
 ActivationGrads backward(const Stream &stream, const Tensor &gradient, const Call &call) {

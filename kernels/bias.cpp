@@ -148,10 +148,8 @@ BiasCall bias_call(const Stream &stream, const char *what, const Tensor &rows, c
   }
   const int64_t experts = groups.groups.defined() ? grouping.size(0) : 1, n = rows.numel() / features;
   check_experts(what, experts);
-  BiasCall call{as_matrix(stream, tensor("rows"), rows),
-                or_empty(stream, probs, 2, wide_dtype(rows.dtype())),
-                grouping,
-                {}};
+  BiasCall call{
+      as_matrix(stream, tensor("rows"), rows), or_empty(stream, probs, 2, wide_dtype(rows.dtype())), grouping, {}};
   if (probs.defined()) {
     check_dtype(tensor("probs"), probs, {f32, bf16, f16, f64});
     if (probs.rank() == 1)
@@ -201,7 +199,8 @@ static BiasGrads gradients(const Stream &stream, const BiasCall &call, const Ten
   check_dtype("bias_grad: result", out.bias, {f32, bf16, f16, f64});
   Tensor products;
   if (spec.dots) {
-    products = Tensor::empty({cdiv(features, int64_t{spec.block}), grad.size(0)}, wide_dtype({grad.dtype(), bias.dtype(), probs.dtype()}), stream);
+    products = Tensor::empty({cdiv(features, int64_t{spec.block}), grad.size(0)},
+                             wide_dtype({grad.dtype(), bias.dtype(), probs.dtype()}), stream);
   }
   (spec.weighted ? run_wide : run)(stream, spec, grad, or_empty(stream, spec.dots ? bias : Tensor(), 2), call.groups,
                                    call.probs, out.bias, or_empty(stream, products, 2));

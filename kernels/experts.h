@@ -103,7 +103,8 @@ public:
   /// Takes tensors of the caller's, on the layer's device, in its layout and dtype, without copying: changes of their
   /// contents are the layer's. Throws UserError for shapes and dtypes that do not fit; then nothing has changed.
   void set_parameters(const ExpertParameters &parameters);
-  /// Parameters by key (docs/experts.md's names after `prefix`) in the stacked form, on the host: write_safetensors() takes it.
+  /// Parameters by key (docs/experts.md's names after `prefix`) in the stacked form, on the host: write_safetensors()
+  /// takes it.
   TensorFile state(const std::string &prefix = "") const;
   /// Takes parameters from read_safetensors()'s result or another layer's state; undefined tensors leave a parameter as
   /// it is, float dtypes are rounded to the parameter's. Keys that are not there are appended to `missing_keys`;

@@ -21,11 +21,10 @@ struct PadSpec {
 };
 
 /// The padded counts of a program's experts.
-void store_counts(const PadSpec &s, const Tile &e, const Tile &whole, Int T, View padded,
-                  View ceiling) {
+void store_counts(const PadSpec &s, const Tile &e, const Tile &whole, Int T, View padded, View ceiling) {
   if (s.strict)
-    device_assert((whole <= T) | (e >= s.experts),
-                  "an expert has too few tokens to pad its count: {0} of {1}", {whole, T});
+    device_assert((whole <= T) | (e >= s.experts), "an expert has too few tokens to pad its count: {0} of {1}",
+                  {whole, T});
   store(padded(e), cast(minimum(whole, T), padded.dtype()));
   store(ceiling(e), cast(whole, ceiling.dtype()));
 }

@@ -95,10 +95,11 @@ struct PaddedMap {
   Tensor counts;            ///< i64 [E]: tokens of each expert in it
   Tensor tokens_per_expert; ///< i64 [E]: the map's counts rounded up to a multiple, whether it was reached or not
 };
-/// routing_map [T, E], bool, integer or float, not 0: routed. Each expert's column gets its first (ascending token) zeros set to 1 until its count is a multiple of `multiple` >=
-/// 1; a count of 0 stays. Where there are too few zeros all are set, and the count is no multiple; with `strict` that
-/// stops the launch (DeviceError at the next synchronize). Upstream changes its argument in place;
-/// pad_routing_map_in_place does. Source: megatron moe_utils.pad_routing_map.
+/// routing_map [T, E], bool, integer or float, not 0: routed. Each expert's column gets its first (ascending token)
+/// zeros set to 1 until its count is a multiple of `multiple` >= 1; a count of 0 stays. Where there are too few zeros
+/// all are set, and the count is no multiple; with `strict` that stops the launch (DeviceError at the next
+/// synchronize). Upstream changes its argument in place; pad_routing_map_in_place does. Source: megatron
+/// moe_utils.pad_routing_map.
 PaddedMap pad_routing_map(const Stream &stream, const Tensor &routing_map, int multiple, bool strict = false);
 PaddedMap pad_routing_map_in_place(const Stream &stream, Tensor &routing_map, int multiple, bool strict = false);
 

@@ -85,7 +85,7 @@ private:
   uint64_t max_bytes_;
   std::mutex mutex_;
   int directory_fd_ = -1;
-  std::string problem_; // why the last open_directory(true) failed
+  std::string problem_;                      // why the last open_directory(true) failed
   uint64_t stored_since_prune_ = UINT64_MAX; // of the first store: look
 };
 

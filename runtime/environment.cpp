@@ -92,16 +92,18 @@ const char *parse_cache_dir(std::string_view text, Environment &e) {
 
 const EnvironmentVariable table[] = {
     {"MOEC_DEVICE", "best|sim|interp|cuda|cuda:<index>", "best",
-     "Device::best(): the first CUDA device, else the simulated GPU with a warning; any other value insists on that device",
+     "Device::best(): the first CUDA device, else the simulated GPU with a warning; any other value insists on that "
+     "device",
      [](std::string_view t, Environment &e) { return parse_device(t, e.device); }},
-    {"MOEC_CACHE", "on|off|require", "on", "the disk cache of compiled kernels; require: a kernel that is not in it is an error",
-     parse_cache},
-    {"MOEC_CACHE_DIR", "path", "$XDG_CACHE_HOME/moec or ~/.cache/moec", "directory of the disk cache, private to its user",
-     parse_cache_dir},
-    {"MOEC_CACHE_MAX_BYTES", "bytes", "2G", "size that the disk cache is kept below; least recently used entries go first",
+    {"MOEC_CACHE", "on|off|require", "on",
+     "the disk cache of compiled kernels; require: a kernel that is not in it is an error", parse_cache},
+    {"MOEC_CACHE_DIR", "path", "$XDG_CACHE_HOME/moec or ~/.cache/moec",
+     "directory of the disk cache, private to its user", parse_cache_dir},
+    {"MOEC_CACHE_MAX_BYTES", "bytes", "2G",
+     "size that the disk cache is kept below; least recently used entries go first",
      [](std::string_view t, Environment &e) { return parse_bytes(t, e.cache_max_bytes); }},
-    {"MOEC_CHECK", "record|none", "none", "record: record a kernel again at every hit and compare its text with the compiled one's",
-     parse_check},
+    {"MOEC_CHECK", "record|none", "none",
+     "record: record a kernel again at every hit and compare its text with the compiled one's", parse_check},
     {"MOEC_SIM_CHECKED", "0|1", "1 in tests and verify, else 0", "simulated GPU: watch every memory access and barrier",
      [](std::string_view t, Environment &e) {
        bool on = false;
@@ -109,26 +111,32 @@ const EnvironmentVariable table[] = {
        e.sim_checked = on;
        return wrong;
      }},
-    {"MOEC_SIM_SEED", "number", "0", "simulated GPU: seed of a random order of CTAs, warps, lanes and atomics; 0: in order",
+    {"MOEC_SIM_SEED", "number", "0",
+     "simulated GPU: seed of a random order of CTAs, warps, lanes and atomics; 0: in order",
      [](std::string_view t, Environment &e) {
        return number(t, e.sim_seed) ? nullptr : "it is not a whole number; say for example 1";
      }},
     {"MOEC_SIM_WORKERS", "number", "0 (all cores)", "simulated GPU: how many host threads run CTAs", parse_workers},
-    {"MOEC_SIM_LEVEL", "auto|v2|v3|v4", "auto", "simulated GPU: x86-64 level that its code is compiled for", parse_level},
+    {"MOEC_SIM_LEVEL", "auto|v2|v3|v4", "auto", "simulated GPU: x86-64 level that its code is compiled for",
+     parse_level},
     {"MOEC_SIM_SECONDS", "number", "120",
-     "simulated GPU: processor time after which a thread block (CTA) that has not ended is reported and given up; 0: never",
+     "simulated GPU: processor time after which a thread block (CTA) that has not ended is reported and given up; 0: "
+     "never",
      [](std::string_view t, Environment &e) {
        return number(t, e.sim_seconds) && e.sim_seconds >= 0 ? nullptr : "it is not a number of seconds; say for example 600, or 0 for no limit";
      }},
-    {"MOEC_INTERP_ITERATIONS", "number", "4194304", "reference interpreter: iterations after which a while loop is reported and given up; 0: never",
+    {"MOEC_INTERP_ITERATIONS", "number", "4194304",
+     "reference interpreter: iterations after which a while loop is reported and given up; 0: never",
      [](std::string_view t, Environment &e) {
        return number(t, e.interp_iterations) ? nullptr : "it is not a whole number; say for example 1000000, or 0 for no limit";
      }},
     {"MOEC_LINEINFO", "0|1", "0", "put source lines into the PTX, for profilers; then they are part of the cache key",
      [](std::string_view t, Environment &e) { return parse_bool(t, e.lineinfo); }},
-    {"MOEC_DUMP", "path", "", "directory into which a compile writes the IR after each pass; kernels are then compiled even if they are cached",
+    {"MOEC_DUMP", "path", "",
+     "directory into which a compile writes the IR after each pass; kernels are then compiled even if they are cached",
      [](std::string_view t, Environment &e) -> const char * { return e.dump = t, nullptr; }},
-    {"MOEC_CUDA_ROOT", "path", "the first that is found", "CUDA toolkit that nvJitLink is taken from, or none; when moec is built: headers and libdevice, too",
+    {"MOEC_CUDA_ROOT", "path", "the first that is found",
+     "CUDA toolkit that nvJitLink is taken from, or none; when moec is built: headers and libdevice, too",
      [](std::string_view t, Environment &e) -> const char * { return e.cuda_root = t, nullptr; }},
     {"MOEC_LIBCUDA", "path", "libcuda.so.1", "CUDA driver library, or a stand-in for it",
      [](std::string_view t, Environment &e) -> const char * { return e.libcuda = t, nullptr; }},
@@ -165,8 +173,9 @@ const Environment &environment() { return *current().load(std::memory_order_acqu
 void reload_environment() { current() = new Environment(read_environment()); } // the old one may be in use: it stays
 
 /// Of the project's scripts and tests, which read them themselves (CONTRIBUTING.md).
-constexpr std::string_view kOfTheProject[] = {"MOEC_PRESET",      "MOEC_TEST_GOLDEN", "MOEC_UPDATE_DOCS", "MOEC_SHOW_ERRORS",
-                                              "MOEC_SIM_TIMING", "MOEC_SIM_IR",      "MOEC_LAUNCH_CHILD"};
+constexpr std::string_view kOfTheProject[] = {"MOEC_PRESET",      "MOEC_TEST_GOLDEN", "MOEC_UPDATE_DOCS",
+                                              "MOEC_SHOW_ERRORS", "MOEC_SIM_TIMING",  "MOEC_SIM_IR",
+                                              "MOEC_LAUNCH_CHILD"};
 
 std::vector<std::string> unknown_environment_variables() {
   std::vector<std::string> unknown;

@@ -16,7 +16,7 @@ namespace moec::cli {
 enum Exit : int {
   kOk = 0,
   kFailed = 1,      ///< a mismatch, or a mistake in what was given: a file, a kernel, a tensor
-  kUsage = 2,       ///< wrong command line; of verify: something unsupported
+  kUsage = 2,       ///< wrong command line, or something unsupported: an op, a parameter's value
   kDeviceError = 3, ///< a device, its driver or an outside tool failed
   kInternal = 4,    ///< a defect of moec
 };

@@ -112,7 +112,8 @@ void add_compile(CLI::App &app, Action &action) {
   auto o = std::make_shared<Options>();
   auto *c = app.add_subcommand("compile", "compile a kernel of the library, or a .mlir file; no GPU needed");
   c->add_option("kernel", o->what, "a kernel (see moec list), a file of MLIR text (name.mlir or with a folder: ./name), or '-' for standard input")->required();
-  c->add_option("--set", o->set, "a field of the kernel's spec, a size or a dtype: name=value; repeatable")->allow_extra_args(false);
+  c->add_option("--set", o->set, "a field of the kernel's spec, a size or a dtype: name=value; repeatable")
+      ->allow_extra_args(false);
   c->add_option("--target", o->target, "sm_80, sm_90a, sm_100a, ..., sim")->capture_default_str();
   c->add_option("--emit", o->emit, "what to write; binary: the cubin, or the simulated GPU's code")
       ->check(CLI::IsMember({"tile", "tilegpu", "nvvm", "llvm", "ptx", "cubin", "binary", "resources"}))

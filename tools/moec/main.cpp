@@ -12,8 +12,8 @@ using namespace moec::cli;
 
 namespace {
 
-constexpr const char *kFooter = R"(Exit codes: 0 done; 1 a mismatch or a mistake in what was given; 2 wrong command line (verify: something
-unsupported); 3 a device or an outside tool failed; 4 a defect of moec.
+constexpr const char *kFooter = R"(Exit codes: 0 done; 1 a mismatch or a mistake in what was given; 2 wrong command line, or an op or a
+parameter's value that moec does not do; 3 a device or an outside tool failed; 4 a defect of moec.
 Settings come from MOEC_* environment variables too: `moec doctor` lists them.)";
 
 } // namespace

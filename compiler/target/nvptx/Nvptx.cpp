@@ -64,10 +64,11 @@ static mlir::LogicalResult addDebugScopes(mlir::ModuleOp module) {
 }
 
 Error moec::compiler::libdeviceMissing(StringRef function) {
-  return make_error<ToolError>(("the kernel needs libdevice (it calls " + function +
-                                "), and this moec was built without: install a CUDA 13 toolkit or the PyPI package nvidia-nvvm, point "
-                                "MOEC_CUDA_ROOT at it, and build again")
-                                   .str());
+  return make_error<ToolError>(
+      ("the kernel needs libdevice (it calls " + function +
+       "), and this moec was built without: install a CUDA 13 toolkit or the PyPI package nvidia-nvvm, point "
+       "MOEC_CUDA_ROOT at it, and build again")
+          .str());
 }
 
 /// Links libdevice's part if the module calls any of it. True if something was linked.

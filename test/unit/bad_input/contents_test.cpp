@@ -126,38 +126,26 @@ TEST(BadContents, Permutes) {
   const char *more = "the routing map has more pairs than there are rows";
   const Tensor fifteen = f(15, 8), sixteen = f(16, 8);
   expect_stopped({
-      {"map_place", "more pairs than there are rows: row 14 of 14", [](auto &s) { permute(s, kFive, kAll, kProbs, 14); }},
+      {"map_place", "more pairs than there are rows: row 14 of 14",
+       [](auto &s) { permute(s, kFive, kAll, kProbs, 14); }},
       {"map_place", more, [](auto &s) { permute_fused(s, kFive, kAll, kProbs, 14); }},
       // More experts per token than topk.
       {"map_place", more, [](auto &s) { permute_padded(s, kFive, kAll, kProbs, 1, 2); }},
-      {"map_place", more,
-       [](auto &s) {
-         unpermute(s, kX, ids({0, 1, 2, 3}), 5, kProbs, kAll);
-       }},
+      {"map_place", more, [](auto &s) { unpermute(s, kX, ids({0, 1, 2, 3}), 5, kProbs, kAll); }},
       {"map_place", "sorted_indices are not those of the routing map",
        [=](auto &s) { unpermute(s, fifteen, of(i64, 15), 5, kProbs, kAll); }},
       {"map_place", "sorted_indices",
-       [=](auto &s) {
-         unpermute(s, sixteen, ids({0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0}), 5, kProbs, kAll);
-       }},
+       [=](auto &s) { unpermute(s, sixteen, ids({0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0}), 5, kProbs, kAll); }},
       {"sum_token_rows", more, [](auto &s) { permute_backward_tokens(s, kX, route_map(s, kAll)); }},
       {"map_scatter", more, [](auto &s) { permute_backward_probs(s, f(4), route_map(s, kAll)); }},
       {"sum_token_rows", "a token has 9 rows, and there are 3 experts",
-       [](auto &s) {
-         unpermute_fused(s, kX, Tensor::from(std::vector<int32_t>(14, 9), {2, 7}));
-       }},
+       [](auto &s) { unpermute_fused(s, kX, Tensor::from(std::vector<int32_t>(14, 9), {2, 7})); }},
       {"invert_index", "row index 2 occurs twice",
-       [](auto &s) {
-         unpermute_drop_and_pad(s, kX, ids({0, 1, 2, 2}), 5, 2, kTwo);
-       }},
+       [](auto &s) { unpermute_drop_and_pad(s, kX, ids({0, 1, 2, 2}), 5, 2, kTwo); }},
       {"invert_index", "row index -1 is negative",
-       [](auto &s) {
-         unpermute_drop_and_pad(s, kX, ids({0, 1, 2, -1}), 5, 2, kTwo);
-       }},
+       [](auto &s) { unpermute_drop_and_pad(s, kX, ids({0, 1, 2, -1}), 5, 2, kTwo); }},
       {"slot_gather", "row id 2 is past the last of 2 rows",
-       [](auto &s) {
-         route_slots_backward(s, f(2), ids32({0, 1, 2, -1}), 2, f32);
-       }},
+       [](auto &s) { route_slots_backward(s, f(2), ids32({0, 1, 2, -1}), 2, f32); }},
       {"map_pad_columns", "an expert has too few tokens to pad its count: 8 of 5",
        [](auto &s) { pad_routing_map(s, kAll, 4, true); }},
   });

@@ -298,7 +298,8 @@ TEST_P(ActivationOn, RowsAloneHaveTheSameBitsWithTheirBias) {
     }
     // The same sum where all rows share one bias.
     ActivationGrads shared = activate_backward(stream, grad, x, a, w, b.slice(0, 1, 2).reshape({2 * h}));
-    ActivationGrads own = activate_backward(stream, grad.slice(0, 1, 2), x.slice(0, 1, 2), a, w.slice(0, 1, 2), b.slice(0, 1, 2));
+    ActivationGrads own =
+        activate_backward(stream, grad.slice(0, 1, 2), x.slice(0, 1, 2), a, w.slice(0, 1, 2), b.slice(0, 1, 2));
     EXPECT_EQ(shared.weights.slice(0, 1, 2).to_bytes(), own.weights.to_bytes());
   }
 }

@@ -86,7 +86,8 @@ TEST_P(RowsOn, NoRowTimesNaN) {
     Tensor w = Here::from_values({nan, 1, 1, inf}, {2, 2}, f32);
     Tensor y = combine_rows(stream, rows, Here::from<int32_t>({-1, 0, 2, -1}, {4}), 2, w);
     EXPECT_EQ(y.to_bytes(), gather_rows(stream, rows, Here::from<int32_t>({0, 2}, {2})).to_bytes());
-    Tensor scaled = gather_rows(stream, rows, Here::from<int64_t>({-1, 1}, {2}), 1, Here::from_values({nan, 1}, {2}, f32));
+    Tensor scaled =
+        gather_rows(stream, rows, Here::from<int64_t>({-1, 1}, {2}), 1, Here::from_values({nan, 1}, {2}, f32));
     EXPECT_EQ(scaled.to_bytes(), gather_rows(stream, rows, Here::from<int64_t>({-1, 1}, {2})).to_bytes());
   }
   Tensor none = gather_rows(stream, Here::zeros({0, 8}, f32), Here::from<int32_t>({-1, -2}, {2}), 2);

@@ -27,15 +27,18 @@ std::string kernel(const std::string &body) {
          body + "\n  llvm.return\n}\n";
 }
 
-constexpr double kSoon = 0.3, kNever = 120; // seconds of processor time: enough to see a livelock, more than a slow machine needs for a right kernel
+constexpr double kSoon = 0.3, kNever = 120; // seconds of processor time: enough to see a livelock, more than a slow
+                                            // machine needs for a right kernel
 
-std::vector<sim::SimFinding> run(const std::string &text, uint64_t seed = 0, unsigned ctas = 1, bool checked = true, double cta_seconds = kSoon) {
+std::vector<sim::SimFinding> run(const std::string &text, uint64_t seed = 0, unsigned ctas = 1, bool checked = true,
+                                 double cta_seconds = kSoon) {
   auto image = load(text, {.checked = checked});
   std::vector<int> data(64, 5);
   sim::MemoryRange allowed[] = {range_of(data)};
   Params params(data.data());
-  return sim::launch(image, SimLaunch{.grid = {ctas, 1, 1}, .threads = 64, .shared_bytes = 512, .params = params.data()},
-                     SimOptions{.checked = checked, .seed = seed, .cta_seconds = cta_seconds, .workers = 2, .allowed = allowed});
+  return sim::launch(
+      image, SimLaunch{.grid = {ctas, 1, 1}, .threads = 64, .shared_bytes = 512, .params = params.data()},
+      SimOptions{.checked = checked, .seed = seed, .cta_seconds = cta_seconds, .workers = 2, .allowed = allowed});
 }
 
 /// `body` has a finding of `kind` at the line marked "// bug" under each schedule.

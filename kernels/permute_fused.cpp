@@ -10,9 +10,13 @@ namespace moec {
 Permuted permute_fused(const Stream &stream, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs,
                        int64_t num_out_tokens) {
   check_permute("permute_fused", tokens, routing_map, probs);
-  if (tokens.numel() == 0) num_out_tokens = 0;
-  check_that(num_out_tokens > 0 || tokens.numel() == 0, "permute_fused: num_out_tokens",
-             fmt::format("it is {}", num_out_tokens), "give the number of routed pairs, or a bound of it");
+  if (tokens.numel() == 0) { // no tokens or no columns
+    auto none = [](const Tensor &t) { return t.defined() ? t.slice(0, 0, 0) : t; };
+    return {Tensor::empty(tokens.shape(), tokens.dtype(), stream),
+            route_map(stream, none(routing_map), none(probs), {.rows = 0, .row_id_map = true, .zero_rows = true})};
+  }
+  check_that(num_out_tokens > 0, "permute_fused: num_out_tokens", fmt::format("it is {}", num_out_tokens),
+             "give the number of routed pairs, or a bound of it");
   RoutingMap map =
       route_map(stream, routing_map, probs, {.rows = num_out_tokens, .row_id_map = true, .zero_rows = true});
   return {spread_rows(stream, "permute_fused", tokens, map, num_out_tokens, {.zero = probs.defined()}), map};

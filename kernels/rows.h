@@ -92,7 +92,8 @@ UnpermuteGrads unpermute_drop_and_pad_backward(const Stream &stream, const Tenso
 
 // --------------------------------------------------------------------------------- fused form (TransformerEngine)
 
-/// permute with num_out_tokens > 0 rows (ignored if tokens is empty) and map.row_id_map. With probs, pairs whose
+/// permute with num_out_tokens > 0 rows and map.row_id_map; of tokens without elements ([0, D], [T, 0]) a copy and empty
+/// maps, whatever num_out_tokens. With probs, pairs whose
 /// probability is 0 get a row of zeros. Fewer pairs than num_out_tokens: zero rows; more stop the launch. Nothing
 /// waits. Gradients as of permute: they sum all routed rows. Source: transformer_engine moe_permute,
 /// moe_permute_with_probs (mask map).

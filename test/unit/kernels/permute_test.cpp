@@ -293,6 +293,9 @@ TEST_P(PermuteOn, NoTokens) {
   Tensor x = Here::zeros({0, 16}, f32), map = Here::zeros({0, 3}, boolean), p = Here::zeros({0, 3}, f32);
   EXPECT_EQ(permute(stream, x, map, p).tokens.shape(), (Dims{0, 16}));
   EXPECT_EQ(permute_fused(stream, x, map, p, 0).map.row_id_map.shape(), (Dims{0, 7}));
+  Permuted no_columns = permute_fused(stream, Here::zeros({5, 0}, f32), Here::zeros({5, 3}, boolean), {}, 4);
+  EXPECT_EQ(no_columns.tokens.shape(), (Dims{5, 0}));
+  EXPECT_EQ(no_columns.map.row_id_map.shape(), (Dims{0, 7}));
   EXPECT_EQ(permute_drop_and_pad(stream, x, map, p, 0).tokens.shape(), (Dims{0, 16}));
   Permuted q = permute_padded(stream, x, map, p, 2, 8);
   EXPECT_EQ(q.tokens.to_values(), Values(static_cast<size_t>(q.tokens.numel()), 0));

@@ -277,8 +277,7 @@ static void register_gate_op(Library &l) {
        "logits = x weight^T + bias; s = score(logits); indices = top-k of s + e_score_correction_bias within the best "
        "groups; weights = s[indices] (/ (their sum + 1e-20)) route_scale; aux_loss = sum over e of f_e P_e, f_e = "
        "expert_load E / (K valid), P_e = sum over valid tokens of s / valid. Slots have descending scores (the source "
-       "leaves "
-       "those of sigmoid_with_bias in any order), equal scores the lower expert first",
+       "leaves those of sigmoid_with_bias in any order), equal scores the lower expert first",
        "nemo_automodel components.moe.layers.Gate.forward",
        "products: k ascending, in blocks for bf16 and f16; sums over experts and slots: balanced trees; aux_loss: "
        "as the op aux_loss; logits, their gradients and sigmoid are rounded to x's dtype or "

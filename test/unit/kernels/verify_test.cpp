@@ -146,6 +146,8 @@ TEST_F(Case, SlotsInAnyOrder) {
   file.metadata["score_func"] = "sigmoid_with_bias";
   tensor("out.indices").data_as<int64_t>()[0] ^= 1;
   EXPECT_EQ(check().status, CheckStatus::fail);
+  tensor("out.indices") = Tensor::zeros({3, 2}, i64);
+  EXPECT_THAT(report_text(check(), true), HasSubstr("i64[3, 2]"));
 }
 // A case may hold a corner and the sums of a large tensor in its place.
 TEST_F(Case, Excerpts) {

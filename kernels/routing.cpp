@@ -176,8 +176,9 @@ Tensor count_slots(const Stream &stream, const SlotsCall &c) {
   return counts;
 }
 
-/// So many slots one program sorts, and reads once; more are counted first.
-constexpr int64_t kSortedAtOnce = 4096;
+/// So many slots one program sorts, and reads once; more are counted first, in blocks of kBlock: every program reads
+/// the counts of all, and larger blocks write longer runs of an expert's rows, but take longer to sort.
+constexpr int64_t kSortedAtOnce = 4096, kBlock = 2048;
 
 /// `ids`: dtype of row and token ids, `count`: of the counts. Programs' sizes change no result: these are integers.
 Routing place_slots(const Stream &stream, SlotsCall &c, const Tensor &weights, DType ids, DType count) {
@@ -203,8 +204,7 @@ Routing place_slots(const Stream &stream, SlotsCall &c, const Tensor &weights, D
     sort(stream, c.spec, c.ids, c.mask, given, r.slot_ids, r.token_ids, sorted_weights, r.row_ids, r.counts, r.offs);
     return r;
   }
-  // Every program reads the counts of all blocks, and larger blocks write longer runs, but are slower to sort.
-  while (c.spec.block < 2048 && slots > 32 * c.spec.block) c.spec.block *= 2;
+  c.spec.block = kBlock;
   Tensor counts = count_slots(stream, c), base = Tensor::empty(counts.shape(), i32, stream);
   place(stream, c.spec, c.ids, c.mask, given, counts, base, r.slot_ids, r.token_ids, sorted_weights, r.row_ids,
         r.counts, r.offs);
@@ -308,18 +308,17 @@ void register_routing(Library &l) {
   add_kernel(l, kernel::route_sort, "route_sort", "the same of few slots, by one program", kSort,
              {ids, mask, weights, slot_ids, token_ids, sorted_weights, row_ids, tokens_per_expert, offs}, sizes);
   l.add_specializations({
-      {"route_count", "topk=8,experts=128,block=1024", "Qwen3-30B-A3B"},
-      {"route_count", "topk=8,experts=64,masked=true", "main job"},
+      {"route_count", "topk=8,experts=128,block=2048", "Qwen3-30B-A3B"},
+      {"route_count", "topk=8,experts=64,masked=true,block=2048", "64 experts with a token mask"},
       {"route_count", "topk=8,experts=256,block=2048,T=32768", "DeepSeek-V3, many tokens"},
       {"route_count", "topk=8,experts=128,block=2048,steps=8", "Qwen3-30B-A3B, the experts' load"},
       {"sum_counts", "topk=8,experts=128", "Qwen3-30B-A3B"},
-      {"route_place", "topk=8,experts=128,T=1024", "Qwen3-30B-A3B"},
+      {"route_place", "topk=8,experts=128,block=2048", "Qwen3-30B-A3B"},
       {"route_place", "topk=8,experts=256,block=2048,T=32768", "DeepSeek-V3, many tokens"},
-      {"route_place", "topk=8,experts=256,block=1024", "DeepSeek-V3"},
-      {"route_place", "topk=2,experts=4,weight=f64,sorted=f64,index=i32,T=3001", "f64"},
+      {"route_place", "topk=2,experts=4,weight=f64,sorted=f64,index=i32,block=2048,T=3001", "f64"},
       {"route_sort", "topk=8,experts=128,block=4096,T=512", "Qwen3-30B-A3B, 512 tokens"},
-      {"route_count", "topk=8,experts=259,first=-1,every=true,block=1024", "DeepSeek-V3, routing indices"},
-      {"route_place", "topk=8,experts=259,first=-1,every=true,weighted=false,block=1024",
+      {"route_count", "topk=8,experts=259,first=-1,every=true,block=2048", "DeepSeek-V3, routing indices"},
+      {"route_place", "topk=8,experts=259,first=-1,every=true,weighted=false,block=2048",
        "DeepSeek-V3, routing indices"},
       {"route_sort", "topk=8,experts=131,first=-1,every=true,weighted=false,block=4096,T=512",
        "Qwen3, routing indices"},

@@ -114,7 +114,7 @@ void map_place(const MapSpec &s, View map, View probs, View counts, View totals,
     kept = (rank < unit) & (m.token < T) & (m.expert < s.experts);
   }
   Tile row = where(kept, expand_dims(end - size, 0) + rank, -1);
-  device_assert(row < N, "the routing map has more pairs than there are rows: row {0} of {1}", {row, N});
+  device_assert(sum(size) <= N, "the routing map needs {0} rows, and there are {1}", {sum(size), N});
   Tile p = row;
   if (s.weighted) p = load(probs(m.token, m.expert));
   store_token_rows(s, m, kept, row, p, token_rows, row_counts);

@@ -123,15 +123,17 @@ TEST(BadContents, Rows) {
 }
 
 TEST(BadContents, Permutes) {
-  const char *more = "the routing map has more pairs than there are rows";
+  const char *needs = "the routing map needs 15 rows, and there are 14",
+             *more = "the routing map has more pairs than there are rows";
   const Tensor fifteen = f(15, 8), sixteen = f(16, 8);
   expect_stopped({
-      {"map_place", "more pairs than there are rows: row 14 of 14",
-       [](auto &s) { permute(s, kFive, kAll, kProbs, 14); }},
-      {"map_place", more, [](auto &s) { permute_fused(s, kFive, kAll, kProbs, 14); }},
+      {"map_place", needs, [](auto &s) { permute(s, kFive, kAll, kProbs, 14); }},
+      {"map_place", needs, [](auto &s) { permute_fused(s, kFive, kAll, kProbs, 14); }},
       // More experts per token than topk.
-      {"map_place", more, [](auto &s) { permute_padded(s, kFive, kAll, kProbs, 1, 2); }},
-      {"map_place", more, [](auto &s) { unpermute(s, kX, ids({0, 1, 2, 3}), 5, kProbs, kAll); }},
+      {"map_place", "the routing map needs 18 rows, and there are 8",
+       [](auto &s) { permute_padded(s, kFive, kAll, kProbs, 1, 2); }},
+      {"map_place", "the routing map needs 15 rows, and there are 4",
+       [](auto &s) { unpermute(s, kX, ids({0, 1, 2, 3}), 5, kProbs, kAll); }},
       {"map_place", "sorted_indices are not those of the routing map",
        [=](auto &s) { unpermute(s, fifteen, of(i64, 15), 5, kProbs, kAll); }},
       {"map_place", "sorted_indices",

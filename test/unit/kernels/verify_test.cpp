@@ -122,28 +122,36 @@ TEST_F(Case, GeneratedInput) {
 }
 // Where the source leaves a token's slots in any order, they are found by their ids; their gradients move with them.
 TEST_F(Case, SlotsInAnyOrder) {
-  file = read_safetensors(golden_folder() + "gate_route/sigmoid_groups_bias_scale.safetensors");
-  file.metadata["score_func"] = "sigmoid_with_bias";
-  const Op &op = op_at("gate_route");
-  RecordedCall recorded = recorded_call(file);
-  OpCall call(op, Stream(Device::interp()), recorded.inputs, recorded.parameters, recorded.outputs);
-  call.run();
-  for (const auto &[name, made] : call.outputs()) // what this score function gives, not what was recorded for another
-    if (file.contains("out." + name)) tensor("out." + name) = made.to(Device::host());
+  auto record = [&](const char *score_func) { // what this score function gives
+    file = read_safetensors(golden_folder() + "gate_route/sigmoid_groups_bias_scale.safetensors");
+    file.metadata["score_func"] = score_func;
+    RecordedCall recorded = recorded_call(file);
+    OpCall call(op_at("gate_route"), Stream(Device::interp()), recorded.inputs, recorded.parameters, recorded.outputs);
+    call.run();
+    for (const auto &[name, made] : call.outputs())
+      if (file.contains("out." + name)) tensor("out." + name) = made.to(Device::host());
+    EXPECT_EQ(check().status, CheckStatus::pass);
+  };
+  auto swap_slots = [&](const std::vector<std::string> &names) { // the first two of every token
+    for (const std::string &name : names) {
+      Tensor t = tensor(name).contiguous().to(Device::host()),
+             swapped = Tensor::empty(t.shape(), t.dtype(), Device::host());
+      swapped.copy_from(t);
+      swapped.slice(1, 0, 1).copy_from(t.slice(1, 1, 2));
+      swapped.slice(1, 1, 2).copy_from(t.slice(1, 0, 1));
+      tensor(name) = swapped;
+    }
+  };
+  record("sigmoid"); // has an order
+  swap_slots({"out.weights", "out.indices"});
+  EXPECT_EQ(check().status, CheckStatus::fail);
+  swap_slots({"out.weights", "out.indices"});
   EXPECT_EQ(check().status, CheckStatus::pass);
-  for (const char *name : {"in.grad_weights", "out.weights", "out.indices"}) { // the first two slots swapped
-    Tensor t = tensor(name).contiguous().to(Device::host()),
-           swapped = Tensor::empty(t.shape(), t.dtype(), Device::host());
-    swapped.copy_from(t);
-    swapped.slice(1, 0, 1).copy_from(t.slice(1, 1, 2));
-    swapped.slice(1, 1, 2).copy_from(t.slice(1, 0, 1));
-    tensor(name) = swapped;
-  }
+
+  record("sigmoid_with_bias");
+  swap_slots({"in.grad_weights", "out.weights", "out.indices"});
   CaseReport r = check();
   EXPECT_EQ(r.status, CheckStatus::pass) << report_text(r, true);
-  file.metadata["score_func"] = "sigmoid"; // has an order
-  EXPECT_EQ(check().status, CheckStatus::fail);
-  file.metadata["score_func"] = "sigmoid_with_bias";
   tensor("out.indices").data_as<int64_t>()[0] ^= 1;
   EXPECT_EQ(check().status, CheckStatus::fail);
   tensor("out.indices") = Tensor::zeros({3, 2}, i64);

@@ -15,9 +15,15 @@ namespace {
 
 constexpr double kMostRatio = 1.02;
 
+/// A counting sort by two kernels reads its ids twice, which alone is 1.25, and each program's run of an expert's rows
+/// begins and ends inside of sectors. Its time is that of the sorts; one program for all slots would move each sector
+/// once, and take many times as long.
+constexpr double kTwoKernelSort = 1.85;
+
 struct Row {
   std::string op, shape;
   std::function<Call()> call;
+  double most = kMostRatio;
 };
 
 void add_permutes(std::vector<Row> &list) {
@@ -92,6 +98,12 @@ void add_routing(std::vector<Row> &list) {
       {"permute_tokens_for_grouped_mm", "Qwen3-30B-A3B, 512 tokens", [] { return routed_slots(qwen(512)); }},
       {"permute_tokens_for_grouped_mm", "Mixtral 8x7B, 2048 tokens", [] { return routed_slots(mixtral(2048)); }},
       {"permute_tokens_for_grouped_mm", "tail: 1003 x 4 of 60", [] { return routed_slots(kOddExperts); }},
+      {"permute_tokens_for_grouped_mm", "two kernels, DeepSeek-V3, 4096 tokens",
+       [] { return routed_slots(deepseek(4096)); }, kTwoKernelSort},
+      {"permute_tokens_for_grouped_mm", "two kernels, DeepSeek-V3, 1024 tokens",
+       [] { return routed_slots(deepseek(1024)); }, kTwoKernelSort},
+      {"permute_tokens_for_grouped_mm", "two kernels, tail: 3003 x 4 of 60",
+       [] { return routed_slots({3003, 0, 60, 4}); }, kTwoKernelSort},
       {"permute_tokens_for_grouped_mm", "backward, Qwen3-30B-A3B, 4096 tokens",
        [] { return routed_slots_backward(qwen(4096)); }},
       {"permute_tokens_for_grouped_mm", "backward, tail: 1003 x 4 of 60",
@@ -125,21 +137,12 @@ void add_routing(std::vector<Row> &list) {
        }},
       {"expert_load", "Qwen3-30B-A3B, 2048 tokens", [] { return load_of_experts(qwen(2048)); }},
       {"aux_loss", "Qwen3-30B-A3B, 2048 tokens, f32", [] { return loss(qwen(2048), f32, false); }},
-      {"aux_loss", "tail: 3003 x 60, f32",
-       [] {
-         return loss({3003, 0, 60, 4}, f32, false);
-       }},
+      {"aux_loss", "tail: 3003 x 60, f32", [] { return loss({3003, 0, 60, 4}, f32, false); }},
       {"aux_loss", "backward, DeepSeek-V3, 1024 tokens, f32", [] { return loss(deepseek(1024), f32, true); }},
       {"aux_loss", "backward, DeepSeek-V3, 4096 tokens, bf16", [] { return loss(deepseek(4096), bf16, true); }},
-      {"aux_loss", "backward, tail: 3003 x 60, bf16",
-       [] {
-         return loss({3003, 0, 60, 4}, bf16, true);
-       }},
+      {"aux_loss", "backward, tail: 3003 x 60, bf16", [] { return loss({3003, 0, 60, 4}, bf16, true); }},
       {"aux_loss", "backward, Qwen3-30B-A3B, 1024 tokens, bf16", [] { return loss(qwen(1024), bf16, true); }},
-      {"aux_loss", "backward, tail: 3003 x 60, f32",
-       [] {
-         return loss({3003, 0, 60, 4}, f32, true);
-       }},
+      {"aux_loss", "backward, tail: 3003 x 60, f32", [] { return loss({3003, 0, 60, 4}, f32, true); }},
       {"gate_route", "backward of the scores, Qwen3-30B-A3B, bf16",
        [] { return gate_backward(qwen(2048), bf16, {.before_topk = true, .normalized = true}); }},
       {"gate_route", "backward of the scores, DeepSeek-V3, bf16",
@@ -238,7 +241,7 @@ const std::map<std::string, std::string> exceptions{
 class Sectors : public testing::TestWithParam<Row> {};
 
 TEST_P(Sectors, AreMovedOnce) {
-  const auto &[op, shape, make] = GetParam();
+  const auto &[op, shape, make, most] = GetParam();
   Call call = make();
   SimTraffic traffic;
   NamedTensors outputs;
@@ -258,7 +261,7 @@ TEST_P(Sectors, AreMovedOnce) {
   for (const KernelTraffic &kernel : traffic.kernels())
     if (kernel.kernel == call.kernel) ratio *= double(kernel.moved()) / double(traffic.total().sectors());
   std::printf("%-30s %-52s %.4f\n", op.c_str(), shape.c_str(), ratio);
-  EXPECT_LE(ratio, kMostRatio) << traffic.text();
+  EXPECT_LE(ratio, most) << traffic.text();
   EXPECT_GE(ratio, 1) << traffic.text();
 }
 INSTANTIATE_TEST_SUITE_P(Rows, Sectors, testing::ValuesIn(rows),

@@ -26,8 +26,10 @@ struct BiasSpec {
   }
 };
 
-/// Programs that share an expert's rows: about one for each 64, so that few of them read the same piece of a bias.
-Int sharing(const Int &rows, int experts) { return cdiv(rows, experts * 64); }
+/// Programs that share an expert's rows: about one for `each` of them; one if there are none, as it checks the counts.
+Int sharing(const Int &rows, int experts, int each) { return rows / (experts * each) + 1; }
+constexpr int kAddedRows = 64, // few programs read the same piece of a bias
+    kSharedRows = 1024;        // of one atomic addition
 
 /// out[n] = value[n] + bias[e(n)] (* probs[n]). A program holds its columns of one expert's bias.
 void apply_bias(const BiasSpec &s, View value, View bias, View groups, View probs, View out) {
@@ -35,7 +37,7 @@ void apply_bias(const BiasSpec &s, View value, View bias, View groups, View prob
   auto [N, F] = value.sizes<2>();
   out.expect({N, F}), bias.expect({s.experts, F});
   if (s.weighted) probs.expect({N, 1});
-  grid(cdiv(F, s.block), s.experts, sharing(N, s.experts));
+  grid(cdiv(F, s.block), s.experts, sharing(N, s.experts, kAddedRows));
   Int col = program_id(0) * s.block, e = program_id(1);
   RowRange own = rows_of_expert(groups, s.kind, e, s.experts, N);
   DType wide = wide_dtype({value.dtype(), bias.dtype(), probs.dtype()});
@@ -59,17 +61,17 @@ struct BiasGradSpec {
   RowsOfExperts::Kind kind = RowsOfExperts::Kind::counts;
   bool weighted = false;   ///< there are probs
   bool dots = false;       ///< and products, for their gradient
-  bool compensated = true; ///< Kahan's sum, else a plain one in f64
+  BiasSum sum = BiasSum::kahan;
   int block = 128;         ///< columns per program
   int rows = 128;          ///< of a sum
   static void fields(auto &s, auto &&f) {
-    f("experts", s.experts), f("kind", s.kind), f("weighted", s.weighted), f("dots", s.dots),
-        f("compensated", s.compensated), f("block", s.block), f("rows", s.rows);
+    f("experts", s.experts), f("kind", s.kind), f("weighted", s.weighted), f("dots", s.dots), f("sum", s.sum),
+        f("block", s.block), f("rows", s.rows);
   }
 };
 
-/// out[e] = sum over the rows n of e of grad[n] (* probs[n]). products[p, n] = sum of grad[n] * bias[e(n)] over the
-/// columns p * block .. (p + 1) * block.
+/// out[e] = sum over the rows n of e of grad[n] (* probs[n]); with atomics it is added to. products[p, n] = sum of
+/// grad[n] * bias[e(n)] over the columns p * block .. (p + 1) * block.
 void bias_grad(const BiasGradSpec &s, View grad, View bias, View groups, View probs, View out, View products) {
   arg_names({"grad", "bias", "groups", "probs", "grad_bias", "products"});
   auto [N, F] = grad.sizes<2>();
@@ -77,16 +79,19 @@ void bias_grad(const BiasGradSpec &s, View grad, View bias, View groups, View pr
   out.expect({s.experts, F});
   if (s.weighted) probs.expect({N, 1});
   if (s.dots) bias.expect({s.experts, F}), products.expect({parts, N});
-  grid(cdiv(F, s.block), s.experts);
+  const bool shared = s.sum == BiasSum::atomic;
+  Int sharers = shared ? sharing(N, s.experts, kSharedRows) : Int(1);
+  grid(cdiv(F, s.block), s.experts, sharers);
   Int part = program_id(0), col = part * s.block, e = program_id(1);
   RowRange own = rows_of_expert(groups, s.kind, e, s.experts, N);
-  DType wide = s.compensated ? wide_dtype({grad.dtype(), probs.dtype(), out.dtype()}) : f64;
+  Int begin = own.begin + program_id(2) * s.rows;
+  DType wide = s.sum == BiasSum::f64 ? f64 : wide_dtype({grad.dtype(), probs.dtype(), out.dtype()});
   View from = grad.rows_before(own.end), weights = s.weighted ? probs.rows_before(own.end) : probs,
        to = s.dots ? products.cols_before(own.end) : products;
   Tile b;
-  if (s.dots) b = cast(load(bias(e, col + arange(s.block)), own.begin < own.end), products.dtype());
+  if (s.dots) b = cast(load(bias(e, col + arange(s.block)), begin < own.end), products.dtype());
   Tile total = zeros({s.block}, wide), excess = zeros({s.block}, wide);
-  for (Int r : range(own.begin, own.end, s.rows)) {
+  for (Int r : range(begin, own.end, sharers * s.rows)) {
     // Rows r+i, ..., added as a balanced tree: 16 at a time, so that a few loads are under way together.
     const int at_once = std::min(s.rows, kRowsAtOnce);
     auto rows = [&](auto &self, int i, int n) -> Tile {
@@ -104,7 +109,7 @@ void bias_grad(const BiasGradSpec &s, View grad, View bias, View groups, View pr
       return rounded(v * weight, promoted(out.dtype(), probs.dtype()));
     };
     Tile block = sum(rows(rows, 0, s.rows), 0);
-    if (s.compensated) {
+    if (s.sum == BiasSum::kahan) {
       Tile lacking = block - excess, next = total + lacking;
       excess = next - total - lacking; // what the addition rounded away, with its sign turned
       total = next;
@@ -112,7 +117,11 @@ void bias_grad(const BiasGradSpec &s, View grad, View bias, View groups, View pr
       total += block;
     }
   }
-  store(out(e, col + arange(s.block)), cast(total, out.dtype()));
+  Tile c = arange(s.block);
+  if (shared)
+    atomic_add(out(e, col + c), total, (begin < own.end) & (col + c < F));
+  else
+    store(out(e, col + c), cast(total, out.dtype()));
 }
 
 } // namespace
@@ -188,22 +197,27 @@ static BiasGrads gradients(const Stream &stream, const BiasCall &call, const Ten
   const Tensor &grad = call.rows;
   const int64_t features = grad.size(1);
   kernel::BiasGradSpec spec{call.spec.experts, call.spec.kind, probs.defined(), probs.defined() && bias.defined(),
-                            options.sum == BiasSum::kahan};
+                            options.sum};
   spec.rows = options.block_rows;
   check_that(spec.rows >= 1 && spec.rows <= 256 && next_pow2(spec.rows) == spec.rows, "bias_grad: block_rows",
              fmt::format("it is {}", spec.rows), "give a power of two up to 256");
   // Programs share the probs, and each adds to what the probs' gradient is summed from.
   const int bytes = !spec.weighted ? 256 : grad.dtype() == f64 ? 512 : 1024; // what registers hold
   spec.block = block_for(features, bytes / static_cast<int>(size_bytes(grad.dtype())));
-  BiasGrads out{{}, {}, Tensor::empty({spec.experts, features}, options.dtype.value_or(grad.dtype()), stream)};
+  const DType dtype = options.dtype.value_or(grad.dtype());
+  BiasGrads out{{}, {}, Tensor::empty({spec.experts, features}, dtype, stream)};
   check_dtype("bias_grad: result", out.bias, {f32, bf16, f16, f64});
+  const bool loose = options.sum == BiasSum::atomic;
+  const DType wide = wide_dtype({grad.dtype(), call.probs.dtype(), dtype});
+  Tensor sums = loose ? Tensor::zeros(out.bias.shape(), wide, stream) : out.bias;
   Tensor products;
   if (spec.dots) {
     products = Tensor::empty({cdiv(features, int64_t{spec.block}), grad.size(0)},
                              wide_dtype({grad.dtype(), bias.dtype(), probs.dtype()}), stream);
   }
   (spec.weighted ? run_wide : run)(stream, spec, grad, or_empty(stream, spec.dots ? bias : Tensor(), 2), call.groups,
-                                   call.probs, out.bias, or_empty(stream, products, 2));
+                                   call.probs, sums, or_empty(stream, products, 2));
+  if (loose) out.bias = as_dtype(stream, sums, dtype);
   if (spec.dots) out.probs = sum_of_rows(stream, products, probs.dtype()).reshape(probs.shape());
   return out;
 }
@@ -231,7 +245,8 @@ static void run_apply_bias(OpCall &c) {
   Tensor probs = c.given("permuted_probs");
   c.out("output", apply_bias(c.stream(), c.in("value"), bias, counts, probs));
   if (!c.has("grad_output") || !c.wants({"grad_value", "grad_probs", "grad_bias"})) return;
-  const BiasSum sum = c.text("bias_sum") == "f64" ? BiasSum::f64 : BiasSum::kahan;
+  const std::string &how = c.text("bias_sum");
+  const BiasSum sum = how == "f64" ? BiasSum::f64 : how == "atomic" ? BiasSum::atomic : BiasSum::kahan;
   BiasGrads g = apply_bias_backward(c.stream(), c.in("grad_output"), bias, counts, probs, {sum});
   c.out("grad_value", g.value);
   c.out("grad_bias", g.bias);
@@ -255,10 +270,15 @@ static void register_bias_ops(Library &l) {
        "output[n] = value[n] + bias[e(n)] (* probs[n]); grad_value = g; grad_probs[n] = sum over f of g[n,f] "
        "bias[e(n),f]; grad_bias[e] = sum over rows n of e of g[n] (* probs[n])",
        "nemo_automodel components.moe.experts._apply_bias",
-       "grad_bias as deterministic_bias_grad; grad_probs: balanced trees of 1 KiB (f64: 512 bytes) of a row's gradient "
+       "grad_bias as deterministic_bias_grad, but with bias_sum=atomic: in any order; grad_probs: balanced trees of 1 "
+       "KiB (f64: 512 bytes) of a row's gradient "
        "each, their sums "
        "in 32 ascending chains, then a balanced tree",
-       {{"bias_sum", Type::text, "kahan", "how grad_bias is summed", {"kahan", "f64"}}},
+       {{"bias_sum",
+         Type::text,
+         "kahan",
+         "how grad_bias is summed; atomic: loose, faster where experts are few",
+         {"kahan", "f64", "atomic"}}},
        {{"value", "[..., F]", "f32 bf16 f16 f64", "rows by expert"},
         {"bias", "[E, F]", "f32 bf16 f16 f64", "biases"},
         {"tokens_per_expert", "[E]", "i64 i32 i8 u8", "rows of each expert; they sum to N"},
@@ -317,11 +337,12 @@ void register_bias(Library &l) {
       {"apply_bias", "experts=4,rows=64,block=32,F=24,dtype=f64,bias=f64,prob=f64,weighted=true", "f64"},
       {"bias_grad", "experts=128,F=5760", "gpt-oss-120b, gate and up"},
       {"bias_grad", "experts=128,F=2880,block=512,weighted=true,dots=true", "gpt-oss-120b, down", 16},
+      {"bias_grad", "experts=1,kind=2,F=128,sum=2,bias=f32", "Qwen3-30B-A3B, the gate's, loose"},
       {"bias_grad", "experts=6,F=23,N=15,block=32,dtype=f32,bias=f32,weighted=true,dots=true",
        "sizes that divide nothing"},
       {"bias_grad", "experts=4,F=24,block=32,dtype=f64,bias=f64,prob=f64", "f64"},
       {"bias_grad", "experts=32,F=2880,block=64,dtype=f64,bias=f64,prob=f64,weighted=true,dots=true", "f64, probs", 16},
-      {"bias_grad", "experts=4,F=24,block=32,bias=f64,compensated=false", "recorded case, in f64"},
+      {"bias_grad", "experts=4,F=24,block=32,bias=f64,sum=1", "recorded case, in f64"},
   });
   register_bias_ops(l);
 }

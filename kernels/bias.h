@@ -20,9 +20,11 @@ Tensor apply_bias(const Stream &stream, const Tensor &value, const Tensor &bias,
 
 /// How rows are summed to a bias.
 enum class BiasSum : uint8_t {
-  kahan, ///< blocks of block_rows rows from the expert's first on, each a balanced tree over rows 16 apart, then over
-         ///< the 16; blocks in ascending order with Kahan's compensation; f32 (f64 if a tensor is)
-  f64, ///< the same blocks, plainly added in f64
+  kahan,  ///< blocks of block_rows rows from the expert's first on, each a balanced tree over rows 16 apart, then over
+          ///< the 16; blocks in ascending order with Kahan's compensation; f32 (f64 if a tensor is)
+  f64,    ///< the same blocks, plainly added in f64
+  atomic, ///< loose: several programs add to each sum, plainly, whichever comes first; f32 (f64 if a tensor is). Other
+          ///< bits from run to run. Faster where few experts have few columns: a gate's bias
 };
 struct BiasGradOptions {
   BiasSum sum = BiasSum::kahan;
@@ -30,8 +32,8 @@ struct BiasGradOptions {
   int block_rows = 128;            ///< rows of a block: a power of two up to 256
 };
 /// [E, F]: sum over the rows n of e of grad[n] (* probs[n], rounded to the promoted dtype of probs and result); experts
-/// without rows: 0. No atomics, one rounding at the end. grad [..., F]; probs [N, 1] or [N]. Source:
-/// _deterministic_bias_grad_kernel; BiasSum::f64: its fallback.
+/// without rows: 0. One rounding at the end; no atomics but by BiasSum::atomic. grad [..., F]; probs [N, 1] or [N].
+/// Source: _deterministic_bias_grad_kernel; BiasSum::f64: its fallback.
 Tensor bias_grad(const Stream &stream, const Tensor &grad, const RowsOfExperts &rows, const Tensor &probs = {},
                  const BiasGradOptions &options = {});
 

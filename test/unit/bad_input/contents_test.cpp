@@ -72,6 +72,7 @@ TEST(BadContents, Biases) {
     rows.push_back({"bias_grad", counts, [=](auto &s) { bias_grad(s, value, bad); }});
     rows.push_back({"bias_grad", counts, [=](auto &s) { apply_bias_backward(s, value, bias, bad, f(6)); }});
   }
+  rows.push_back({"apply_bias", counts, [=](auto &s) { apply_bias(s, f(0, 8), bias, ids({3, 0})); }});
   for (const auto &bad : {ids32({4, 3}), ids32({-1, 6}), ids32({3, 7})})
     rows.push_back({"apply_bias", ends, [=](auto &s) { apply_bias(s, value, bias, RowsOfExperts::by_ends(bad)); }});
   expect_stopped(rows);

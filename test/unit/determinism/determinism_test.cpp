@@ -220,6 +220,19 @@ TEST(Planted, AtomicSumsFailUnderRandomSchedules) {
           "output 0 (f32[6, 48] on host) under random schedule 1 differs from the schedule in order: element ["));
 }
 
+TEST(Planted, TheLooseBiasGradientFailsUnderRandomSchedules) {
+  RecordedCall call{&op_at("apply_bias"),
+                    {{"value", hash_uniform(1, 1, {5000, 8}, f32)},
+                     {"bias", hash_uniform(2, 1, {1, 8}, f32)},
+                     {"tokens_per_expert", Tensor::from(std::vector<int64_t>{5000}, {1})},
+                     {"grad_output", hash_uniform(3, 1, {5000, 8}, f32)}},
+                    {},
+                    {"grad_bias"}};
+  EXPECT_TRUE(schedules(call));
+  call.parameters["bias_sum"] = "atomic";
+  EXPECT_FALSE(schedules(call));
+}
+
 TEST(Planted, AFormThatTheBatchChoosesFailsOnCuts) {
   Op op = planted("block_sums", {{"x", "[T, D]", "f32", "rows"}, {"y", "[T]", "f32", "sums", true}}, run_block_sums);
   RecordedCall call{&op, {{"x", hash_uniform(1, 1, {20, 100}, f32)}}, {}, {}};

@@ -201,6 +201,25 @@ TEST_P(BiasOn, BlocksOfOtherSizes) {
   for (int block : {0, 48, 512}) EXPECT_THROW(bias_grad(stream, grad, counts, {}, {.block_rows = block}), UserError);
 }
 
+// Some programs share each expert's rows; their last tiles are short, and one expert has none.
+TEST_P(BiasOn, TheLooseSumIsNear) {
+  const int64_t rows = 7000, features = 20;
+  const Tensor grad = random_floats({rows, features}, bf16), probs = random_floats({rows, 1}, f32),
+               bias = random_floats({3, features}, f32), counts = counts_tensor({2500, 0, 4500});
+  BiasGrads exact = apply_bias_backward(stream, grad, bias, counts, probs, {BiasSum::f64, f64}),
+            loose = apply_bias_backward(stream, grad, bias, counts, probs, {BiasSum::atomic});
+  EXPECT_EQ(loose.bias.dtype(), f32);
+  EXPECT_EQ(loose.probs.to_bytes(), exact.probs.to_bytes());
+  auto got = loose.bias.to_values(), want = exact.bias.to_values();
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-3);
+  for (size_t f = 20; f < 40; ++f) EXPECT_EQ(got[f], 0);
+  Tensor rounded = bias_grad(stream, grad, RowsOfExperts::one(), {}, {BiasSum::atomic});
+  EXPECT_EQ(rounded.dtype(), bf16);
+  want = bias_grad(stream, grad, RowsOfExperts::one(), {}, {BiasSum::f64, f64}).to_values();
+  got = rounded.to_values();
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-3 + std::abs(want[i]) / 256);
+}
+
 // With one value per block the block sums are exact, and so nearly is the compensated total.
 TEST_P(BiasOn, CompensatedTotalIsNearlyExact) {
   std::vector<double> g;

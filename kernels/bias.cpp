@@ -241,10 +241,11 @@ BiasGrads apply_bias_backward(const Stream &stream, const Tensor &grad, const Te
 // registration
 
 static void run_apply_bias(OpCall &c) {
-  const Tensor &bias = c.in("bias"), &counts = c.in("tokens_per_expert");
-  Tensor probs = c.given("permuted_probs");
+  const Tensor &counts = c.in("tokens_per_expert");
+  Tensor bias = c.given("bias"), probs = c.given("permuted_probs");
   c.out("output", apply_bias(c.stream(), c.in("value"), bias, counts, probs));
   if (!c.has("grad_output") || !c.wants({"grad_value", "grad_probs", "grad_bias"})) return;
+  if (!bias.defined()) return c.out("grad_value", c.in("grad_output"));
   const std::string &how = c.text("bias_sum");
   const BiasSum sum = how == "f64" ? BiasSum::f64 : how == "atomic" ? BiasSum::atomic : BiasSum::kahan;
   BiasGrads g = apply_bias_backward(c.stream(), c.in("grad_output"), bias, counts, probs, {sum});
@@ -280,7 +281,7 @@ static void register_bias_ops(Library &l) {
          "how grad_bias is summed; atomic: loose, faster where experts are few",
          {"kahan", "f64", "atomic"}}},
        {{"value", "[..., F]", "f32 bf16 f16 f64", "rows by expert"},
-        {"bias", "[E, F]", "f32 bf16 f16 f64", "biases"},
+        {"bias", "[E, F]", "f32 bf16 f16 f64", "biases; without them output is value", false, true},
         {"tokens_per_expert", "[E]", "i64 i32 i8 u8", "rows of each expert; they sum to N"},
         {"permuted_probs", "[N, 1]", "f32 bf16 f16 f64", "weight of each row's bias", false, true},
         {"grad_output", "[..., F]", "value", "gradient of output", false, true},

@@ -22,7 +22,7 @@ GroupedExperts layer_of(OpCall &c) {
   config.activation_limit = c.floating("activation_limit");
   config.swiglu_limit = c.floating("swiglu_limit");
   config.apply_router_weight_after_down = c.flag("apply_router_weight_after_down");
-  config.dtype = c.in("x").dtype();
+  config.dtype = down.dtype();
   const char *layout = config.activation().interleaved ? "interleaved" : "concat";
   check_that(c.text("gate_up_layout").empty() || c.text("gate_up_layout") == layout, "moe_experts_e2e: gate_up_layout",
              "the activation reads gate and up in the other layout", "quick_geglu is interleaved, all others concat");
@@ -111,10 +111,10 @@ void register_experts(Library &l) {
         {"indices", "[T, K]", "i64 i32", "expert of each slot; others than 0 to E-1 are skipped"},
         {"weights", "[T, K]", "f32 bf16 f16 f64", "weight of each slot"},
         {"token_mask", "[T]", "bool", "false: skip the token", false, true},
-        {"gate_and_up_projs", "[E, D, U]", "x", "W1; U = 2*I, relu2: I"},
-        {"down_projs", "[E, I, D]", "x", "W2"},
-        {"gate_up_proj_bias", "[E, U]", "x", "b1", false, true},
-        {"down_proj_bias", "[E, D]", "x", "b2", false, true},
+        {"gate_and_up_projs", "[E, D, U]", "down_projs", "W1; U = 2*I, relu2: I"},
+        {"down_projs", "[E, I, D]", "f32 bf16 f16 f64", "W2; parameters are rounded to x's dtype"},
+        {"gate_up_proj_bias", "[E, U]", "down_projs", "b1", false, true},
+        {"down_proj_bias", "[E, D]", "down_projs", "b2", false, true},
         {"grad_output", "[T, D]", "x", "gradient of y", false, true},
         {"y", "[T, D]", "x", "result", true, false, f32_error, low_error},
         {"tokens_per_expert", "[E]", "i64", "rows of each expert", true},
@@ -127,10 +127,11 @@ void register_experts(Library &l) {
         {"expert_out", "[N, D]", "x", "o", true, false, f32_error, low_error},
         {"grad_x", "[T, D]", "x", "gradient of x", true, true, f32_error, low_error},
         {"grad_weights", "[T, K]", "weights", "gradient of weights", true, true, f32_error, low_error},
-        {"grad_gate_and_up_projs", "[E, D, U]", "x", "gradient of W1", true, true, f32_error, low_error},
-        {"grad_down_projs", "[E, I, D]", "x", "gradient of W2", true, true, f32_error, low_error},
-        {"grad_gate_up_proj_bias", "[E, U]", "x", "gradient of b1", true, true, f32_error, low_error},
-        {"grad_down_proj_bias", "[E, D]", "x", "gradient of b2", true, true, f32_error, low_error}},
+        {"grad_gate_and_up_projs", "[E, D, U]", "gate_and_up_projs", "gradient of W1", true, true, f32_error,
+         low_error},
+        {"grad_down_projs", "[E, I, D]", "down_projs", "gradient of W2", true, true, f32_error, low_error},
+        {"grad_gate_up_proj_bias", "[E, U]", "gate_up_proj_bias", "gradient of b1", true, true, f32_error, low_error},
+        {"grad_down_proj_bias", "[E, D]", "down_proj_bias", "gradient of b2", true, true, f32_error, low_error}},
        {"route_sort", "route_count", "route_place", "grouped_mm", "combine_rows", "grouped_mm_backward_b",
         "weighted_swiglu", "activation_backward", "gather_rows", "bias_grad", "sum_rows", "add", "slot_gather",
         "convert"},

@@ -269,9 +269,12 @@ void run_unsloth(OpCall &c) {
   c.out("gather_indices", r.gather);
   c.out("scatter_indices", r.scatter);
   if (c.has("x") && c.wants({"permuted"}))
-    c.out("permuted", spread_slots(c.stream(), c.in("x"), r.scatter, topk, r.scatter.size(0)));
-  if (c.has("grad_permuted") && c.wants({"grad_x"}))
-    c.out("grad_x", combine_rows(c.stream(), c.in("grad_permuted"), r.scatter, topk));
+    c.out("permuted", spread_slots(c.stream(), as_matrix(c.stream(), "unsloth_routing_permute: x", c.in("x")),
+                                   r.scatter, topk, r.scatter.size(0)));
+  if (c.has("grad_permuted") && c.wants({"grad_x"})) {
+    Tensor grad = combine_rows(c.stream(), c.in("grad_permuted"), r.scatter, topk);
+    c.out("grad_x", c.has("x") ? grad.reshape(c.in("x").shape()) : grad);
+  }
 }
 
 } // namespace
@@ -355,7 +358,7 @@ void register_routing(Library &l) {
        "integers and copies; grad_x sums slots in ascending order in f32, one rounding",
        {{"num_experts", Type::integer, "", "E", {}, true}},
        {{"selected_experts", "[T, K]", "i64 i32", "expert of each slot"},
-        {"x", "[T, D]", "f32 bf16 f16 f64", "tokens", false, true},
+        {"x", "[T, D]", "f32 bf16 f16 f64", "tokens, of any leading dimensions", false, true},
         {"grad_permuted", "[T*K, D]", "x", "gradient of permuted", false, true},
         {"token_counts_by_expert", "[E]", "selected_experts", "rows of each expert", true},
         {"gather_indices", "[T*K]", "i64", "slot of each row", true},

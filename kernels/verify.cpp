@@ -77,7 +77,13 @@ constexpr std::string_view kDescribing[] = {"op",
                                             "shared_expert_gate",
                                             "shared_expert_inter_dim",
                                             "shared_expert_activation",
-                                            "moe_latent_size"};
+                                            "moe_latent_size",
+                                            "expert_bias",
+                                            "expert_activation",
+                                            "activation_alpha",
+                                            "activation_limit",
+                                            "swiglu_limit",
+                                            "apply_router_weight_after_down"};
 
 CheckStatus worse(CheckStatus a, CheckStatus b) {
   if (a == CheckStatus::fail || b == CheckStatus::fail) return CheckStatus::fail;

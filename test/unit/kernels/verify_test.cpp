@@ -179,6 +179,40 @@ TEST_F(Case, Excerpts) {
     tensor(name) = good;
   }
 }
+// What the specification allows and no recorded case has.
+TEST_F(Case, NoBiasToApply) {
+  file = read_safetensors(golden_folder() + "apply_bias/e4_f16_f32_probs.safetensors");
+  tensor("out.output") = tensor("in.value");
+  std::erase_if(file.tensors, [](auto &t) {
+    return t.first == "in.bias" || t.first == "out.grad_bias" || t.first == "out.grad_probs";
+  });
+  CaseReport r = check();
+  EXPECT_EQ(r.status, CheckStatus::pass) << report_text(r, true);
+  EXPECT_EQ(r.unsupported_tensors(), 0);
+}
+TEST_F(Case, TokensOfMoreDimensions) {
+  file = read_safetensors(golden_folder() + "unsloth_routing_permute/t17_e8_k2_d16.safetensors");
+  for (const char *name : {"in.x", "out.grad_x"}) tensor(name) = tensor(name).reshape({1, 17, 16});
+  CaseReport r = check();
+  EXPECT_EQ(r.status, CheckStatus::pass) << report_text(r, true);
+}
+TEST_F(Case, ParametersOfAnotherDtype) {
+  file = read_safetensors(golden_folder() + "moe_experts_e2e/t7_d16_i12_e4_k2_quickgeglu_bias_small.safetensors");
+  for (auto &[name, t] : file.tensors)
+    if (name.find("proj") != std::string::npos) t = Tensor::from_values(t.to_values(), t.shape(), f64);
+  CaseReport r = check();
+  EXPECT_EQ(r.status, CheckStatus::pass) << report_text(r, true);
+  tensor("in.down_proj_bias") = Tensor::from_values(tensor("in.down_proj_bias").to_values(), {4, 16}, f32);
+  EXPECT_THAT(check().message, HasSubstr("its dtype must be f64"));
+}
+TEST_F(Case, FieldsOfTheConfigurationThatConcernOthers) {
+  file = read_safetensors(golden_folder() + "gate_route/softmax_after_topk.safetensors");
+  file.metadata["expert_bias"] = "true"; // of the experts
+  file.metadata["swiglu_limit"] = "1.5";
+  EXPECT_EQ(check().status, CheckStatus::pass);
+  file.metadata["temperature"] = "2.0";
+  EXPECT_EQ(check().status, CheckStatus::unsupported);
+}
 TEST_F(Case, UnsupportedThings) {
   file.metadata["clamp_value"] = "2.0"; // would change the result
   CaseReport r = check();

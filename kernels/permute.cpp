@@ -5,6 +5,7 @@
 #include "kernels/moe.h"
 #include "kernels/permute.h"
 #include "kernels/registration.h"
+#include "kernels/rounding.h"
 #include "kernels/token_rows.h"
 
 namespace moec {
@@ -13,17 +14,18 @@ namespace kernel {
 namespace {
 
 struct SpreadSpec {
-  int experts = 128;     ///< of the map
-  int cols = 4096;       ///< elements of a row
-  int block = 4096;      ///< columns at a time
-  bool compact = false;  ///< the map is a row_id_map, else token_rows
-  bool weighted = false; ///< times probs[t, e]
-  bool zero = false;     ///< there are rows of zeros
-  bool clear = true;     ///< rows that no pair has are zero, else there are none
-  bool dot = false;      ///< products[t, e] = sum over columns of x[t] * other[row]
+  int experts = 128;           ///< of the map
+  int cols = 4096;             ///< elements of a row
+  int block = 4096;            ///< columns at a time
+  bool compact = false;        ///< the map is a row_id_map, else token_rows
+  bool weighted = false;       ///< times probs[t, e]
+  bool zero = false;           ///< there are rows of zeros
+  bool clear = true;           ///< rows that no pair has are zero, else there are none
+  bool dot = false;            ///< products[t, e] = sum over columns of x[t] * other[row]
+  bool round_products = false; ///< these, to the dtype of x
   static void fields(auto &s, auto &&f) {
     f("experts", s.experts), f("cols", s.cols), f("block", s.block), f("compact", s.compact), f("weighted", s.weighted),
-        f("zero", s.zero), f("clear", s.clear), f("dot", s.dot);
+        f("zero", s.zero), f("clear", s.clear), f("dot", s.dot), f("round_products", s.round_products);
   }
 };
 
@@ -63,7 +65,10 @@ void spread_rows(const SpreadSpec &s, View x, View map, View row_counts, View pr
     rows.each(with, [&](Int row, Tile own) {
       Tile w = s.weighted ? cast(v_wide * own, out.dtype()) : v;
       store(out(row, col), s.zero ? where(own != 0, zeros({s.block}, out.dtype()), w) : w);
-      if (s.dot) product += where(rows.row == row, sum(v_wide * cast(load(other(row, col)), wide)), 0.0);
+      if (!s.dot) return;
+      Tile each = v_wide * cast(load(other(row, col)), wide);
+      if (s.round_products) each = rounded(each, x.dtype());
+      product += where(rows.row == row, sum(each), 0.0);
     });
   });
   if (s.dot) clear_then_store(products, t, rows, cast(product, products.dtype()));
@@ -93,7 +98,8 @@ Tensor spread_rows(const Stream &stream, const std::string &what, const Tensor &
                           .weighted = o.weights.defined(),
                           .zero = o.zero,
                           .clear = map.offs.defined() && !map.full,
-                          .dot = o.products.defined()};
+                          .dot = o.products.defined(),
+                          .round_products = o.products.defined() && rounds_products(map, x, o.products)};
   const Tensor no_ends = Tensor::empty({0}, i32, stream);
   const Dims shape{rows, x.size(1)};
   const bool holes = x.size(0) == 0 || lists.compact; // a row_id_map does not say which rows have no pair
@@ -215,6 +221,8 @@ void register_permute(Library &l) {
        "DeepSeek-V3, gradient of unpermute, fused"},
       {"spread_rows", "experts=8,columns=16,cols=4096,block=4096,weighted=true,dot=true",
        "Mixtral 8x7B, gradient of unpermute"},
+      {"spread_rows", "experts=128,cols=2048,block=2048,weighted=true,dot=true,prob=bf16,round_products=true",
+       "Qwen3-30B-A3B, bf16 probs"},
       {"spread_rows", "experts=6,columns=12,cols=24,block=32,weighted=true,dot=true,dtype=f64,prob=f64,T=37,N=111",
        "f64"},
       {"spread_rows", "experts=32,columns=64,cols=2880,block=4096,T=33,N=99", "gpt-oss, odd sizes"},

@@ -30,8 +30,11 @@ void check_permute(const std::string &what, const Tensor &tokens, const Tensor &
 /// op's name for errors.
 Tensor spread_rows(const Stream &stream, const std::string &what, const Tensor &x, const RoutingMap &map, int64_t rows,
                    const Spread &spread = {});
-/// out[t, :] = sum over rows of the token, experts ascending, of x[row, :] (* weights[t, e]). The map is read from its
-/// row_id_map if it has no token_rows.
+/// Whether products of rows and weights are rounded to the promoted dtype of both, as the unfused source does; its
+/// fused form, whose maps have a row_id_map, keeps them in f32. False where there is nothing to round.
+bool rounds_products(const RoutingMap &routing, const Tensor &rows, const Tensor &weights);
+/// out[t, :] = sum over rows of the token, experts ascending, of x[row, :] (* weights[t, e], by rounds_products). The
+/// map is read from its row_id_map if it has no token_rows.
 Tensor sum_token_rows(const Stream &stream, const std::string &what, const Tensor &x, const RoutingMap &map,
                       const Tensor &weights = {});
 

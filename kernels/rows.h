@@ -53,7 +53,9 @@ Tensor permute_backward_tokens(const Stream &stream, const Tensor &grad, const R
 Tensor permute_backward_probs(const Stream &stream, const Tensor &grad, const RoutingMap &map);
 
 /// y[t, :] = sum over the token's rows of permuted[row, :] (* probs[t, e]), rounded to the rows' dtype. permuted
-/// [rows, D]; probs [T, E] of any float dtype. For the map of any of the permutes here.
+/// [rows, D]; probs [T, E] of any float dtype. For the map of any of the permutes here. Products of bf16 rows and bf16
+/// probs (f16 likewise), and of rows and gradients in the gradient of such probs, are rounded to that dtype before the
+/// sum in f32, as the source does; not for maps with a row_id_map, the fused form.
 Tensor unpermute(const Stream &stream, const Tensor &permuted, const RoutingMap &map, const Tensor &probs = {});
 struct UnpermuteGrads {
   Tensor permuted; ///< [rows, D]: grad[t, :] * p of the row, rounded once; zero for rows of no token
@@ -92,11 +94,10 @@ UnpermuteGrads unpermute_drop_and_pad_backward(const Stream &stream, const Tenso
 
 // --------------------------------------------------------------------------------- fused form (TransformerEngine)
 
-/// permute with num_out_tokens > 0 rows and map.row_id_map; of tokens without elements ([0, D], [T, 0]) a copy and empty
-/// maps, whatever num_out_tokens. With probs, pairs whose
-/// probability is 0 get a row of zeros. Fewer pairs than num_out_tokens: zero rows; more stop the launch. Nothing
-/// waits. Gradients as of permute: they sum all routed rows. Source: transformer_engine moe_permute,
-/// moe_permute_with_probs (mask map).
+/// permute with num_out_tokens > 0 rows and map.row_id_map; of tokens without elements ([0, D], [T, 0]) a copy and
+/// empty maps, whatever num_out_tokens. With probs, pairs whose probability is 0 get a row of zeros. Fewer pairs than
+/// num_out_tokens: zero rows; more stop the launch. Nothing waits. Gradients as of permute: they sum all routed rows.
+/// Source: transformer_engine moe_permute, moe_permute_with_probs (mask map).
 Permuted permute_fused(const Stream &stream, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs,
                        int64_t num_out_tokens);
 /// The same with each expert's rows padded with zero rows (probability 0, token -1) to a multiple of `multiple`, for at

@@ -6,6 +6,7 @@
 #include "kernels/moe.h"
 #include "kernels/permute.h"
 #include "kernels/registration.h"
+#include "kernels/rounding.h"
 #include "kernels/token_rows.h"
 
 namespace moec {
@@ -14,13 +15,15 @@ namespace kernel {
 namespace {
 
 struct SumSpec {
-  int experts = 128;     ///< of the map
-  int cols = 4096;       ///< elements of a row
-  int block = 4096;      ///< columns at a time
-  bool compact = false;  ///< map is a row_id_map, else token_rows
-  bool weighted = false; ///< times weights[t, e]
+  int experts = 128;           ///< of the map
+  int cols = 4096;             ///< elements of a row
+  int block = 4096;            ///< columns at a time
+  bool compact = false;        ///< map is a row_id_map, else token_rows
+  bool weighted = false;       ///< times weights[t, e]
+  bool round_products = false; ///< to the dtype of x and weights
   static void fields(auto &s, auto &&f) {
-    f("experts", s.experts), f("cols", s.cols), f("block", s.block), f("compact", s.compact), f("weighted", s.weighted);
+    f("experts", s.experts), f("cols", s.cols), f("block", s.block), f("compact", s.compact), f("weighted", s.weighted),
+        f("round_products", s.round_products);
   }
 };
 
@@ -41,7 +44,8 @@ void sum_token_rows(const SumSpec &s, View x, View map, View row_counts, View we
     Tile acc = zeros({s.block}, wide);
     rows.each(w, [&](Int row, Tile weight) {
       Tile v = cast(load(x(row, col)), wide);
-      acc += s.weighted ? v * weight : v;
+      if (s.weighted) v = v * weight;
+      acc += s.round_products ? rounded(v, x.dtype()) : v;
     });
     store(out(t, col), cast(acc, out.dtype()));
   });
@@ -67,6 +71,11 @@ TokenLists token_lists(const Stream &stream, const std::string &what, const Rout
   return {compact, map, or_empty(stream, compact ? Tensor() : routing.row_counts, 1), map.size(0), experts};
 }
 
+bool rounds_products(const RoutingMap &routing, const Tensor &rows, const Tensor &weights) {
+  const DType product = kernel::promoted(rows.dtype(), weights.dtype());
+  return !routing.row_id_map.defined() && (product == bf16 || product == f16);
+}
+
 Tensor sum_token_rows(const Stream &stream, const std::string &what, const Tensor &x, const RoutingMap &routing,
                       const Tensor &weights) {
   check_rank({what, "rows"}, x, 2);
@@ -78,8 +87,9 @@ Tensor sum_token_rows(const Stream &stream, const std::string &what, const Tenso
     check_dtype({what, "probs"}, weights, {f32, bf16, f16, f64});
   }
   static const auto run = jit(kernel::sum_token_rows, kSchedule);
-  kernel::SumSpec spec{static_cast<int>(experts), static_cast<int>(x.size(1)), block_for(x.size(1), 4096), compact,
-                       weights.defined()};
+  kernel::SumSpec spec{static_cast<int>(experts),  static_cast<int>(x.size(1)),
+                       block_for(x.size(1), 4096), compact,
+                       weights.defined(),          weights.defined() && rounds_products(routing, x, weights)};
   Tensor out = Tensor::empty({tokens, x.size(1)}, x.dtype(), stream);
   run(stream, spec, x, map, counts, or_empty(stream, weights, 2), out);
   return out;
@@ -229,14 +239,18 @@ void register_unpermute(Library &l) {
       {"sum_token_rows", "experts=256,columns=513,cols=7168,block=4096,compact=true,weighted=true",
        "DeepSeek-V3, fused"},
       {"sum_token_rows", "experts=8,columns=16,cols=4096,block=4096,weighted=true", "Mixtral 8x7B"},
+      {"sum_token_rows", "experts=128,cols=2048,block=2048,weighted=true,weight=bf16,round_products=true",
+       "Qwen3-30B-A3B, bf16 probs"},
       {"sum_token_rows", "experts=6,columns=12,cols=24,block=32,weighted=true,dtype=f64,weight=f64,T=37,N=111", "f64"},
       {"sum_token_rows", "experts=32,columns=64,cols=2880,block=4096,T=33,N=99", "gpt-oss, odd sizes"},
   });
   const std::string formula = "y[t] = sum over i with sorted_indices[i]=t of permuted[i] (* probs[t, e(i)]); "
                               "grad_permuted[i] = grad[t(i)] * p[i]; "
                               "grad_probs[t,e] = sum over d of grad[t,d] permuted[i,d]",
-                    order = "experts (rows, without a map) ascending in f32 (f64 if rows or probs are f64), one "
-                            "rounding; grad_probs: blocks of 4096 columns ascending, each a balanced tree";
+                    order =
+                        "experts (rows, without a map) ascending in f32 (f64 if rows or probs are f64), one "
+                        "rounding; grad_probs: blocks of 4096 columns ascending, each a balanced tree; products, in "
+                        "both, are rounded to the promoted dtype of rows and probs, as in the source";
   const OpParameter tokens{"tokens", Type::integer, "0", "T, where no tensor tells"};
   l.ops.push_back({"unpermute",
                    "rows in expert order summed back to tokens",

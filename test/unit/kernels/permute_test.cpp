@@ -190,6 +190,35 @@ Values summed(const Values &rows, const Rows &r, int64_t tokens, int64_t cols, c
   return y;
 }
 
+// bf16 rows times bf16 probs are bf16 in the source, as are the products in the gradient of such probs; only its fused
+// form keeps them.
+TEST_P(PermuteOn, ProductsOfLowDtypesAreRounded) {
+  const int64_t tokens = 19, experts = 7, cols = 40;
+  auto low = [](const Values &v) { return floats(v, {static_cast<int64_t>(v.size())}, bf16).to_values(); };
+  Tensor map = some_map(tokens, experts), probs = random_floats({tokens, experts}, bf16);
+  Rows r = rows_of(map);
+  const auto n = static_cast<int64_t>(r.token.size());
+  Tensor rows = random_floats({n, cols}, bf16), grad = random_floats({tokens, cols}, bf16),
+         index = Here::from(r.token, {n});
+  Values v = rows.to_values(), g = grad.to_values(), w = probs.to_values(), by_prob, by_grad;
+  for (size_t i = 0; i < v.size(); ++i) {
+    const size_t row = i / cols, column = i % cols;
+    by_prob.push_back(v[i] * w[at(r.token[row], experts, r.expert[row])]);
+    by_grad.push_back(v[i] * g[at(r.token[row], cols, static_cast<int64_t>(column))]);
+  }
+  Values rounded = low(summed(low(by_prob), r, tokens, cols, {}, 0)),
+         kept = low(summed(by_prob, r, tokens, cols, {}, 0));
+  EXPECT_NE(rounded, kept);
+  EXPECT_EQ(unpermute(stream, rows, index, tokens, probs, map).to_values(), rounded);
+  Permuted fused = permute_fused(stream, grad, map, probs, n);
+  EXPECT_EQ(unpermute_fused(stream, rows, fused.map.row_id_map, probs).to_values(), kept);
+
+  Values got = unpermute_backward(stream, grad, rows, index, probs, map).probs.to_values(), terms = low(by_grad),
+         sums(got.size());
+  for (size_t i = 0; i < terms.size(); ++i) sums[at(r.token[i / cols], experts, r.expert[i / cols])] += terms[i];
+  EXPECT_EQ(got, low(sums)); // 40 products of 8 bits: no order of the sum matters
+}
+
 TEST_P(PermuteOn, UnpermuteInOrder) {
   for (int64_t cols : {24, 4500}) {
     const int64_t tokens = 19, experts = 7;

@@ -58,7 +58,8 @@ void spread_rows(const SpreadSpec &s, View x, View map, View row_counts, View pr
   Int t = program_id(0);
   RowsOfToken rows = rows_of_token(map, row_counts, t, s.experts, N, s.compact);
   DType wide = (s.weighted && probs.dtype() == f64) || (s.dot && products.dtype() == f64) ? f64 : wide_dtype(x.dtype());
-  Tile with = cast(rows.zero, i32), product = zeros({token_lanes(s.experts)}, wide);
+  const DType sums = x.dtype() == f32 ? f64 : wide; // sums of f32 products: the source's differ by their order alone
+  Tile with = cast(rows.zero, i32), product = zeros({token_lanes(s.experts)}, sums);
   if (s.weighted) with = cast(load(probs(t, rows.expert), rows.real), wide);
   for_columns(s.cols, s.block, [&](Tile col) {
     Tile v = load(x(t, col)), v_wide = cast(v, wide);
@@ -68,7 +69,7 @@ void spread_rows(const SpreadSpec &s, View x, View map, View row_counts, View pr
       if (!s.dot) return;
       Tile each = v_wide * cast(load(other(row, col)), wide);
       if (s.round_products) each = rounded(each, x.dtype());
-      product += where(rows.row == row, sum(each), 0.0);
+      product += where(rows.row == row, sum(cast(each, sums)), 0.0);
     });
   });
   if (s.dot) clear_then_store(products, t, rows, cast(product, products.dtype()));

@@ -60,7 +60,7 @@ Tensor unpermute(const Stream &stream, const Tensor &permuted, const RoutingMap 
 struct UnpermuteGrads {
   Tensor permuted; ///< [rows, D]: grad[t, :] * p of the row, rounded once; zero for rows of no token
   Tensor probs;    ///< [T, E]: sum over d of grad[t, d] * permuted[row, d], 0 where not routed; undefined without
-                   ///< probs. Blocks of 4096 columns, each a balanced tree, ascending
+                   ///< probs. Blocks of 4096 columns, each a balanced tree, ascending; f32 products are added in f64
 };
 UnpermuteGrads unpermute_backward(const Stream &stream, const Tensor &grad, const Tensor &permuted,
                                   const RoutingMap &map, const Tensor &probs = {});

@@ -247,10 +247,10 @@ void register_unpermute(Library &l) {
   const std::string formula = "y[t] = sum over i with sorted_indices[i]=t of permuted[i] (* probs[t, e(i)]); "
                               "grad_permuted[i] = grad[t(i)] * p[i]; "
                               "grad_probs[t,e] = sum over d of grad[t,d] permuted[i,d]",
-                    order =
-                        "experts (rows, without a map) ascending in f32 (f64 if rows or probs are f64), one "
-                        "rounding; grad_probs: blocks of 4096 columns ascending, each a balanced tree; products, in "
-                        "both, are rounded to the promoted dtype of rows and probs, as in the source";
+                    order = "experts (rows, without a map) ascending in f32 (f64 if rows or probs are f64), one "
+                            "rounding; grad_probs: blocks of 4096 columns ascending, each a balanced tree, of f32 rows "
+                            "in f64; products, in "
+                            "both, are rounded to the promoted dtype of rows and probs, as in the source";
   const OpParameter tokens{"tokens", Type::integer, "0", "T, where no tensor tells"};
   l.ops.push_back({"unpermute",
                    "rows in expert order summed back to tokens",

@@ -219,6 +219,23 @@ TEST_P(PermuteOn, ProductsOfLowDtypesAreRounded) {
   EXPECT_EQ(got, low(sums)); // 40 products of 8 bits: no order of the sum matters
 }
 
+// The recorded gradients of f32 probs are held to 1e-6, which sums of two orders in f32 miss.
+TEST_P(PermuteOn, GradientsOfF32ProbsAreExactSumsOfProducts) {
+  const int64_t tokens = 9, experts = 4, cols = 4500; // two blocks of columns
+  Tensor map = some_map(tokens, experts), probs = random_floats({tokens, experts}, f32);
+  Rows r = rows_of(map);
+  const auto n = static_cast<int64_t>(r.token.size());
+  Tensor rows = random_floats({n, cols}, f32), grad = random_floats({tokens, cols}, f32);
+  Values v = rows.to_values(), g = grad.to_values(), sums(static_cast<size_t>(tokens * experts));
+  for (size_t i = 0; i < v.size(); ++i) {
+    const size_t row = i / cols, column = i % cols;
+    sums[at(r.token[row], experts, r.expert[row])] +=
+        static_cast<float>(v[i] * g[at(r.token[row], cols, static_cast<int64_t>(column))]);
+  }
+  for (double &sum : sums) sum = static_cast<float>(sum);
+  EXPECT_EQ(unpermute_backward(stream, grad, rows, Here::from(r.token, {n}), probs, map).probs.to_values(), sums);
+}
+
 TEST_P(PermuteOn, UnpermuteInOrder) {
   for (int64_t cols : {24, 4500}) {
     const int64_t tokens = 19, experts = 7;

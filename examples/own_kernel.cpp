@@ -1,5 +1,6 @@
 // The smallest program with a kernel of its own. Against a bundle (./dev dist), in its folder:
 //   g++ -std=c++20 -Iinclude examples/own_kernel.cpp lib/libmoec.a -ldl -pthread -o own_kernel && ./own_kernel
+// Elsewhere add -Wl,-rpath,<bundle>/lib, or use CMake: find_package(moec) gives moec::moec (examples/CMakeLists.txt).
 #include <moec/moec.h>
 
 #include <cmath>

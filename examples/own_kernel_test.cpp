@@ -1,5 +1,5 @@
 // How a project of its own tests its kernels: GoogleTest, moec's test kit, plain host references. docs/testing.md walks
-// through it. Build: link moec's libraries and GTest::gtest_main.
+// through it. Build: link moec::moec (examples/own_kernel.cpp says how) and GTest::gtest_main.
 #include <gtest/gtest.h>
 #include <moec/moec.h>
 #include <moec/testing.h>

@@ -67,7 +67,8 @@ struct Call {
       if (weights.shape() == shaped(1)) this->weights = as_matrix(stream, named("weights"), weights);
       if (this->weights.shape() != Dims{rows, 1})
         check_tensor(false, named("weights"), weights,
-                     fmt::format("its shape must be [{}, 1], one for each row of x {}", rows, x.text()));
+                     fmt::format("its shape must be [{}, 1], one for each row of x {}{}", rows, x.text(),
+                                 weights.shape() == Dims{rows} ? "; reshape({-1, 1}) gives it" : ""));
       check_dtype(named("weights"), weights, {f32, bf16, f16, f64});
     }
     if (bias.defined()) check_bias(inputs);
@@ -131,7 +132,7 @@ private:
 
 Tensor forward(const Stream &stream, const Call &call, const Tensor &saved = {}) {
   check_dtype(call.named("x"), call.x, {f32, bf16, f16, f64});
-  static const auto weighted = jit(kernel::weighted_activation, kSchedule);
+  static const auto weighted = jit(kernel::weighted_swiglu, kSchedule);
   static const auto general = jit(kernel::activation, kSchedule);
   Tensor y = Tensor::empty({call.rows, call.width}, call.x.dtype(), stream);
   kernel::ActivationSpec spec = call.spec();

@@ -68,13 +68,14 @@ struct ActivatedAndSaved {
 };
 /// The same, and x for the backward in one byte per element: e4m3 of the clamped x, saturating. An x on or beyond a
 /// bound of the clamp is saved as the next code beyond the rounded bound, which the backward takes for the bound.
-/// UserError for a limit outside of [0, 432).
+/// UserError for a limit outside of [0, 432). Source: fp8_input_store of
+/// moe_utils.weighted_bias_swiglu_impl and its like.
 ActivatedAndSaved activate_saving_e4m3(const Stream &stream, const Tensor &x, const Activation &activation,
                                        const Tensor &weights = {}, const Tensor &bias = {});
 struct ActivationGrads {
   Tensor x;       ///< [..., U], dtype of x; of grad for e4m3
-  Tensor weights; ///< [M, 1], dtype of weights: sum over H of activation(x) * grad, columns in blocks, then a balanced
-                  ///< tree; undefined without weights
+  Tensor weights; ///< shape and dtype of weights: sum over H of activation(x) * grad, columns in blocks, then a
+                  ///< balanced tree; undefined without weights
   Tensor bias; ///< shape and dtype of bias: the gradient of x before the clamp's, summed over the rows in f32 if bias
                ///< is one row; of a bias [M, U] the tensor x itself where the two are the same (no clamp, one dtype);
                ///< undefined without bias
@@ -108,7 +109,7 @@ WeightedBiasActivation weighted_bias_quick_geglu_impl(const Stream &stream, cons
                                                       std::optional<double> clamp_value = std::nullopt,
                                                       double alpha = 1.702);
 /// Gradients of the three for grad of y's shape: x's as activate_backward's in the shape of x (rank 1: summed over the
-/// rows), weights', bias'.
+/// rows), weights', bias'. Source: autograd of the three.
 ActivationGrads weighted_bias_backward(const Stream &stream, const Tensor &grad, const WeightedBiasActivation &forward);
 
 /// y = silu(gate) * up * w with x = [gate | up] [M, 2H], weights [M, 1]; any float dtypes; f32 inside, one rounding. y

@@ -104,7 +104,7 @@ Gradients gradients(const ActivationSpec &s, const View &grad, const View &x, co
 
 } // namespace
 
-void weighted_activation(const ActivationSpec &s, View x, View w, View y) {
+void weighted_swiglu(const ActivationSpec &s, View x, View w, View y) {
   arg_names({"x", "w", "y"});
   grid(cdiv(y.size(0), forward_rows(s)), cdiv(y.size(1), forward_columns(s)));
   forward(s, x, w, {}, y, {}, wide_dtype({x.dtype(), w.dtype()}));

@@ -25,7 +25,7 @@ struct ActivationSpec {
 };
 
 /// y[t, c] = activation(x[t])[c] * w[t]; x [T, U], w [T, 1], y [T, H].
-void weighted_activation(const ActivationSpec &s, View x, View w, View y);
+void weighted_swiglu(const ActivationSpec &s, View x, View w, View y);
 /// The same with all options; bias, and saved u8 [T, U]; what the spec leaves out is not touched.
 void activation(const ActivationSpec &s, View x, View w, View bias, View y, View saved);
 /// grad_x [T, U], grad_w [T, 1] for grad [T, H]; x of any float dtype or e4m3 codes as saved. grad_bias [T, U], the

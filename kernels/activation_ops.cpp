@@ -15,14 +15,17 @@ struct Row {
   std::string name, summary, formula, source;
   std::vector<OpParameter> parameters;
   Activation (*activation)(const OpCall &);
-  std::string weights = {}; ///< name of the weights' tensor
+  std::vector<std::string> functions; ///< besides activate and activate_backward
+  std::string weights = {};           ///< name of the weights' tensor
   bool gated = true;
 };
 
 Op described(const Row &row) {
-  Op op{row.name, row.summary, row.formula, row.source, "f32 (f64 for f64), one rounding", row.parameters, {}, {}, {}};
+  Op op{row.name,       row.summary, row.formula, row.source, "f32 (f64 for f64), one rounding",
+        row.parameters, {},          {},          {},         {}};
   if (!row.weights.empty())
-    op.determinism += "; gradient of the weights: columns 1024 apart ascending, then a balanced tree";
+    op.determinism += "; gradient of the weights: 128 columns at a time as a balanced tree, their sums in 8 ascending "
+                      "chains (below 1024 columns fewer), then a balanced tree";
   op.tensors.push_back({"x", row.gated ? "[..., 2*H]" : "[..., H]", kFloats, row.gated ? "gate and up" : "input"});
   if (!row.weights.empty()) op.tensors.push_back({row.weights, "[M, 1]", kFloats, "routing weights of x's M rows"});
   op.tensors.push_back({"grad_output", "[..., H]", kFloats, "gradient of y", false, true});
@@ -32,6 +35,8 @@ Op described(const Row &row) {
     op.tensors.push_back(
         {"grad_" + row.weights, "[M, 1]", row.weights, "gradient of " + row.weights, true, true, 2e-5, 8e-3});
   op.kernels = {row.weights.empty() ? "activation" : "weighted_swiglu", "activation_backward"};
+  op.functions = row.functions;
+  op.functions.insert(op.functions.end(), {"activate", "activate_backward"});
   return op;
 }
 
@@ -42,9 +47,11 @@ Op plain_or_weighted(const Row &row) {
     const Activation a = activation(c);
     if (c.wants({"y"})) c.out("y", activate(c.stream(), c.in("x"), a, w));
     if (!c.has("grad_output") || !c.wants({"grad_x", "grad_" + weights})) return;
-    ActivationGrads g = activate_backward(c.stream(), c.in("grad_output"), c.in("x"), a, w);
-    c.out("grad_x", g.x);
-    if (w.defined()) c.out("grad_" + weights, g.weights);
+    c.backward([&c, a, w, weights] {
+      ActivationGrads g = activate_backward(c.stream(), c.in("grad_output"), c.in("x"), a, w);
+      c.out("grad_x", g.x);
+      if (w.defined()) c.out("grad_" + weights, g.weights);
+    });
   };
   return op;
 }
@@ -71,20 +78,28 @@ std::vector<Row> rows() {
                     scaled = "; y and grad_x times the row's w; grad_w = sum over h of y/w g",
                     scaled_by_probs = "; y and grad_x times the row's prob; grad_probs = sum over h of y/prob g";
   return {
-      {"swiglu", "SwiGLU", halves + silu, utils + "swiglu, swiglu_back", {}, swiglu},
-      {"geglu", "GeGLU with the tanh form of gelu", halves + gelu, utils + "geglu, geglu_back", {}, geglu},
+      {"swiglu", "SwiGLU", halves + silu, utils + "swiglu, swiglu_back", {}, swiglu, {"Activation::swiglu"}},
+      {"geglu",
+       "GeGLU with the tanh form of gelu",
+       halves + gelu,
+       utils + "geglu, geglu_back",
+       {},
+       geglu,
+       {"Activation::geglu"}},
       {"quick_geglu",
        "GeGLU with the sigmoid form of gelu",
        halves + quick,
        utils + "quick_geglu, quick_geglu_back",
        {kOffset},
-       quick_geglu},
+       quick_geglu,
+       {"Activation::quick_geglu"}},
       {"quick_gelu",
        "gelu in its sigmoid form",
        "y = x s with s = sigmoid(alpha x); grad_x = g s (1 + alpha x (1 - s))",
        utils + "quick_gelu",
        {kAlpha},
        [](const OpCall &c) { return Activation::quick_gelu(c.floating("alpha")); },
+       {"Activation::quick_gelu"},
        "",
        false},
       {"weighted_swiglu",
@@ -93,6 +108,7 @@ std::vector<Row> rows() {
        utils + "weighted_swiglu, weighted_swiglu_back",
        {},
        swiglu,
+       {"weighted_swiglu", "weighted_swiglu_backward", "Activation::swiglu"},
        "weights"},
       {"weighted_geglu",
        "GeGLU times the routing weight",
@@ -100,6 +116,7 @@ std::vector<Row> rows() {
        utils + "weighted_geglu, weighted_geglu_back",
        {},
        geglu,
+       {"Activation::geglu"},
        "weights"},
       {"weighted_quick_geglu",
        "quick GeGLU times the routing weight",
@@ -107,6 +124,7 @@ std::vector<Row> rows() {
        utils + "weighted_quick_geglu, weighted_quick_geglu_back",
        {kOffset},
        quick_geglu,
+       {"Activation::quick_geglu"},
        "weights"},
       {"swiglu_clamped_deepep",
        "SwiGLU of clamped inputs (DeepSeek-V4)",
@@ -114,6 +132,7 @@ std::vector<Row> rows() {
        experts + "swiglu_clamped_deepep",
        {kLimit},
        [](const OpCall &c) { return Activation::swiglu_clamped(c.floating("limit")); },
+       {"Activation::swiglu_clamped"},
        "probs"},
       {"swiglu_oai_deepep",
        "SwiGLU of gpt-oss, gate and up side by side",
@@ -124,6 +143,7 @@ std::vector<Row> rows() {
        experts + "swiglu_oai_deepep",
        {kAlpha, kLimit},
        [](const OpCall &c) { return Activation::swiglu_oai(c.floating("alpha"), c.floating("limit")); },
+       {"Activation::swiglu_oai"},
        "probs"},
       {"quick_geglu_deepep",
        "SwiGLU of gpt-oss, gate and up in turns",
@@ -137,6 +157,7 @@ std::vector<Row> rows() {
          return Activation::quick_geglu_interleaved(c.floating("alpha"), c.floating("limit"),
                                                     c.floating("linear_offset"));
        },
+       {"Activation::quick_geglu_interleaved"},
        "probs"},
       {"relu2_deepep",
        "squared ReLU",
@@ -144,6 +165,7 @@ std::vector<Row> rows() {
        experts + "relu2_deepep",
        {},
        [](const OpCall &) { return Activation::relu2(); },
+       {"Activation::relu2"},
        "probs",
        false},
   };
@@ -162,6 +184,7 @@ Op biased() {
        "nemo_automodel components.moe.megatron.moe_utils.weighted_bias_quick_geglu, weighted_bias_quick_geglu_back",
        {kOffset},
        quick_geglu,
+       {"Activation::quick_geglu"},
        "weights"});
   op.kernels = {"activation", "activation_backward", "activation_backward_bias", "sum_rows"};
   op.tensors.push_back({"bias", "[2*H]", kFloats, "added to x; [2*H] or [M, 2*H]"});
@@ -171,10 +194,13 @@ Op biased() {
     const Activation a = quick_geglu(c);
     if (c.wants({"y"})) c.out("y", activate(c.stream(), c.in("x"), a, c.in("weights"), c.in("bias")));
     if (!c.has("grad_output") || !c.wants({"grad_x", "grad_weights", "grad_bias_unreduced"})) return;
-    ActivationGrads g = activate_backward(c.stream(), c.in("grad_output"), c.in("x"), a, c.in("weights"), c.in("bias"));
-    c.out("grad_x", g.x);
-    c.out("grad_weights", g.weights);
-    c.out("grad_bias_unreduced", g.x);
+    c.backward([&c, a] {
+      ActivationGrads g =
+          activate_backward(c.stream(), c.in("grad_output"), c.in("x"), a, c.in("weights"), c.in("bias"));
+      c.out("grad_x", g.x);
+      c.out("grad_weights", g.weights);
+      c.out("grad_bias_unreduced", g.x);
+    });
   };
   return op;
 }
@@ -183,26 +209,34 @@ Op biased() {
 Op entry_point(const std::string &name, const std::string &summary, const std::string &formula,
                std::vector<OpParameter> parameters, bool bias, WeightedBiasActivation (*run)(const OpCall &)) {
   parameters.insert(parameters.begin(), kFp8);
-  Op op = described({name, summary, formula + "; with fp8_input_store all gradients are those at x rounded to e4m3",
-                     "nemo_automodel components.moe.megatron.moe_utils." + name, std::move(parameters), nullptr,
+  Op op = described({name,
+                     summary,
+                     formula + "; with fp8_input_store all gradients are those at x rounded to e4m3",
+                     "nemo_automodel components.moe.megatron.moe_utils." + name,
+                     std::move(parameters),
+                     nullptr,
+                     {},
                      "weights"});
+  op.functions = {name, "weighted_bias_backward", "activate_saving_e4m3"};
   op.kernels.push_back("activation");
   if (bias) {
     op.tensors.push_back({"bias", "[2*H]", kFloats, "added to x after the clamp; [2*H] or [M, 2*H]", false, true});
     op.tensors.push_back({"grad_bias", "[2*H]", "bias", "gradient of bias", true, true, 2e-5, 8e-3});
     op.determinism +=
-        "; of a bias of one row: 512 rows at a time in 8 running sums, a balanced tree of these, then the "
-        "sums of all blocks likewise in 32; the weights' then 128 columns at a time, their sums likewise";
+        "; of a bias of one row: 512 rows at a time in 8 ascending chains, a balanced tree of these, then the sums of "
+        "all blocks likewise in 32";
     op.kernels.insert(op.kernels.end(), {"activation_backward_bias", "sum_rows"});
   }
   op.run = [run](OpCall &c) {
     WeightedBiasActivation f = run(c);
     c.out("y", f.y);
     if (!c.has("grad_output") || !c.wants({"grad_x", "grad_weights", "grad_bias"})) return;
-    ActivationGrads g = weighted_bias_backward(c.stream(), c.in("grad_output"), f);
-    c.out("grad_x", g.x);
-    c.out("grad_weights", g.weights);
-    if (f.bias.defined()) c.out("grad_bias", g.bias);
+    c.backward([&c, f] {
+      ActivationGrads g = weighted_bias_backward(c.stream(), c.in("grad_output"), f);
+      c.out("grad_x", g.x);
+      c.out("grad_weights", g.weights);
+      if (f.bias.defined()) c.out("grad_bias", g.bias);
+    });
   };
   return op;
 }
@@ -230,11 +264,12 @@ void add_kernels(Library &l) {
   const KernelArgument x{"x", "[T, U]", "dtype"}, w{"w", "[T, 1]", "weight"}, bias{"bias", "[1, U]", "dtype"},
       y{"y", "[T, H]", "dtype"}, grad{"grad", "[T, H]", "dtype"};
   const Schedule schedule{.num_warps = 4};
-  add_kernel(l, kernel::weighted_activation, "weighted_swiglu",
+  add_kernel(l, kernel::weighted_swiglu, "weighted_swiglu",
              "activation(x) * weight; by default silu(gate) * up * weight", schedule,
              {{"x", "[T, 2*H]", "dtype"}, w, y}, {sizes[0], sizes[1], sizes[3], sizes[4]});
-  add_kernel(l, kernel::activation, "activation", "the same with bias, without weights, and the codes of e4m3",
-             schedule, {x, w, bias, y, {"saved", "[T, U]", "u8"}}, sizes);
+  add_kernel(l, kernel::activation, "activation",
+             "activation(x), with bias, weights or the codes of e4m3, all optional", schedule,
+             {x, w, bias, y, {"saved", "[T, U]", "u8"}}, sizes);
   add_kernel(l, kernel::activation_backward, "activation_backward", "gradients of x and the weights", schedule,
              {grad,
               x,

@@ -193,9 +193,11 @@ static void run_scaler(OpCall &c) {
   }
   c.out("y", scaler.forward(c.in("output"), c.in("aux_loss")));
   if (!c.has("grad_output")) return;
-  AuxLossAutoScaler::Grads g = scaler.backward(c.stream(), c.in("grad_output"), c.in("aux_loss"));
-  c.out("grad_output_in", g.output);
-  c.out("grad_aux_loss", g.aux_loss);
+  c.backward([&c, scaler] {
+    AuxLossAutoScaler::Grads g = scaler.backward(c.stream(), c.in("grad_output"), c.in("aux_loss"));
+    c.out("grad_output_in", g.output);
+    c.out("grad_aux_loss", g.aux_loss);
+  });
 }
 
 static void run_load(OpCall &c) {
@@ -209,8 +211,10 @@ static void run_loss(OpCall &c) {
   AuxLoss r = aux_loss(c.stream(), scores, load, topk, mask);
   c.out("aux_loss", r.loss);
   if (c.has("grad_aux_loss") && c.wants({"grad_scores"}))
-    c.out("grad_scores", aux_loss_backward(c.stream(), c.in("grad_aux_loss"), load, r.valid, scores.size(0), topk, mask,
-                                           1, scores.dtype()));
+    c.backward([&c, scores, load, valid = r.valid, topk, mask] {
+      c.out("grad_scores", aux_loss_backward(c.stream(), c.in("grad_aux_loss"), load, valid, scores.size(0), topk, mask,
+                                             1, scores.dtype()));
+    });
 }
 
 static void register_loss_ops(Library &l) {
@@ -227,6 +231,7 @@ static void register_loss_ops(Library &l) {
                     mask,
                     {"expert_load", "[E]", "i64", "slots of each expert", true}},
                    {"pack", "route_count", "sum_counts"},
+                   {"expert_load"},
                    run_load});
   l.ops.push_back(
       {"aux_loss",
@@ -246,6 +251,7 @@ static void register_loss_ops(Library &l) {
         {"aux_loss", "[]", "f32 f64", "the loss", true, false, 1e-5, 1e-5},
         {"grad_scores", "[T, E]", "scores", "gradient of scores", true, true, 1e-5, 8e-3}},
        {"score_sums", "aux_loss", "aux_loss_backward"},
+       {"aux_loss", "aux_loss_backward"},
        run_loss});
 }
 
@@ -258,7 +264,7 @@ void register_aux_loss(Library &l) {
   add_kernel(l, kernel::aux_loss, "aux_loss", "the load-balancing loss", kSchedule,
              {sums, {"valid", "[(T+255)/256]", "i32"}, load, {"loss", "[1]", "dtype"}, {"total_valid", "[1]", "i64"}},
              sizes);
-  add_kernel(l, kernel::aux_loss_backward, "aux_loss_backward", "its gradient", kSchedule,
+  add_kernel(l, kernel::aux_loss_backward, "aux_loss_backward", "gradient of the load-balancing loss", kSchedule,
              {{"grad", "[1]", "dtype"}, load, {"valid", "[1]", "i64"}, mask, {"grad_scores", "[T, experts]", "to"}},
              {sizes[0], sizes[1], {"to", "f32", "of the gradient"}});
   add_kernel(l, kernel::fill_scale, "fill_scale", "one value everywhere", kSchedule,
@@ -289,6 +295,7 @@ void register_aux_loss(Library &l) {
                     {"grad_output_in", "[...]", "output", "gradient of output", true, true},
                     {"grad_aux_loss", "[...]", "aux_loss", "gradient of aux_loss", true, true, 1e-6, 1e-6}},
                    {"fill_scale"},
+                   {"AuxLossAutoScaler::forward", "AuxLossAutoScaler::backward"},
                    run_scaler});
 }
 

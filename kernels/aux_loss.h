@@ -26,7 +26,7 @@ struct AuxLoss {
 AuxLoss aux_loss(const Stream &stream, const Tensor &scores, const Tensor &load, int topk,
                  const Tensor &token_mask = {});
 /// Gradient of scores, [T, E] of `dtype` (none: grad's): grad * factor * f_e / valid, 0 for tokens that do not count.
-/// grad [], f32 or f64; `valid` and `load` of the forward.
+/// grad [], f32 or f64; `valid` and `load` of the forward. Source: autograd of Gate._compute_aux_loss.
 Tensor aux_loss_backward(const Stream &stream, const Tensor &grad, const Tensor &load, const Tensor &valid,
                          int64_t tokens, int topk, const Tensor &token_mask = {}, double factor = 1,
                          std::optional<DType> dtype = {});

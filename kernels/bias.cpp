@@ -248,19 +248,23 @@ static void run_apply_bias(OpCall &c) {
   if (!bias.defined()) return c.out("grad_value", c.in("grad_output"));
   const std::string &how = c.text("bias_sum");
   const BiasSum sum = how == "f64" ? BiasSum::f64 : how == "atomic" ? BiasSum::atomic : BiasSum::kahan;
-  BiasGrads g = apply_bias_backward(c.stream(), c.in("grad_output"), bias, counts, probs, {sum});
-  c.out("grad_value", g.value);
-  c.out("grad_bias", g.bias);
-  if (g.probs.defined()) c.out("grad_probs", g.probs);
+  c.backward([&c, bias, counts, probs, sum] {
+    BiasGrads g = apply_bias_backward(c.stream(), c.in("grad_output"), bias, counts, probs, {sum});
+    c.out("grad_value", g.value);
+    c.out("grad_bias", g.bias);
+    if (g.probs.defined()) c.out("grad_probs", g.probs);
+  });
 }
 
 static void run_bias_grad(OpCall &c) {
-  const Tensor &grad = c.in("grad_output"), &counts = c.in("tokens_per_expert");
-  const int rows = static_cast<int>(c.integer("BLOCK_TOKENS"));
-  auto sum = [&](BiasSum how, DType dtype) { return bias_grad(c.stream(), grad, counts, {}, {how, dtype, rows}); };
-  c.out("grad_bias_kahan", sum(BiasSum::kahan, grad.dtype()));
-  if (c.wants({"grad_bias_fallback_cpu"})) c.out("grad_bias_fallback_cpu", sum(BiasSum::f64, grad.dtype()));
-  if (c.wants({"grad_bias_f64_sum"})) c.out("grad_bias_f64_sum", sum(BiasSum::f64, f64));
+  c.backward([&c] {
+    const Tensor &grad = c.in("grad_output"), &counts = c.in("tokens_per_expert");
+    const int rows = static_cast<int>(c.integer("BLOCK_TOKENS"));
+    auto sum = [&](BiasSum how, DType dtype) { return bias_grad(c.stream(), grad, counts, {}, {how, dtype, rows}); };
+    c.out("grad_bias_kahan", sum(BiasSum::kahan, grad.dtype()));
+    if (c.wants({"grad_bias_fallback_cpu"})) c.out("grad_bias_fallback_cpu", sum(BiasSum::f64, grad.dtype()));
+    if (c.wants({"grad_bias_f64_sum"})) c.out("grad_bias_f64_sum", sum(BiasSum::f64, f64));
+  });
 }
 
 static void register_bias_ops(Library &l) {
@@ -271,8 +275,9 @@ static void register_bias_ops(Library &l) {
        "output[n] = value[n] + bias[e(n)] (* probs[n]); grad_value = g; grad_probs[n] = sum over f of g[n,f] "
        "bias[e(n),f]; grad_bias[e] = sum over rows n of e of g[n] (* probs[n])",
        "nemo_automodel components.moe.experts._apply_bias",
-       "grad_bias as deterministic_bias_grad, but with bias_sum=atomic: in any order; grad_probs: balanced trees of 1 "
-       "KiB (f64: 512 bytes) of a row's gradient "
+       "products of two bf16 or of two f16 (bias, probs, gradients) are rounded as upstream rounds them; grad_bias as "
+       "deterministic_bias_grad, but with bias_sum=atomic: in any order; grad_probs: balanced trees of 1 KiB (f64: 512 "
+       "bytes) of a row's gradient "
        "each, their sums "
        "in 32 ascending chains, then a balanced tree",
        {{"bias_sum",
@@ -290,6 +295,7 @@ static void register_bias_ops(Library &l) {
         {"grad_probs", "[N, 1]", "permuted_probs", "gradient of probs", true, true, 2e-5, 1e-2},
         {"grad_bias", "[E, F]", "bias", "gradient of bias", true, true, 2e-5, 1e-2}},
        {"apply_bias", "bias_grad", "sum_rows"},
+       {"apply_bias", "apply_bias_backward"},
        run_apply_bias});
   l.ops.push_back(
       {"deterministic_bias_grad",
@@ -308,6 +314,7 @@ static void register_bias_ops(Library &l) {
         {"grad_bias_kahan", "[E, F]", "grad_output", "the compensated sum", true, false, 2e-5, 1e-2},
         {"grad_bias_fallback_cpu", "[E, F]", "grad_output", "summed in f64, rounded", true, true, 2e-5, 1e-2},
         {"grad_bias_f64_sum", "[E, F]", "f64", "summed in f64", true, true, 1e-12, 1e-12}},
+       {"bias_grad"},
        {"bias_grad"},
        run_bias_grad});
 }

@@ -11,10 +11,10 @@
 namespace moec {
 
 /// out[n] = value[n] + bias[e(n)] (* probs[n] if given), rounded once to the dtype of value. value [..., F] of rank 1
-/// or more, its leading dimensions are N rows; bias [E, F] (a list of [F]: stack() it); probs [N, 1] or [N]; any float dtypes. Here and in the
-/// gradients, products with a bias or with probs are rounded to the promoted dtype of these two, as upstream makes
-/// them: nothing is lost unless both are bf16 or both f16. Without a bias: value itself. Rows after the last end are
-/// undefined. Source: _apply_bias (nemo_automodel experts).
+/// or more, its leading dimensions are N rows; bias [E, F] (a list of [F]: stack() it); probs [N, 1] or [N]; any float
+/// dtypes. Here and in the gradients, products with a bias or with probs are rounded to the promoted dtype of these
+/// two, as upstream makes them: nothing is lost unless both are bf16 or both f16. Without a bias: value itself. Rows
+/// after the last end are undefined. Source: _apply_bias (nemo_automodel experts).
 Tensor apply_bias(const Stream &stream, const Tensor &value, const Tensor &bias, const RowsOfExperts &rows,
                   const Tensor &probs = {});
 
@@ -43,7 +43,8 @@ struct BiasGrads {
                 ///< 512 bytes) of grad's row each, their sums as by sum_of_rows; undefined without probs
   Tensor bias;  ///< [E, F]
 };
-/// Gradients of apply_bias, from one reading of grad, which has shape and dtype of its value.
+/// Gradients of apply_bias, from one reading of grad, which has shape and dtype of its value. Source: autograd of
+/// _apply_bias, with _deterministic_bias_grad.
 BiasGrads apply_bias_backward(const Stream &stream, const Tensor &grad, const Tensor &bias, const RowsOfExperts &rows,
                               const Tensor &probs = {}, const BiasGradOptions &options = {});
 

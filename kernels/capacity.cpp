@@ -156,7 +156,9 @@ static void run_limit(OpCall &c) {
   c.out("routed", m.routed);
   if (m.probs.defined()) c.out("probs", m.probs);
   if (c.has("grad_probs") && c.wants({"grad_probs"}))
-    c.out("grad_probs", limit_capacity_backward(c.stream(), c.in("grad_probs"), c.in("routing_map"), m.routing_map));
+    c.backward([&c, m] {
+      c.out("grad_probs", limit_capacity_backward(c.stream(), c.in("grad_probs"), c.in("routing_map"), m.routing_map));
+    });
 }
 
 void register_capacity(Library &l) {
@@ -194,6 +196,7 @@ void register_capacity(Library &l) {
         {"grad_probs", "[T, E]", "probs", "gradient of the probs given: grad_probs, 0 where a pair was dropped", true,
          true}},
        {"map_limit", "map_limit_backward"},
+       {"expert_capacity", "limit_capacity", "limit_capacity_backward"},
        run_limit});
 }
 

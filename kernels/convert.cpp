@@ -141,6 +141,7 @@ void register_convert(Library &l) {
         {"roundtrip", "[...]", "x", "their values", true},
         {"roundtrip_from_bf16", "[...]", "x", "the same for x rounded to bf16 first", true}},
        {"convert"},
+       {"convert", "as_dtype"},
        run_roundtrip});
 }
 

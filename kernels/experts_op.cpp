@@ -32,7 +32,8 @@ GroupedExperts layer_of(OpCall &c) {
 }
 
 void run_experts(OpCall &c) {
-  GroupedExperts layer = layer_of(c);
+  auto made = std::make_shared<const GroupedExperts>(layer_of(c));
+  const GroupedExperts &layer = *made;
   ExpertsSteps steps;
   ExpertsResult r =
       layer.forward(c.stream(), c.in("x"), c.given("token_mask"), c.in("weights"), c.in("indices"), &steps);
@@ -49,14 +50,16 @@ void run_experts(OpCall &c) {
   if (!c.has("grad_output") || !c.wants({"grad_x", "grad_weights", "grad_gate_and_up_projs", "grad_down_projs",
                                          "grad_gate_up_proj_bias", "grad_down_proj_bias"}))
     return;
-  ExpertsGrads g = layer.backward(c.stream(), c.in("grad_output"), r.kept);
-  c.out("grad_x", g.x);
-  c.out("grad_weights", g.weights);
-  c.out("grad_gate_and_up_projs", g.parameters.gate_up);
-  c.out("grad_down_projs", g.parameters.down);
-  if (!layer.config().expert_bias) return;
-  c.out("grad_gate_up_proj_bias", g.parameters.gate_up_bias);
-  c.out("grad_down_proj_bias", g.parameters.down_bias);
+  c.backward([&c, made, kept = r.kept] {
+    ExpertsGrads g = made->backward(c.stream(), c.in("grad_output"), kept);
+    c.out("grad_x", g.x);
+    c.out("grad_weights", g.weights);
+    c.out("grad_gate_and_up_projs", g.parameters.gate_up);
+    c.out("grad_down_projs", g.parameters.down);
+    if (!made->config().expert_bias) return;
+    c.out("grad_gate_up_proj_bias", g.parameters.gate_up_bias);
+    c.out("grad_down_proj_bias", g.parameters.down_bias);
+  });
 }
 
 } // namespace
@@ -135,6 +138,8 @@ void register_experts(Library &l) {
        {"route_sort", "route_count", "route_place", "grouped_mm", "combine_rows", "grouped_mm_backward_b",
         "weighted_swiglu", "activation_backward", "gather_rows", "bias_grad", "sum_rows", "add", "slot_gather",
         "convert"},
+       {"GroupedExperts", "GroupedExpertsDeepEP", "GroupedExpertsTE", "ExpertsLayer::forward",
+        "ExpertsLayer::backward"},
        run_experts});
 }
 

@@ -262,10 +262,12 @@ static void run_gate(OpCall &c) {
   if (out.expert_load.defined()) c.out("expert_load", out.expert_load);
   if (out.aux_loss.defined()) c.out("aux_loss", out.aux_loss);
   if (!c.has("grad_weights") || !c.wants({"grad_x", "grad_weight", "grad_bias"})) return;
-  GateGrads g = gate_backward(c.stream(), c.in("grad_weights"), x, p, out, o, mask);
-  c.out("grad_x", g.x);
-  c.out("grad_weight", g.weight);
-  if (g.bias.defined()) c.out("grad_bias", g.bias);
+  c.backward([&c, x, p, out, o, mask] {
+    GateGrads g = gate_backward(c.stream(), c.in("grad_weights"), x, p, out, o, mask);
+    c.out("grad_x", g.x);
+    c.out("grad_weight", g.weight);
+    if (g.bias.defined()) c.out("grad_bias", g.bias);
+  });
 }
 
 static void register_gate_op(Library &l) {
@@ -307,6 +309,7 @@ static void register_gate_op(Library &l) {
         {"grad_bias", "[E]", "bias", "gradient of bias", true, true, 1e-5, 2e-2}},
        {"convert", "matmul", "gate_select", "gate_select_corrected", "route_count", "sum_counts", "score_sums",
         "aux_loss", "aux_loss_backward", "fill_scale", "select_backward", "bias_grad"},
+       {"gate_forward", "gate_backward"},
        run_gate,
        [](const OpCall &c) { return c.text("score_func") == "sigmoid_with_bias"; }});
 }
@@ -318,8 +321,9 @@ void register_gate(Library &l) {
       indices{"indices", "[T, topk]", "i64"}, scores{"scores", "[T, experts]", "wide"};
   add_kernel(l, kernel::gate_select, "gate_select", "weights and experts from logits", kSchedule,
              {logits, weights, indices, scores}, sizes);
-  add_kernel(l, kernel::gate_select_corrected, "gate_select_corrected", "the same, selected with a correction bias",
-             kCorrected, {logits, {"correction_bias", "[experts]", "wide"}, weights, indices, scores}, sizes);
+  add_kernel(l, kernel::gate_select_corrected, "gate_select_corrected",
+             "weights and experts from logits, selected with a correction bias", kCorrected,
+             {logits, {"correction_bias", "[experts]", "wide"}, weights, indices, scores}, sizes);
   l.add_specializations({
       {"gate_select", "topk=8,experts=128,before_topk=true,normalized=true,keep_scores=true,rows=2", "Qwen3-30B-A3B"},
       {"gate_select", "topk=4,experts=128,rows=4", "gpt-oss-120b"},

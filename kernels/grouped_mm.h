@@ -31,7 +31,7 @@ struct GroupedMmOptions {
   Tensor bias = {};               ///< [E, U], added
   bool round_before_bias = false; ///< the product is rounded to c's dtype before it: the bits of apply_bias of the
                                   ///< stored product, but for bf16 and f16 bias_weights, whose products are not rounded
-  Tensor bias_weights = {};   ///< [M]: bias is multiplied by them first
+  Tensor bias_weights = {};       ///< [M]: bias is multiplied by them first
   Tensor pre_activation = {}; ///< [M, U], dtype of c: gets the values before the activation, rows in expert order; the
                               ///< activation is then that of the rounded values
   std::optional<Activation> activation = {}; ///< see activation.h
@@ -54,7 +54,8 @@ Tensor grouped_mm(const Stream &stream, const Tensor &a, const Tensor &b, const 
 /// [E, K, U] ([E, U, K] if transposed), 0 for empty groups; f32 (f64) sums, one rounding to `dtype` (default: a's).
 /// grad [M, U] (with scatter: its row of r is scatter[r]) of a's dtype. Of the options: transposed, sizes, gather,
 /// divide, scatter, dtype and accumulate ([E, K, U], for instance an f32 main gradient). The gradient of a is
-/// grouped_mm(grad, b, offs) with `transposed` turned, gather for scatter and scatter for gather.
+/// grouped_mm(grad, b, offs) with `transposed` turned, gather for scatter and scatter for gather. Sources:
+/// autograd of torch._grouped_mm, unsloth GroupedGemm.backward.
 Tensor grouped_mm_backward_b(const Stream &stream, const Tensor &a, const Tensor &grad, const Tensor &offs,
                              const GroupedMmOptions &options = {});
 

@@ -37,10 +37,12 @@ void run_grouped_mm(OpCall &c) {
                       "the op gives those of the plain product; see grouped_mm.h for the others");
   check_that(!o.activation, "grouped_mm: grad_output", "gradients are asked for a product with an activation",
              "the op gives those of the plain product; see grouped_mm.h for the others");
-  const Tensor &grad = c.in("grad_output");
-  const GroupedMmOptions turned{.transposed = !o.transposed, .sizes = o.sizes, .zero_tail = true};
-  if (c.wants({"grad_a"})) c.out("grad_a", grouped_mm(c.stream(), grad, b, offs, turned));
-  if (c.wants({"grad_b"})) c.out("grad_b", grouped_mm_backward_b(c.stream(), a, grad, offs, o));
+  c.backward([&c, a, b, offs, o] {
+    const Tensor &grad = c.in("grad_output");
+    const GroupedMmOptions turned{.transposed = !o.transposed, .sizes = o.sizes, .zero_tail = true};
+    if (c.wants({"grad_a"})) c.out("grad_a", grouped_mm(c.stream(), grad, b, offs, turned));
+    if (c.wants({"grad_b"})) c.out("grad_b", grouped_mm_backward_b(c.stream(), a, grad, offs, o));
+  });
 }
 
 } // namespace
@@ -168,6 +170,7 @@ void register_grouped_mm(Library &l) {
         {"grad_a", "[M, K]", "a", "gradient of a", true, true, 2e-5, 8e-3},
         {"grad_b", "[E, K, U]", "a", "gradient of b", true, true, 2e-5, 8e-3}},
        {"grouped_mm", "grouped_mm_backward_b", "convert"},
+       {"grouped_mm", "grouped_mm_backward_b"},
        run_grouped_mm});
 }
 

@@ -181,8 +181,10 @@ static void run_multihot(OpCall &c) {
   c.out("probs_in_multihot", m.probs);
   c.out("position_map", m.position_map);
   if (c.has("grad_probs_in_multihot") && c.wants({"grad_probs"}))
-    c.out("grad_probs", multihot_to_indices(c.stream(), c.in("grad_probs_in_multihot"), m.position_map,
-                                            static_cast<int>(c.in("probs").size(1))));
+    c.backward([&c, m] {
+      c.out("grad_probs", multihot_to_indices(c.stream(), c.in("grad_probs_in_multihot"), m.position_map,
+                                              static_cast<int>(c.in("probs").size(1))));
+    });
 }
 static void run_unfused(OpCall &c) {
   int experts = static_cast<int>(c.integer("num_local_experts"));
@@ -190,8 +192,10 @@ static void run_unfused(OpCall &c) {
   c.out("multihot", m.multihot);
   c.out("probs_in_multihot", m.probs);
   if (c.has("grad_probs_in_multihot") && c.wants({"grad_probs"}))
-    c.out("grad_probs",
-          indices_to_multihot_unfused_backward(c.stream(), c.in("grad_probs_in_multihot"), c.in("indices")));
+    c.backward([&c] {
+      c.out("grad_probs",
+            indices_to_multihot_unfused_backward(c.stream(), c.in("grad_probs_in_multihot"), c.in("indices")));
+    });
 }
 static void run_to_indices(OpCall &c) {
   c.out("probs_indices", multihot_to_indices(c.stream(), c.in("probs_in_multihot"), c.in("position_map"),
@@ -209,7 +213,7 @@ void register_multihot(Library &l) {
              "dense map, probabilities and positions from top-k indices", kOneWarp,
              {indices, probs, map, dense, position}, sizes);
   add_kernel(l, kernel::indices_to_multihot_unfused, "indices_to_multihot_unfused",
-             "the same with wrapped ids and range errors", kOneWarp, {indices, probs, map, dense}, sizes);
+             "indices_to_multihot with wrapped ids and range errors", kOneWarp, {indices, probs, map, dense}, sizes);
   add_kernel(l, kernel::multihot_to_indices, "multihot_to_indices", "dense values back to slots, by position map",
              kOneWarp, {dense, position, {"probs_indices", "[T, topk]", "dtype"}}, sizes);
   add_kernel(l, kernel::multihot_unfused_backward, "multihot_unfused_backward",
@@ -249,6 +253,7 @@ void register_multihot(Library &l) {
         {"position_map", "[T, E]", "i32", "its slot, or -1", true},
         {"grad_probs", "[T, K]", "probs", "gradient of probs", true, true}},
        {"indices_to_multihot", "multihot_to_indices"},
+       {"indices_to_multihot", "multihot_to_indices"},
        run_multihot});
   l.ops.push_back({"indices_to_multihot_unfused",
                    "the unfused form: ids wrap, out of range is an error",
@@ -264,6 +269,7 @@ void register_multihot(Library &l) {
                     {"probs_in_multihot", "[T, E]", "probs", "its probability", true},
                     {"grad_probs", "[T, K]", "probs", "gradient of probs", true, true}},
                    {"indices_to_multihot_unfused", "multihot_unfused_backward"},
+                   {"indices_to_multihot_unfused", "indices_to_multihot_unfused_backward"},
                    run_unfused});
   l.ops.push_back({"multihot_to_indices",
                    "dense values back to slots",
@@ -274,6 +280,7 @@ void register_multihot(Library &l) {
                    {{"probs_in_multihot", "[T, E]", "f32 bf16 f16 f64", "dense values"},
                     {"position_map", "[T, E]", "i32", "slot of each cell, or -1; unique in a row"},
                     {"probs_indices", "[T, K]", "probs_in_multihot", "values by slot", true}},
+                   {"multihot_to_indices"},
                    {"multihot_to_indices"},
                    run_to_indices});
 }

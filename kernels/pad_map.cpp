@@ -133,7 +133,7 @@ void register_pad_map(Library &l) {
               {"padded", "[experts]", "i64"},
               {"tokens_per_expert", "[experts]", "i64"}},
              {{"T", "4096", "tokens"}, {"map", "bool", "dtype of the map"}});
-  add_kernel(l, kernel::map_pad_columns, "map_pad_columns", "the same by programs with all tokens of some experts",
+  add_kernel(l, kernel::map_pad_columns, "map_pad_columns", "map_pad by programs with all tokens of some experts",
              kColumns,
              {map,
               {"multiple", "scalar", "i32"},
@@ -160,6 +160,7 @@ void register_pad_map(Library &l) {
                     {"counts", "[E]", "i64", "tokens of each expert in it", true},
                     {"tokens_per_expert_ceil", "[E]", "i64", "counts rounded up to a multiple", true}},
                    {"map_pad_columns", "map_count", "map_scan", "map_pad"},
+                   {"pad_routing_map", "pad_routing_map_in_place"},
                    run_pad});
 }
 

@@ -159,6 +159,10 @@ void put_permuted(OpCall &c, const Permuted &p, bool cut) {
   put("permuted_tokens", p.tokens);
   if (p.map.probs.defined()) put("permuted_probs", p.map.probs);
   if (c.op().output("sorted_indices")) put("sorted_indices", p.map.sorted_indices);
+  c.backward([&c, p] { put_permute_grads(c, p); });
+}
+
+void put_permute_grads(OpCall &c, const Permuted &p) {
   if (c.has("grad_permuted_tokens") && c.wants({"grad_tokens"}))
     c.out("grad_tokens", permute_backward_tokens(c.stream(), c.in("grad_permuted_tokens"), p.map));
   if (c.has("grad_permuted_probs") && c.wants({"grad_probs"}))
@@ -243,6 +247,7 @@ void register_permute(Library &l) {
        permute_tensors({{"sorted_indices", "[N]", "i64", "their tokens", true},
                         {"tokens_per_expert", "[E]", "i64", "rows of each expert", true}}),
        {"map_count", "map_scan", "map_place", "spread_rows", "sum_token_rows", "map_scatter"},
+       {"route_map", "permute", "permute_backward_tokens", "permute_backward_probs"},
        run_permute});
   l.ops.push_back(
       {"permute_drop_and_pad",
@@ -257,6 +262,7 @@ void register_permute(Library &l) {
         {"may_drop", Type::boolean, "true", "false: an expert with more tokens is an error with all counts"}},
        permute_tensors({{"sorted_indices", "[N]", "i64", "their tokens", true}}),
        {"map_count", "map_scan", "map_place", "spread_rows", "sum_token_rows", "map_scatter"},
+       {"permute_drop_and_pad", "permute_backward_tokens", "permute_backward_probs"},
        run_drop_and_pad});
 }
 

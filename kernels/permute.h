@@ -40,6 +40,8 @@ Tensor sum_token_rows(const Stream &stream, const std::string &what, const Tenso
 
 /// Outputs and inputs that the permute ops have in common. `cut`: rows past the last expert's are left out.
 void put_permuted(OpCall &call, const Permuted &permuted, bool cut = false);
+/// Gives the op its gradients.
+void put_permute_grads(OpCall &call, const Permuted &permuted);
 std::vector<OpTensor> permute_tensors(std::initializer_list<OpTensor> more);
 
 } // namespace moec

@@ -71,19 +71,24 @@ static void run_fused(OpCall &c) {
     c.out("unpermuted_noprobs", unpermute_fused(c.stream(), p.tokens, p.map.row_id_map));
   if (probs.defined() && c.wants({"unpermuted_merging_probs"}))
     c.out("unpermuted_merging_probs", unpermute_fused(c.stream(), p.tokens, p.map.row_id_map, probs));
-  if (!c.has("grad_output") || !c.wants({"grad_rows", "grad_merging_probs"})) return;
-  UnpermuteGrads g = unpermute_backward(c.stream(), c.in("grad_output"), p.tokens, p.map, probs);
-  c.out("grad_rows", g.permuted);
-  if (g.probs.defined()) c.out("grad_merging_probs", g.probs);
+  c.backward([&c, p, probs] {
+    put_permute_grads(c, p);
+    if (!c.has("grad_output") || !c.wants({"grad_rows", "grad_merging_probs"})) return;
+    UnpermuteGrads g = unpermute_backward(c.stream(), c.in("grad_output"), p.tokens, p.map, probs);
+    c.out("grad_rows", g.permuted);
+    if (g.probs.defined()) c.out("grad_merging_probs", g.probs);
+  });
 }
 
 static void run_unpermute_fused(OpCall &c) {
   const Tensor &rows = c.in("permuted_tokens"), &map = c.in("row_id_map"), probs = c.given("merging_probs");
   if (c.wants({"output"})) c.out("output", unpermute_fused(c.stream(), rows, map, probs));
   if (!c.has("grad_output") || !c.wants({"grad_permuted_tokens", "grad_merging_probs"})) return;
-  UnpermuteGrads g = unpermute_fused_backward(c.stream(), c.in("grad_output"), rows, map, probs);
-  c.out("grad_permuted_tokens", g.permuted);
-  if (g.probs.defined()) c.out("grad_merging_probs", g.probs);
+  c.backward([&c, rows, map, probs] {
+    UnpermuteGrads g = unpermute_fused_backward(c.stream(), c.in("grad_output"), rows, map, probs);
+    c.out("grad_permuted_tokens", g.permuted);
+    if (g.probs.defined()) c.out("grad_merging_probs", g.probs);
+  });
 }
 
 static void register_unpermute_fused(Library &l) {
@@ -105,6 +110,7 @@ static void register_unpermute_fused(Library &l) {
         {"grad_permuted_tokens", "[N, D]", "permuted_tokens", "gradient of the rows", true, true, 1e-6, 8e-3},
         {"grad_merging_probs", "[T, E]", "merging_probs", "gradient of merging_probs", true, true, 1e-6, 2e-2}},
        {"sum_token_rows", "spread_rows"},
+       {"unpermute_fused", "unpermute_fused_backward"},
        run_unpermute_fused});
 }
 
@@ -134,6 +140,8 @@ void register_permute_fused(Library &l) {
            {"grad_merging_probs", "[T, E]", "probs", "gradient of the weights", true, true, 1e-6, 2e-2},
        }),
        {"map_count", "map_scan", "map_place", "spread_rows", "sum_token_rows", "map_scatter"},
+       {"permute_fused", "permute_padded", "count_rows", "unpermute_fused", "permute_backward_tokens",
+        "permute_backward_probs", "unpermute_backward"},
        run_fused});
 }
 

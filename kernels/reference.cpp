@@ -25,8 +25,9 @@ static std::string section(const Op &op) {
   for (const OpParameter &p : op.parameters)
     text += fmt::format("| `{}` | {} | {} | {} |\n", p.name, p.required ? "required" : p.default_value,
                         fmt::join(p.allowed, ", "), p.doc);
-  return text + fmt::format("\n**Determinism, order and rounding:** {}.\n\n**Kernels:** {}.\n\n**Source:** {}.\n\n",
-                            op.determinism, fmt::join(op.kernels, ", "), op.source);
+  return text + fmt::format("\n**Determinism, order and rounding:** {}.\n\n**Functions:** `{}`.\n\n**Kernels:** {}.\n\n"
+                            "**Source:** {}.\n\n",
+                            op.determinism, fmt::join(op.functions, "`, `"), fmt::join(op.kernels, ", "), op.source);
 }
 
 std::string op_reference() {
@@ -36,7 +37,7 @@ std::string op_reference() {
       "`moec verify`: of f32 cases, then of bf16 and f16 cases, in the metric max |got - ref| / (|ref| "
       "+ 0.05 max |ref|). No op's bits depend on the number of warps, the order of programs, the alignment of its "
       "tensors or the rows around a row; what follows says in which order it adds, and what it rounds. "
-      "Public functions: kernels/moe.h.\n\n";
+      "Functions are those that a program calls, forward and backward: kernels/moe.h and what it includes.\n\n";
   for (const Op &op : ops()) text += fmt::format("- [{0}](#{0}): {1}\n", op.name, op.summary);
   text += "\n";
   for (const Op &op : ops()) text += section(op);

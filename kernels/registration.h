@@ -6,6 +6,7 @@
 
 #include "kernels/kernel_table.h"
 #include "kernels/registry.h"
+#include "kernels/setting_text.h"
 #include "kernels/specializations.h"
 
 namespace moec {
@@ -69,7 +70,7 @@ void add_kernel(Library &library, void (*function)(const Spec &, P...), std::str
   KernelInfo info{name, std::move(summary), {}, std::move(settings), std::move(arguments), schedule, {}};
   Spec defaults{};
   visit_fields(defaults, [&](const char *field, auto &value) {
-    info.spec.push_back({field, detail::field_text(value), "field of the spec"});
+    info.spec.push_back({field, detail::setting_text(value), detail::setting_doc(value)});
   });
   auto self =
       std::make_shared<KernelInfo>(info); // without record: what the recording needs to know of its own table row
@@ -77,7 +78,7 @@ void add_kernel(Library &library, void (*function)(const Spec &, P...), std::str
     detail::check_settings(*self, given);
     Spec spec{};
     for (const KernelSetting &field : self->spec)
-      if (auto it = given.find(field.name); it != given.end() && set_spec_field(spec, field.name, it->second) != 0)
+      if (auto it = given.find(field.name); it != given.end() && !detail::set_setting(spec, field.name, it->second))
         detail::bad_setting(*self, field.name, it->second, true);
     constexpr std::array<rec::Parameter, sizeof...(P)> parameters{rec::parameter_of<P>::value...};
     return moec::record(function, spec, detail::example_facts(*self, given, parameters), self->name);

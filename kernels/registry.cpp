@@ -183,6 +183,13 @@ double OpCall::floating(std::string_view parameter) const {
 }
 bool OpCall::flag(std::string_view parameter) const { return text(parameter) == "true"; }
 
-void OpCall::run() { op_.run(*this); }
+void OpCall::run() {
+  run_forward();
+  run_backward();
+}
+void OpCall::run_forward() { op_.run(*this); }
+void OpCall::run_backward() {
+  if (backward_) backward_();
+}
 
 } // namespace moec

@@ -55,7 +55,8 @@ struct Op {
   std::string determinism; ///< reduction order, and what may differ between devices
   std::vector<OpParameter> parameters;
   std::vector<OpTensor> tensors;
-  std::vector<std::string> kernels; ///< names in kernel_table.h
+  std::vector<std::string> kernels;   ///< names in kernel_table.h
+  std::vector<std::string> functions; ///< what a program calls for it, forward and backward: names in moe.h's headers
   std::function<void(OpCall &)> run;
   /// Calls for which the source leaves a token's slots, the columns of tensors [T, K], in any order: `moec verify` then
   /// finds a recorded slot by its id in the output `indices`. Empty: none.
@@ -101,8 +102,14 @@ public:
   double floating(std::string_view parameter) const;
   bool flag(std::string_view parameter) const;
 
-  /// Checks parameters, inputs, then runs the op. Throws what the op throws.
+  /// For the op: what makes the gradients, once its forward part is queued. It is done last, perhaps several times.
+  void backward(std::function<void()> work) { backward_ = std::move(work); }
+
+  /// Runs the op: forward, then backward. Throws what the op throws.
   void run();
+  /// The two parts of run(), for those who time them apart.
+  void run_forward();
+  void run_backward();
 
 private:
   const Op &op_;
@@ -110,6 +117,7 @@ private:
   NamedTensors inputs_, outputs_, row_counts_;
   Settings parameters_;
   std::vector<std::string> wanted_;
+  std::function<void()> backward_;
 };
 
 /// All ops, by name.

@@ -257,8 +257,10 @@ void run_grouped(OpCall &c) {
   c.out("tokens_per_expert", r.counts);
   c.out("offs", r.offs);
   if (c.has("grad_sorted_weights") && c.wants({"grad_weights"}))
-    c.out("grad_weights", route_slots_backward(c.stream(), c.in("grad_sorted_weights"), r.row_ids,
-                                               static_cast<int>(c.in("indices").size(1)), c.in("weights").dtype()));
+    c.backward([&c, rows = r.row_ids] {
+      c.out("grad_weights", route_slots_backward(c.stream(), c.in("grad_sorted_weights"), rows,
+                                                 static_cast<int>(c.in("indices").size(1)), c.in("weights").dtype()));
+    });
 }
 
 void run_unsloth(OpCall &c) {
@@ -271,10 +273,11 @@ void run_unsloth(OpCall &c) {
   if (c.has("x") && c.wants({"permuted"}))
     c.out("permuted", spread_slots(c.stream(), as_matrix(c.stream(), "unsloth_routing_permute: x", c.in("x")),
                                    r.scatter, topk, r.scatter.size(0)));
-  if (c.has("grad_permuted") && c.wants({"grad_x"})) {
-    Tensor grad = combine_rows(c.stream(), c.in("grad_permuted"), r.scatter, topk);
-    c.out("grad_x", c.has("x") ? grad.reshape(c.in("x").shape()) : grad);
-  }
+  if (c.has("grad_permuted") && c.wants({"grad_x"}))
+    c.backward([&c, r, topk] {
+      Tensor grad = combine_rows(c.stream(), c.in("grad_permuted"), r.scatter, topk);
+      c.out("grad_x", c.has("x") ? grad.reshape(c.in("x").shape()) : grad);
+    });
 }
 
 } // namespace
@@ -308,7 +311,7 @@ void register_routing(Library &l) {
               tokens_per_expert,
               offs},
              sizes);
-  add_kernel(l, kernel::route_sort, "route_sort", "the same of few slots, by one program", kSort,
+  add_kernel(l, kernel::route_sort, "route_sort", "counts and stable order of few slots, by one program", kSort,
              {ids, mask, weights, slot_ids, token_ids, sorted_weights, row_ids, tokens_per_expert, offs}, sizes);
   l.add_specializations({
       {"route_count", "topk=8,experts=128,block=2048", "Qwen3-30B-A3B"},
@@ -347,6 +350,7 @@ void register_routing(Library &l) {
                     {"offs", "[E]", "i32", "inclusive sums of them", true},
                     {"grad_weights", "[T, K]", "weights", "gradient of weights, 0 for dropped slots", true, true}},
                    {"pack", "route_sort", "route_count", "route_place", "slot_gather"},
+                   {"route_slots", "count_rows", "route_slots_backward"},
                    run_grouped});
   l.ops.push_back(
       {"unsloth_routing_permute",
@@ -366,6 +370,7 @@ void register_routing(Library &l) {
         {"permuted", "[T*K, D]", "x", "rows by expert", true, true},
         {"grad_x", "[T, D]", "x", "gradient of x", true, true, 5e-5, 2e-2}},
        {"pack", "route_sort", "route_count", "route_place", "spread_slots", "combine_rows"},
+       {"routing_indices", "spread_slots", "combine_rows"},
        run_unsloth});
 }
 

@@ -23,7 +23,7 @@ struct TopKOptions {
 /// unsloth calculate_topk.
 TopKWeights calculate_topk(const Stream &stream, const Tensor &logits, int topk, const TopKOptions &options = {});
 /// Gradient of the logits, [T, E] in their dtype, from that of the weights (grad [T, K], any float dtype). Roundings
-/// pass the gradient through. ids: the forward's, i32 or i64 [T, K].
+/// pass the gradient through. ids: the forward's, i32 or i64 [T, K]. Source: autograd of unsloth calculate_topk.
 Tensor calculate_topk_backward(const Stream &stream, const Tensor &grad, const Tensor &logits, const Tensor &ids,
                                const TopKOptions &options = {});
 
@@ -43,7 +43,8 @@ struct Routing {
 Routing route_slots(const Stream &stream, const Tensor &indices, int experts, int first = 0,
                     const Tensor &token_mask = {}, const Tensor &weights = {});
 /// Gradient of the weights of route_slots, [T, K] of `dtype` (one rounding): grad[row of the slot], 0 for dropped
-/// slots. grad [N], any float dtype, N at least the number of rows; row_ids of the forward.
+/// slots. grad [N], any float dtype, N at least the number of rows; row_ids of the forward. Source: autograd of
+/// _permute_tokens_for_grouped_mm.
 Tensor route_slots_backward(const Stream &stream, const Tensor &grad, const Tensor &row_ids, int topk, DType dtype);
 
 /// Where each slot goes when slots are sorted by expert; every slot has a row.
@@ -122,7 +123,7 @@ struct LimitedMap {
 LimitedMap limit_capacity(const Stream &stream, const Tensor &routing_map, const Tensor &probs, int64_t capacity,
                           const CapacityOptions &options = {});
 /// Gradient of its probs, [T, E] of any float dtype: grad itself, 0 where a pair was dropped. `limited_map`: the
-/// routing map that limit_capacity gave for `routing_map`.
+/// routing map that limit_capacity gave for `routing_map`. Source: autograd of topk_softmax_with_capacity.
 Tensor limit_capacity_backward(const Stream &stream, const Tensor &grad, const Tensor &routing_map,
                                const Tensor &limited_map);
 

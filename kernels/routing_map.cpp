@@ -326,7 +326,7 @@ void register_routing_map(Library &l) {
       row_counts{"row_counts", "[T]", "i32"};
   add_kernel(l, kernel::map_count, "map_count", "routed tokens per expert and block of tokens", kSchedule,
              {map, counts}, sizes);
-  add_kernel(l, kernel::map_scan, "map_scan", "prefix sums of these counts", kSchedule, {counts, totals}, sizes);
+  add_kernel(l, kernel::map_scan, "map_scan", "prefix sums of map_count's counts", kSchedule, {counts, totals}, sizes);
   add_kernel(l, kernel::map_place, "map_place", "rows of routed pairs, expert-major", kPlace,
              {map,
               {"probs", "[T, experts]", "dtype"},

@@ -227,7 +227,7 @@ static void run_unsloth_unpermute(OpCall &c) {
   c.out("unpermuted", scatter_rows(c.stream(), c.in("x"), c.in("gather_indices")));
   if (!c.has("grad_output") || !c.wants({"grad_x"})) return;
   check_shape("unsloth_unpermute: grad_output", c.in("grad_output"), {c.in("x").size(0), -1});
-  c.out("grad_x", gather_rows(c.stream(), c.in("grad_output"), c.in("gather_indices")));
+  c.backward([&c] { c.out("grad_x", gather_rows(c.stream(), c.in("grad_output"), c.in("gather_indices"))); });
 }
 
 void register_rows(Library &l) {
@@ -273,6 +273,7 @@ void register_rows(Library &l) {
                     {"unpermuted", "[N, D]", "x", "rows in slot order", true},
                     {"grad_x", "[N, D]", "x", "gradient of x", true, true}},
                    {"invert_index", "gather_rows"},
+                   {"scatter_rows", "gather_rows"},
                    run_unsloth_unpermute});
 }
 

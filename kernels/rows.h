@@ -47,21 +47,25 @@ struct Permuted {
 /// drop_and_pad.
 Permuted permute(const Stream &stream, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs = {},
                  std::optional<int64_t> rows = {});
-/// Gradient of tokens [T, D]: sum over the token's rows of grad [rows, D], by token_rows of the map.
+/// Gradient of tokens [T, D]: sum over the token's rows of grad [rows, D], by token_rows of the map. Source:
+/// autograd of moe_utils.permute.
 Tensor permute_backward_tokens(const Stream &stream, const Tensor &grad, const RoutingMap &map);
-/// Gradient of probs [T, E]: grad of the pair's row, 0 elsewhere; grad [rows].
+/// Gradient of probs [T, E]: grad of the pair's row, 0 elsewhere; grad [rows]. Source: autograd of
+/// moe_utils.permute.
 Tensor permute_backward_probs(const Stream &stream, const Tensor &grad, const RoutingMap &map);
 
 /// y[t, :] = sum over the token's rows of permuted[row, :] (* probs[t, e]), rounded to the rows' dtype. permuted
 /// [rows, D]; probs [T, E] of any float dtype. For the map of any of the permutes here. Products of bf16 rows and bf16
 /// probs (f16 likewise), and of rows and gradients in the gradient of such probs, are rounded to that dtype before the
-/// sum in f32, as the source does; not for maps with a row_id_map, the fused form.
+/// sum in f32, as the source does; not for maps with a row_id_map, the fused form. Source:
+/// moe_utils.unpermute.
 Tensor unpermute(const Stream &stream, const Tensor &permuted, const RoutingMap &map, const Tensor &probs = {});
 struct UnpermuteGrads {
   Tensor permuted; ///< [rows, D]: grad[t, :] * p of the row, rounded once; zero for rows of no token
   Tensor probs;    ///< [T, E]: sum over d of grad[t, d] * permuted[row, d], 0 where not routed; undefined without
                    ///< probs. Blocks of 4096 columns, each a balanced tree, ascending; f32 products are added in f64
 };
+/// For grad [T, D] of y; the rest as given to unpermute. Source: autograd of moe_utils.unpermute.
 UnpermuteGrads unpermute_backward(const Stream &stream, const Tensor &grad, const Tensor &permuted,
                                   const RoutingMap &map, const Tensor &probs = {});
 
@@ -71,6 +75,7 @@ UnpermuteGrads unpermute_backward(const Stream &stream, const Tensor &grad, cons
 /// moe_utils.unpermute(fused=False).
 Tensor unpermute(const Stream &stream, const Tensor &permuted, const Tensor &sorted_indices, int64_t tokens,
                  const Tensor &probs = {}, const Tensor &routing_map = {});
+/// Its gradients, for grad [T, D] of y. Source: autograd of moe_utils.unpermute.
 UnpermuteGrads unpermute_backward(const Stream &stream, const Tensor &grad, const Tensor &permuted,
                                   const Tensor &sorted_indices, const Tensor &probs = {},
                                   const Tensor &routing_map = {});
@@ -89,6 +94,7 @@ Permuted permute_drop_and_pad(const Stream &stream, const Tensor &tokens, const 
 /// Source: moe_utils.unpermute(drop_and_pad=True).
 Tensor unpermute_drop_and_pad(const Stream &stream, const Tensor &permuted, const Tensor &sorted_indices,
                               int64_t tokens, int64_t experts, const Tensor &probs = {});
+/// Its gradients, for grad [T, D] of y. Source: autograd of moe_utils.unpermute(drop_and_pad=True).
 UnpermuteGrads unpermute_drop_and_pad_backward(const Stream &stream, const Tensor &grad, const Tensor &permuted,
                                                const Tensor &sorted_indices, int64_t experts, const Tensor &probs = {});
 
@@ -103,7 +109,7 @@ Permuted permute_fused(const Stream &stream, const Tensor &tokens, const Tensor 
 /// The same with each expert's rows padded with zero rows (probability 0, token -1) to a multiple of `multiple`, for at
 /// most `topk` experts per token. The result has T*topk + E*(multiple-1) rows, rounded up to a multiple; map.counts and
 /// map.offs, on the device, include the padding; rows after the last expert are zero. Nothing waits; the exact number
-/// is count_rows(stream, map).
+/// is count_rows(stream, map). Source: transformer_engine moe_permute_and_pad_with_probs.
 Permuted permute_padded(const Stream &stream, const Tensor &tokens, const Tensor &routing_map, const Tensor &probs,
                         int topk, int multiple);
 /// Rows of a map, padding included. Waits for the stream.
@@ -112,7 +118,8 @@ int64_t count_rows(const Stream &stream, const RoutingMap &map);
 /// permute_fused. Source: transformer_engine moe_unpermute.
 Tensor unpermute_fused(const Stream &stream, const Tensor &permuted, const Tensor &row_id_map,
                        const Tensor &merging_probs = {});
-/// Its gradients, as unpermute_backward; rows that the row_id_map does not name are zero.
+/// Its gradients, as unpermute_backward; rows that the row_id_map does not name are zero. Source:
+/// transformer_engine's backward of moe_unpermute.
 UnpermuteGrads unpermute_fused_backward(const Stream &stream, const Tensor &grad, const Tensor &permuted,
                                         const Tensor &row_id_map, const Tensor &merging_probs = {});
 

@@ -81,15 +81,17 @@ SortedChunks sort_chunks(const Stream &stream, const Tensor &input, const Tensor
 // registration
 
 static void run_sort_chunks(OpCall &c) {
-  auto run = [&](const Tensor &x, const Tensor &p, bool inverse) {
+  auto run = [&c](const Tensor &x, const Tensor &p, bool inverse) {
     return sort_chunks(c.stream(), x, c.in("split_sizes"), c.in("sorted_idxs"), p, inverse);
   };
   SortedChunks s = run(c.in("input"), c.given("probs"), false);
   c.out("output", s.output);
   if (s.probs.defined()) c.out("permuted_probs", s.probs);
-  if (c.has("grad_output") && c.wants({"grad_input"})) c.out("grad_input", run(c.in("grad_output"), {}, true).output);
-  if (c.has("grad_permuted_probs") && c.wants({"grad_probs"}))
-    c.out("grad_probs", run(c.in("grad_permuted_probs"), {}, true).output);
+  c.backward([&c, run] {
+    if (c.has("grad_output") && c.wants({"grad_input"})) c.out("grad_input", run(c.in("grad_output"), {}, true).output);
+    if (c.has("grad_permuted_probs") && c.wants({"grad_probs"}))
+      c.out("grad_probs", run(c.in("grad_permuted_probs"), {}, true).output);
+  });
 }
 
 void register_sort_chunks(Library &l) {
@@ -123,6 +125,7 @@ void register_sort_chunks(Library &l) {
                     {"grad_input", "[N, D]", "input", "gradient of input", true, true},
                     {"grad_probs", "[N]", "probs", "gradient of probs", true, true}},
                    {"pack", "chunk_index", "gather_rows"},
+                   {"sort_chunks"},
                    run_sort_chunks});
 }
 

@@ -93,7 +93,10 @@ static void run_topk(OpCall &c) {
   c.out("topk_weights", r.weights);
   c.out("topk_ids", r.ids);
   if (c.has("grad_topk_weights"))
-    c.out("grad_gating_output", calculate_topk_backward(c.stream(), c.in("grad_topk_weights"), logits, r.ids, options));
+    c.backward([&c, ids = r.ids, options] {
+      c.out("grad_gating_output",
+            calculate_topk_backward(c.stream(), c.in("grad_topk_weights"), c.in("gating_output"), ids, options));
+    });
 }
 
 void register_topk(Library &l) {
@@ -130,6 +133,7 @@ void register_topk(Library &l) {
         {"topk_ids", "[T, K]", "i64", "experts", true},
         {"grad_gating_output", "[T, E]", "gating_output", "gradient of the logits", true, true, 5e-5, 2e-2}},
        {"calculate_topk", "select_backward"},
+       {"calculate_topk", "calculate_topk_backward"},
        run_topk});
 }
 

@@ -197,7 +197,10 @@ static void run_drop_and_pad(OpCall &c) {
   if (c.wants({"output"}))
     c.out("output", unpermute_drop_and_pad(c.stream(), rows, indices, tokens_of(c), experts, probs));
   if (c.has("grad_output") && c.wants({"grad_permuted_tokens", "grad_probs"}))
-    put_unpermuted(c, unpermute_drop_and_pad_backward(c.stream(), c.in("grad_output"), rows, indices, experts, probs));
+    c.backward([&c, rows, indices, experts, probs] {
+      put_unpermuted(c,
+                     unpermute_drop_and_pad_backward(c.stream(), c.in("grad_output"), rows, indices, experts, probs));
+    });
 }
 
 static void run_unpermute(OpCall &c) {
@@ -206,7 +209,9 @@ static void run_unpermute(OpCall &c) {
   Tensor probs = c.given("probs"), map = c.given("routing_map");
   if (c.wants({"output"})) c.out("output", unpermute(c.stream(), rows, indices, tokens_of(c), probs, map));
   if (c.has("grad_output") && c.wants({"grad_permuted_tokens", "grad_probs"}))
-    put_unpermuted(c, unpermute_backward(c.stream(), c.in("grad_output"), rows, indices, probs, map));
+    c.backward([&c, rows, indices, probs, map] {
+      put_unpermuted(c, unpermute_backward(c.stream(), c.in("grad_output"), rows, indices, probs, map));
+    });
 }
 
 static std::vector<OpTensor> unpermute_tensors(const char *map) {
@@ -261,6 +266,7 @@ void register_unpermute(Library &l) {
                    unpermute_tensors("the map that permute took; needed with probs, then bool"),
                    {"map_count", "map_scan", "map_place", "sum_token_rows", "digit_count", "digit_place", "list_starts",
                     "sum_listed_rows", "spread_rows", "gather_rows", "invert_index", "map_list"},
+                   {"unpermute", "unpermute_backward"},
                    run_unpermute});
   l.ops.push_back({"unpermute_drop_and_pad",
                    "a fixed number of rows per expert summed back to tokens",
@@ -271,6 +277,7 @@ void register_unpermute(Library &l) {
                    unpermute_tensors("tells E"),
                    {"invert_index", "map_list", "sum_token_rows", "spread_rows", "digit_count", "digit_place",
                     "map_scan", "list_starts", "sum_listed_rows", "gather_rows"},
+                   {"unpermute_drop_and_pad", "unpermute_drop_and_pad_backward"},
                    run_drop_and_pad});
 }
 

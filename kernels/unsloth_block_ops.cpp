@@ -24,11 +24,13 @@ void run_qwen3(OpCall &c) {
   c.out("intermediate", steps.experts.activated);
   c.out("second_gemm", steps.experts.rows);
   if (!c.has("grad_output") || !c.wants({"grad_x", "grad_gate", "grad_gate_up_proj", "grad_down_proj"})) return;
-  Qwen3MoeBlock::Grads g = block.backward(c.stream(), c.in("grad_output"), r.kept);
-  c.out("grad_x", g.x);
-  c.out("grad_gate", g.parameters.gate);
-  c.out("grad_gate_up_proj", g.parameters.gate_up_proj);
-  c.out("grad_down_proj", g.parameters.down_proj);
+  c.backward([&c, block, kept = r.kept] {
+    Qwen3MoeBlock::Grads g = block.backward(c.stream(), c.in("grad_output"), kept);
+    c.out("grad_x", g.x);
+    c.out("grad_gate", g.parameters.gate);
+    c.out("grad_gate_up_proj", g.parameters.gate_up_proj);
+    c.out("grad_down_proj", g.parameters.down_proj);
+  });
 }
 
 void run_llama4(OpCall &c) {
@@ -39,13 +41,15 @@ void run_llama4(OpCall &c) {
   if (!c.has("grad_output") || !c.wants({"grad_x", "grad_router", "grad_gate_up_proj", "grad_down_proj",
                                          "grad_shared_gate_up", "grad_shared_down"}))
     return;
-  Llama4MoeBlock::Grads g = block.backward(c.stream(), c.in("grad_output"), r.kept);
-  c.out("grad_x", g.x);
-  c.out("grad_router", g.parameters.router);
-  c.out("grad_gate_up_proj", g.parameters.gate_up_proj);
-  c.out("grad_down_proj", g.parameters.down_proj);
-  c.out("grad_shared_gate_up", g.parameters.shared_gate_up);
-  c.out("grad_shared_down", g.parameters.shared_down);
+  c.backward([&c, block, kept = r.kept] {
+    Llama4MoeBlock::Grads g = block.backward(c.stream(), c.in("grad_output"), kept);
+    c.out("grad_x", g.x);
+    c.out("grad_router", g.parameters.router);
+    c.out("grad_gate_up_proj", g.parameters.gate_up_proj);
+    c.out("grad_down_proj", g.parameters.down_proj);
+    c.out("grad_shared_gate_up", g.parameters.shared_gate_up);
+    c.out("grad_shared_down", g.parameters.shared_down);
+  });
 }
 
 OpTensor output(const char *name, const char *shape, const char *what, double low_error = kLowError) {
@@ -93,6 +97,7 @@ Op qwen3() {
                      {}),
           {"matmul", "gate_select", "route_sort", "route_count", "route_place", "grouped_mm", "combine_rows",
            "select_backward", "grouped_mm_backward_b", "weighted_swiglu", "activation_backward", "slot_gather", "add"},
+          {"Qwen3MoeBlock::forward", "Qwen3MoeBlock::backward"},
           run_qwen3};
 }
 
@@ -112,6 +117,7 @@ Op llama4() {
           {"matmul", "calculate_topk", "route_sort", "route_count", "route_place", "gather_rows", "grouped_mm",
            "combine_rows", "row_dots", "select_backward", "grouped_mm_backward_b", "activation", "activation_backward",
            "slot_gather", "add"},
+          {"Llama4MoeBlock::forward", "Llama4MoeBlock::backward"},
           run_llama4};
 }
 

@@ -135,12 +135,14 @@ static void run_torch_grouped_gemm(OpCall &c) {
   const bool transpose = c.flag("transpose");
   c.out("y", torch_grouped_gemm(c.stream(), x, w, sizes, transpose));
   if (!c.has("grad_output")) return;
-  const Tensor &grad = c.in("grad_output");
-  if (c.wants({"grad_x"}))
-    c.out("grad_x", torch_grouped_gemm(c.stream(), grad, w, sizes, !transpose).reshape(x.shape()));
-  if (c.wants({"grad_w"}))
-    c.out("grad_w", grouped_mm_backward_b(c.stream(), as_matrix(c.stream(), "torch_grouped_gemm: x", x), grad, sizes,
-                                          {.transposed = transpose, .sizes = true}));
+  c.backward([&c, x, w, sizes, transpose] {
+    const Tensor &grad = c.in("grad_output");
+    if (c.wants({"grad_x"}))
+      c.out("grad_x", torch_grouped_gemm(c.stream(), grad, w, sizes, !transpose).reshape(x.shape()));
+    if (c.wants({"grad_w"}))
+      c.out("grad_w", grouped_mm_backward_b(c.stream(), as_matrix(c.stream(), "torch_grouped_gemm: x", x), grad, sizes,
+                                            {.transposed = transpose, .sizes = true}));
+  });
 }
 
 static void run_unsloth_grouped_gemm(OpCall &c) {
@@ -155,9 +157,11 @@ static void run_unsloth_grouped_gemm(OpCall &c) {
   if (c.wants({"y"})) c.out("y", unsloth_grouped_gemm(c.stream(), x, w, sizes, o));
   if (!c.has("grad_output")) return;
   const bool of_x = !dw_only && c.wants({"grad_x", "grad_x_kernel"}), of_w = !dx_only && c.wants({"grad_w"});
-  UnslothGemmGrads g = unsloth_grouped_gemm_backward(c.stream(), c.in("grad_output"), x, w, sizes, o, of_x, of_w);
-  if (of_x) c.out("grad_x", g.x), c.out("grad_x_kernel", g.x_rows);
-  if (of_w) c.out("grad_w", g.w);
+  c.backward([&c, x, w, sizes, o, of_x, of_w] {
+    UnslothGemmGrads g = unsloth_grouped_gemm_backward(c.stream(), c.in("grad_output"), x, w, sizes, o, of_x, of_w);
+    if (of_x) c.out("grad_x", g.x), c.out("grad_x_kernel", g.x_rows);
+    if (of_w) c.out("grad_w", g.w);
+  });
 }
 
 static void register_torch_form(Library &l) {
@@ -177,6 +181,7 @@ static void register_torch_form(Library &l) {
         {"grad_x", "[M, K]", "x", "gradient of x", true, true, 2e-5, 8e-3},
         {"grad_w", "[E, N, K]", "x", "gradient of w", true, true, 2e-5, 8e-3}},
        {"grouped_mm", "grouped_mm_backward_b"},
+       {"torch_grouped_gemm", "grouped_mm_backward_b"},
        run_torch_grouped_gemm});
 }
 
@@ -215,6 +220,7 @@ void register_unsloth_gemm(Library &l) {
         {"grad_x", "[X, K]", "x", "gradient of x", true, true, 2e-5, 8e-3},
         {"grad_w", "[E, N, K]", "x", "gradient of w", true, true, 2e-5, 8e-3}},
        {"grouped_mm", "grouped_mm_backward_b", "sum_slots"},
+       {"unsloth_grouped_gemm", "unsloth_grouped_gemm_backward"},
        run_unsloth_grouped_gemm});
 }
 

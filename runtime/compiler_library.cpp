@@ -8,6 +8,7 @@
 #include <atomic>
 #include <charconv>
 #include <climits>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
 
@@ -41,7 +42,9 @@ const Library &library() {
     std::string path = compiler_library_path();
     const std::string asked = fmt::format("open the kernel compiler ({})", path.empty() ? kLibraryName : path);
     if (path.empty())
-      throw UserError(asked, "it is neither beside the program nor in a lib folder beside it", "set MOEC_COMPILER to its path");
+      throw UserError(
+          asked, "it is neither beside the program nor in a lib folder beside it, nor where the loader looks",
+          "link the program with -Wl,-rpath,<folder of libmoec_compiler.so>, or set MOEC_COMPILER to its path");
     void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!handle) throw UserError(asked, dlerror(), "set MOEC_COMPILER to the library that belongs to this program");
     Library l;
@@ -145,6 +148,19 @@ std::string Diagnostic::text() const {
   return fmt::format("{}{}: {}", place, severity, message);
 }
 
+/// Where the loader would look for a library of the program: its run path, LD_LIBRARY_PATH, the system's folders.
+static std::vector<std::string> loader_folders() {
+  std::vector<std::string> folders;
+  void *program = dlopen(nullptr, RTLD_LAZY);
+  Dl_serinfo size{};
+  if (!program || dlinfo(program, RTLD_DI_SERINFOSIZE, &size) != 0) return folders;
+  std::vector<max_align_t> memory(size.dls_size / sizeof(max_align_t) + 1);
+  auto *info = reinterpret_cast<Dl_serinfo *>(memory.data());
+  if (dlinfo(program, RTLD_DI_SERINFOSIZE, info) != 0 || dlinfo(program, RTLD_DI_SERINFO, info) != 0) return folders;
+  for (unsigned i = 0; i < info->dls_cnt; ++i) folders.emplace_back(info->dls_serpath[i].dls_name);
+  return folders;
+}
+
 std::string compiler_library_path() {
   if (!environment().compiler.empty()) return environment().compiler;
   std::string folders[2];
@@ -154,8 +170,10 @@ std::string compiler_library_path() {
   Dl_info info;
   if (dladdr(reinterpret_cast<void *>(&compiler_library_path), &info) && info.dli_fname) folders[1] = folder_of(info.dli_fname);
   for (const std::string &folder : folders)
-    for (const char *place : {"/", "/../lib/", "/../lib/moec/"})
+    for (const char *place : {"/", "/lib/", "/../lib/", "/../lib/moec/"})
       if (std::string path = folder + place + kLibraryName; !folder.empty() && ::access(path.c_str(), R_OK) == 0) return path;
+  for (const std::string &folder : loader_folders())
+    if (std::string path = folder + "/" + kLibraryName; ::access(path.c_str(), R_OK) == 0) return path;
   return "";
 }
 

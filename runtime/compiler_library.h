@@ -43,7 +43,8 @@ struct CompileOutput {
 CompileOutput compile(const CompileInput &input);
 /// Runs the reference interpreter over a grid. `ranges`: begin,end pairs that it may touch. Throws as compile, DeviceError for findings.
 void interpret(const CompileInput &input, const uint32_t (&grid)[3], std::span<void *const> params, std::span<const uint64_t> ranges);
-/// The library's path: MOEC_COMPILER, or beside the program or this code, or in a ../lib beside it. Empty if there is none. Opens nothing.
+/// The library's path: MOEC_COMPILER, or beside the program or this code, or in lib or ../lib beside it, or in a folder
+/// where the loader looks (the program's run path, LD_LIBRARY_PATH). Empty if there is none. Opens nothing.
 std::string compiler_library_path();
 /// JSON of the library's versions. Opens it. Throws UserError if it is missing.
 std::string describe_compiler();

@@ -140,7 +140,7 @@ const EnvironmentVariable table[] = {
      [](std::string_view t, Environment &e) -> const char * { return e.cuda_root = t, nullptr; }},
     {"MOEC_LIBCUDA", "path", "libcuda.so.1", "CUDA driver library, or a stand-in for it",
      [](std::string_view t, Environment &e) -> const char * { return e.libcuda = t, nullptr; }},
-    {"MOEC_COMPILER", "path", "beside the program or in ../lib", "libmoec_compiler.so",
+    {"MOEC_COMPILER", "path", "beside the program, in its lib or ../lib, or on its run path", "libmoec_compiler.so",
      [](std::string_view t, Environment &e) -> const char * { return e.compiler = t, nullptr; }},
     {"MOEC_LOG", "off|warn|info|debug", "warn", "what is written to standard error", parse_log},
 };

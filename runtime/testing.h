@@ -120,11 +120,24 @@ inline Tensors as_tensors(std::pair<Tensor, Tensor> tensors) { return {tensors.f
 template <size_t N> Tensors as_tensors(const std::array<Tensor, N> &tensors) {
   return {tensors.begin(), tensors.end()};
 }
+template <class T>
+requires(!std::convertible_to<T, Tensor> && !std::convertible_to<T, Tensors>) Tensors as_tensors(const T &) {
+  static_assert(sizeof(T) == 0, "a function under test returns a Tensor, or a pair, tuple, array or vector of them");
+  return {};
+}
 
 /// f(first..., tensors[0], ..., tensors[N - 1]).
 template <size_t N, class F, class... First> Tensors spread(F &f, const Tensors &tensors, First &&...first) {
   return [&]<size_t... I>(std::index_sequence<I...>) {
-    return as_tensors(f(std::forward<First>(first)..., tensors[I]...));
+    constexpr bool fits = std::is_invocable_v<F &, First..., decltype(tensors[I])...>;
+    static_assert(fits,
+                  "the parameters must be: of what is tested (stream, inputs...), of a reference (inputs...), of a "
+                  "backward function (stream, gradient of each output..., inputs...), each but the stream a "
+                  "const Tensor &; a vector is one output here: return a pair, tuple or array of several");
+    if constexpr (fits)
+      return as_tensors(f(std::forward<First>(first)..., tensors[I]...));
+    else
+      return Tensors();
   }
   (std::make_index_sequence<N>());
 }

@@ -12,6 +12,13 @@ from moec_cli import Moec, Report
 def check_list(moec, report):
     _, out, _ = moec.run("list", "weighted_swiglu")  # an op and a kernel
     report.check("source: " in out and "weighted_swiglu (kernel)" in out and "set block " in out, "list of an op and kernel shows both", out)
+    report.check("functions weighted_swiglu, weighted_swiglu_backward," in out and "kernels   weighted_swiglu, activation_backward" in out
+                 and "silu, gelu_tanh, relu2" in out, "list names functions, kernels and the values of enums", out)
+
+
+def check_opt(moec, report):
+    status, out, _ = moec.run("opt", "--help")
+    report.check(status == 0 and "--tile-lower-views" in out, "opt --help is moec-opt's", out[:300])
 
 
 def check_pipes(moec, report):
@@ -74,6 +81,7 @@ def main(program, golden, scratch):
     report = Report()
     moec = Moec(program, scratch)
     check_list(moec, report)
+    check_opt(moec, report)
     check_pipes(moec, report)
     check_run(moec, report, golden)
     check_cache(moec, report, golden)

@@ -16,7 +16,7 @@ def main(program, scratch):
         print(done.stdout + done.stderr + f"status {done.returncode}")
         return done.returncode, done.stdout.split("\n")[:-1]
 
-    kernels = ["indices_to_multihot", "weighted_activation"]
+    kernels = ["indices_to_multihot", "weighted_swiglu"]
     status, first = run()
     ok = status == 0 and [line for line in first if line.startswith("compiled")] == [f"compiled {k}" for k in kernels]
     ok &= "mapped libmoec_compiler" in first and "opened libmoec_compiler" in first  # else looking for it shows nothing

@@ -30,9 +30,20 @@ archives=("$build"/lib/libmoec_{dsl,sim,runtime,kernels,fmt}.a)
 for name in XXHASH B2 BOOST_CONTEXT; do archives+=("$(sed -n "s/^MOEC_$name:FILEPATH=//p" "$build/CMakeCache.txt")"); done
 { echo "CREATE $bundle/lib/libmoec.a"; printf 'ADDLIB %s\n' "${archives[@]}"; echo SAVE; echo END; } | ar -M
 strip --strip-debug "$bundle/lib/libmoec.a"
-install -D -m 644 examples/own_kernel.cpp "$bundle/examples/own_kernel.cpp"
-(cd "$bundle" && g++ -std=c++20 -Iinclude examples/own_kernel.cpp lib/libmoec.a -ldl -pthread -o bin/own_kernel.check &&
-  MOEC_DEVICE=sim MOEC_CACHE_DIR=$(mktemp -d) bin/own_kernel.check && rm bin/own_kernel.check)
+install -D -m 644 -t "$bundle/examples" examples/{own_kernel,own_kernel_test,experts_layer}.cpp
+install -m 644 cmake/bundle_examples.cmake "$bundle/examples/CMakeLists.txt"
+install -D -m 644 -t "$bundle/lib/cmake/moec" cmake/moec-config.cmake
+cp -r README.md docs "$bundle/"
+
+# As the examples say: by hand in the bundle's folder, and with the CMake package from another one.
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export MOEC_CACHE_DIR=$scratch/cache
+(cd "$bundle" && g++ -std=c++20 -Iinclude examples/own_kernel.cpp lib/libmoec.a -ldl -pthread -o own_kernel &&
+  MOEC_DEVICE=sim ./own_kernel && rm own_kernel)
+cmake -S "$bundle/examples" -B "$scratch/build" >/dev/null
+cmake --build "$scratch/build" --parallel >/dev/null
+MOEC_DEVICE=sim ctest --test-dir "$scratch/build" --output-on-failure
 
 # Nothing but glibc, and no path of this machine.
 for f in "$bundle"/bin/* "$bundle"/lib/*.so; do

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fmt/format.h>
 #include <memory>
+#include <optional>
 
 #include "runtime/jit.h"
 #include "tools/moec/bench/cases.h"
@@ -21,8 +22,8 @@ using bench::Pass;
 struct BenchOptions {
   std::vector<std::string> ops, models;
   std::string device, dtype = "bf16", python = "python3";
-  int64_t tokens = 0; ///< 0: what suits the device
-  bool peers = true, all = false, list = false;
+  std::optional<int64_t> tokens; ///< none: what suits the device
+  bool no_peers = false, all = false, list = false;
 };
 
 /// What a simulated GPU or the interpreter gets through in a few seconds.
@@ -71,6 +72,7 @@ std::string rate_text(const Case &c, double seconds, Limits &limits) {
     return fmt::format("{:9.3f} {}FLOP/s  {:6.2f}% of peak", rate * (tera ? 1e-12 : 1e-9), tera ? 'T' : 'G',
                        100 * rate / limits.flops());
   }
+  if (c.bytes() == 0) return "gives what it was given";
   double rate = static_cast<double>(c.bytes()) / seconds;
   return fmt::format("{:9.3f} GB/s     {:6.2f}% of copy", rate * 1e-9, 100 * rate / limits.bandwidth());
 }
@@ -86,11 +88,7 @@ std::vector<Case> chosen_cases(const BenchOptions &o, Device device, DType dtype
   std::vector<Case> cases;
   for (const Op *op : chosen)
     for (const std::string &model : models)
-      for (Case &c : bench::cases(*op, bench::model_at(model),
-                                  o.tokens           ? o.tokens
-                                  : device.is_cuda() ? 4096
-                                                     : 4,
-                                  dtype))
+      for (Case &c : bench::cases(*op, bench::model_at(model), o.tokens.value_or(device.is_cuda() ? 4096 : 4), dtype))
         cases.push_back(std::move(c));
   return cases;
 }
@@ -115,8 +113,8 @@ int bench_ops(const BenchOptions &o) {
   if (!dtype || !is_float(*dtype) || is_fp8(*dtype))
     throw UserError(fmt::format("bench with --dtype {}", o.dtype), "it is no dtype of activations",
                     "it may be bf16, f16, f32 or f64");
-  if (o.tokens < 0)
-    throw UserError(fmt::format("bench with --tokens {}", o.tokens), "there must be tokens",
+  if (o.tokens && *o.tokens <= 0)
+    throw UserError(fmt::format("bench with --tokens {}", *o.tokens), "there must be tokens",
                     "leave it out, or give 1 or more");
   std::vector<Case> cases = chosen_cases(o, device, *dtype);
   if (o.list) {
@@ -128,7 +126,7 @@ int bench_ops(const BenchOptions &o) {
   fmt::print("{}, {}; medians{}\n", device.description(), o.dtype,
              device.is_cuda() ? ", L2 cache overwritten before each run" : "");
   std::vector<bench::PeerSeconds> peers(cases.size());
-  if (std::string reason; o.peers && device.is_cuda()) {
+  if (std::string reason; !o.no_peers && device.is_cuda()) {
     peers = bench::python_seconds(cases, device, o.python, reason);
     if (!reason.empty()) fmt::print("no PyTorch beside it: {}\n", reason);
   }
@@ -142,7 +140,7 @@ int bench_ops(const BenchOptions &o) {
     }
     try {
       bench::Timing t = bench::measure(c, device);
-      if (auto cublas = o.peers ? bench::cublas_seconds(c, device) : std::nullopt) peers[i]["cublas"] = *cublas;
+      if (auto cublas = o.no_peers ? std::nullopt : bench::cublas_seconds(c, device)) peers[i]["cublas"] = *cublas;
       print_row(c, fmt::format("{:>10} {}{}{}", time_text(t.seconds), rate_text(c, t.seconds, limits),
                                device.is_cuda() && !t.captured ? "  (waits for the host)" : "",
                                peers_text(peers[i], t.seconds)));
@@ -168,10 +166,11 @@ void add_bench(CLI::App &app, Action &action) {
   c->add_option("--dtype", o->dtype, "of the activations: bf16, f16, f32, f64")->capture_default_str();
   c->add_option("--device", o->device, "sim, interp, cuda, cuda:N (default: MOEC_DEVICE, or the best there is)");
   c->add_option("--python", o->python, "the interpreter that may have torch and triton")->capture_default_str();
-  c->add_flag("!--no-peers", o->peers, "without cuBLAS, PyTorch and Triton");
+  c->add_flag("--no-peers", o->no_peers, "without cuBLAS, PyTorch and Triton");
   c->add_flag("--all", o->all, "also what takes minutes on a simulated GPU");
   c->add_flag("--list", o->list, "only print the cases, with what they move or compute");
-  c->footer("GB/s count each input and output once; the fraction is of moec's copy kernel or the driver's copy, "
+  c->footer("A backward row times the gradients alone. GB/s count each input that is read and each output once; the "
+            "fraction is of moec's copy kernel or the driver's copy, "
             "whichever is faster. TFLOP/s count a\n"
             "multiply-add as two; the fraction is of one large dense product (cuBLAS where there is one).");
   c->callback([&action, o] { action = [o] { return bench_ops(*o); }; });

@@ -128,6 +128,7 @@ void add_compile(CLI::App &app, Action &action) {
 void add_opt(CLI::App &app, Action &action) {
   auto *c = app.add_subcommand("opt", "run single passes: all arguments go to moec-opt");
   c->prefix_command();
+  c->set_help_flag(); // --help is moec-opt's
   c->callback([&action, c] { action = [args = c->remaining()] { return opt(args); }; });
 }
 

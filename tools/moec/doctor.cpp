@@ -42,7 +42,9 @@ int doctor() {
   bool ok = line("moec", [] { return std::string(MOEC_VERSION); });
   ok &= line("compiler", [] {
     std::string path = compiler_library_path();
-    if (path.empty()) throw UserError("find libmoec_compiler.so", "it is neither beside this program nor in ../lib", "set MOEC_COMPILER; cached kernels run without it");
+    if (path.empty())
+      throw UserError("find libmoec_compiler.so", "it is neither beside this program nor in its lib or ../lib",
+                      "set MOEC_COMPILER; cached kernels run without it");
     return path + "  " + describe_compiler();
   });
   line("nvJitLink", nvjitlink);

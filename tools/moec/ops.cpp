@@ -2,12 +2,14 @@
 #include "tools/moec/commands.h"
 
 #include "kernels/kernel_table.h"
+#include "kernels/names.h"
 #include "kernels/registry.h"
 #include "kernels/verify.h"
 #include "runtime/jit.h"
 #include "runtime/safetensors.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 
@@ -23,6 +25,7 @@ void print_op(const Op &op) {
     fmt::print("  {:4}{:26} {:22} {}{}\n", t.output ? "out" : "in", t.name + " " + t.shape, t.dtypes, t.doc, t.optional ? " (optional)" : "");
   for (const OpParameter &p : op.parameters)
     fmt::print("  set {:26} {:22} {}\n", p.name, p.required ? "required" : "default " + p.default_value, p.doc);
+  fmt::print("  functions {}\n  kernels   {}\n", fmt::join(op.functions, ", "), fmt::join(op.kernels, ", "));
 }
 
 void print_kernel(const KernelInfo &kernel) {
@@ -35,9 +38,15 @@ int list(const std::string &name, bool markdown) {
   if (markdown) return fmt::print("{}", op_reference()), kOk;
   if (!name.empty()) {
     const KernelInfo *kernel = find_kernel(name);
-    if (!kernel || find_op(name)) print_op(op_at(name));
+    const Op *op = find_op(name);
+    if (op) print_op(*op);
     if (kernel) print_kernel(*kernel);
-    return kOk;
+    if (op || kernel) return kOk;
+    std::vector<std::string> names;
+    for (const Op &o : ops()) names.push_back(o.name);
+    for (const KernelInfo &k : kernels()) names.push_back(k.name);
+    throw UnsupportedError(fmt::format("op or kernel {}", name), "there is none",
+                           did_you_mean(name, names, "moec list"));
   }
   fmt::print("Ops (moec run, moec verify):\n");
   for (const Op &op : ops()) fmt::print("  {:32} {}\n", op.name, op.summary);

@@ -17,7 +17,9 @@ TEST(BadInput, Activations) {
       {"activate: x", "its dtype must be f32 or bf16 or f16 or f64", [](auto &s) { activate(s, of(i32, 4, 8), kGlu); }},
       {"activate: x", "its dtype must be f32 or bf16 or f16 or f64",
        [](auto &s) { activate(s, of(e4m3, 4, 8), kGlu); }},
-      {"activate", "weights: it is f32[4] on host; its shape must be [4, 1]",
+      {"activate",
+       "weights: it is f32[4] on host; its shape must be [4, 1], one for each row of x f32[4, 8] on host; "
+       "reshape({-1, 1}) gives it",
        [](auto &s) { activate(s, f(4, 8), kGlu, f(4)); }},
       {"activate: weights", "its shape must be [4, 1]", [](auto &s) { activate(s, f(2, 2, 8), kGlu, f(2, 1)); }},
       {"activate: weights", "its dtype must be", [](auto &s) { activate(s, f(4, 8), kGlu, of(i64, 4, 1)); }},

@@ -52,6 +52,7 @@ const std::map<std::string, std::string> allowed{
     {"unsloth_unpermute.grad_output size D", kAlone},
     {"unsloth_grouped_gemm.x dimensions", kViewed},
     {"unsloth_grouped_gemm.topk_weights dimensions", kViewed},
+    {"unsloth_routing_permute.x dimensions", kViewed},
     {"unsloth_torch_grouped_gemm.x dimensions", kViewed},
     {"weighted_bias_quick_geglu.bias dimensions", kOneRow},
     {"weighted_bias_quick_geglu_impl.bias dimensions", kOneRow},

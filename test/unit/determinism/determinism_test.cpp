@@ -200,7 +200,7 @@ void run_block_sums(OpCall &call) {
 }
 
 Op planted(std::string name, std::vector<OpTensor> tensors, void (*run)(OpCall &)) {
-  Op op{name, name, name, name, name, {}, std::move(tensors), {}, run};
+  Op op{name, name, name, name, name, {}, std::move(tensors), {}, {}, run};
   return op;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -32,14 +33,81 @@ TEST(Registry, OpsAreDeclaredInFull) {
       outputs += t.output;
       // Either a list of dtypes or the name of an input.
       const OpTensor *like = op.input(t.dtypes);
-      EXPECT_TRUE(like || dtype_from_name(t.dtypes.substr(0, t.dtypes.find(' '))))
-          << t.name << " " << t.dtypes;
+      EXPECT_TRUE(like || dtype_from_name(t.dtypes.substr(0, t.dtypes.find(' ')))) << t.name << " " << t.dtypes;
       EXPECT_LE(t.f32_tolerance, t.low_tolerance) << t.name;
     }
     EXPECT_GT(outputs, 0);
     for (const OpParameter &p : op.parameters) EXPECT_FALSE(p.doc.empty()) << p.name;
     for (const std::string &k : op.kernels) EXPECT_TRUE(find_kernel(k)) << k;
   }
+}
+
+// ---- the functions that programs call
+
+/// A file of the sources without its comments, or with them.
+std::string source(const std::string &path, bool comments = false) {
+  std::stringstream text;
+  text << std::ifstream(MOEC_SOURCE_DIR "/" + path).rdbuf();
+  return comments ? text.str() : std::regex_replace(text.str(), std::regex("//[^\n]*"), "");
+}
+/// What moe.h includes of kernels/.
+std::vector<std::string> public_headers() {
+  std::vector<std::string> headers;
+  const std::string all = source("kernels/moe.h");
+  const std::regex include("#include \"(kernels/[a-z0-9_]+\\.h)\"");
+  for (std::sregex_iterator i(all.begin(), all.end(), include), end; i != end; ++i) headers.push_back((*i)[1]);
+  return headers;
+}
+/// "name" of a function or a class, "Class::function".
+bool declared(const std::string &header, const std::string &name) {
+  const size_t scope = name.find("::");
+  const std::string outer = name.substr(0, scope);
+  auto found = [](const std::string &text, const std::string &pattern) {
+    return std::regex_search(text, std::regex(pattern));
+  };
+  if (isupper(outer.front()) == 0) return found(header, "\n[A-Za-z].*\\b" + outer + "\\(");
+  std::smatch open;
+  if (!std::regex_search(header, open, std::regex("\n(class|struct) " + outer + "\\b[^;]*\\{"))) return false;
+  const std::string rest = open.suffix(), body = rest.substr(0, rest.find("\n};"));
+  return scope == std::string::npos || found(body, "\\b" + name.substr(scope + 2) + "\\(");
+}
+
+TEST(Registry, FunctionsAreDeclaredForPrograms) {
+  if (getenv("MOEC_TEST_GOLDEN")) GTEST_SKIP() << "the bundle has no sources";
+  std::vector<std::string> texts;
+  for (const std::string &header : public_headers()) texts.push_back(source(header));
+  ASSERT_GT(texts.size(), 10u);
+  for (const Op &op : ops()) {
+    EXPECT_FALSE(op.functions.empty()) << op.name;
+    for (const std::string &f : op.functions)
+      EXPECT_TRUE(std::ranges::any_of(texts, [&](const std::string &text) { return declared(text, f); }))
+          << op.name << ": " << f;
+  }
+  EXPECT_FALSE(declared("\nTensor a(int);\nstruct S {\n  void f();\n};\nvoid g();\n", "S::g"));
+}
+
+/// Parts of several ops.
+const std::set<std::string> kParts{"add", "matmul", "row_dots", "packed", "stack"};
+
+TEST(Registry, EveryFunctionBelongsToAnOpAndNamesItsSource) {
+  if (getenv("MOEC_TEST_GOLDEN")) GTEST_SKIP() << "the bundle has no sources";
+  std::set<std::string> named = kParts;
+  for (const Op &op : ops()) named.insert(op.functions.begin(), op.functions.end());
+  const std::set<std::string> of_this_library{"as_dtype", "packed", "count_rows"};
+  // The comment before a function, which stands at the margin.
+  const std::regex function("\n((?:///[^\n]*\n)*)[A-Za-z]\\w* (\\w+)\\(const Stream &");
+  int seen = 0;
+  for (const std::string &path : public_headers()) {
+    const std::string text = source(path, true);
+    std::string doc;
+    for (std::sregex_iterator i(text.begin(), text.end(), function), end; i != end; ++i, ++seen) {
+      const std::string own = (*i)[1], name = (*i)[2], between = i->prefix();
+      if (!own.empty() || between.find("\nstruct") != std::string::npos) doc = own; // else the one above is of both
+      EXPECT_TRUE(named.contains(name)) << path << ": no op names " << name;
+      EXPECT_TRUE(doc.find("Source") != std::string::npos || of_this_library.contains(name)) << path << ": " << name;
+    }
+  }
+  EXPECT_GT(seen, 40);
 }
 
 // docs/ops.md is made from the registry. MOEC_UPDATE_DOCS=1 renews it.
@@ -100,6 +168,16 @@ TEST(KernelTable, RecordsWithSettings) {
   EXPECT_EQ(example[0].shape, (std::vector<int64_t>{4096, 1536}));
 }
 
+TEST(KernelTable, EnumsHaveNames) {
+  const KernelInfo &k = kernel_at("weighted_swiglu");
+  auto gate = std::ranges::find(k.spec, "gate", &KernelSetting::name);
+  ASSERT_NE(gate, k.spec.end());
+  EXPECT_EQ(gate->default_value, "silu");
+  EXPECT_EQ(gate->doc, "silu, gelu_tanh, relu2");
+  EXPECT_EQ(k.record(parse_settings("gate=gelu_tanh")).text, k.record(parse_settings("gate=1")).text);
+  EXPECT_NE(k.record(parse_settings("gate=relu2")).text, k.record(parse_settings("gate=1")).text);
+}
+
 std::string error_of(auto f) {
   try {
     f();
@@ -112,6 +190,9 @@ TEST(KernelTable, BadSettings) {
               HasSubstr("did you mean block?"));
   EXPECT_THAT(error_of([] { kernel_at("weighted_swiglu").record(parse_settings("block=many")); }),
               HasSubstr("the value does not fit"));
+  for (const char *gate : {"gate=3", "gate=tanh", "gate="})
+    EXPECT_THAT(error_of([&] { kernel_at("weighted_swiglu").record(parse_settings(gate)); }),
+                HasSubstr("the value does not fit; by default it is silu"));
   EXPECT_THAT(error_of([] { kernel_at("weighted_swiglu").record(parse_settings("dtype=f17")); }),
               HasSubstr("the value does not fit"));
   EXPECT_THAT(error_of([] { kernel_at("weighted_swiglu").record(parse_settings("H=-3")); }),

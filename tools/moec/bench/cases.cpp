@@ -24,25 +24,36 @@ constexpr std::array<Model, 5> kModels{{{"mixtral-8x7b", 4096, 14336, 8, 2},
 /// Where an op's letters differ from the usual ones below, what its passes read only in part, and its products.
 struct Special {
   std::string_view op;
-  std::string_view letters = {};         ///< "N=2*I;M=T*K"
-  std::string_view forward_partial = {}; ///< inputs that the forward pass does not read whole
-  std::string_view backward_partial = {};
-  std::string_view flops = {};   ///< of the forward pass; the backward pass has twice as many
-  std::string_view without = {}; ///< optional inputs that are not given
+  std::string_view letters = {};          ///< "N=2*I;M=T*K"
+  std::string_view forward_partial = {};  ///< inputs that the forward pass does not read whole, outputs that are inputs
+  std::string_view backward_partial = {}; ///< of the backward pass
+  std::string_view flops = {};            ///< of the forward pass; the backward pass has twice as many
+  std::string_view without = {};          ///< optional inputs that are not given
 };
 constexpr Special kSpecials[] = {
     {"grouped_mm", "M=T*topk;K=D;N=2*I", "", "", "2*M*K*N",
      "gather scatter scale_a scale_b bias bias_weights row_weights accumulate"},
     {"unsloth_torch_grouped_gemm", "M=T*topk;K=D;N=2*I", "", "", "2*M*K*N"},
-    {"unsloth_grouped_gemm", "M=T*topk;X=M;K=D;N=2*I", "", "", "2*M*K*N"},
+    {"unsloth_grouped_gemm", "M=T*topk;X=M;K=D;N=2*I", "", "grad_x", "2*M*K*N"},
     {"moe_experts_e2e", "", "", "", "6*T*topk*D*I"},
     {"unsloth_qwen3_moe_block", "", "", "", "6*T*topk*D*I"},
     {"unsloth_llama4_moe_block", "", "", "", "6*T*D*(I+H)"},
     {"gate_route", "", "", "", "2*T*D*E"},
-    {"permute", "", "", "tokens", ""},
-    {"permute_drop_and_pad", "N=E*C", "tokens", "tokens", ""},
+    {"apply_bias", "", "", "value grad_value", ""},
+    {"aux_loss", "", "", "scores", ""},
+    {"indices_to_multihot", "", "", "indices probs", ""},
+    {"indices_to_multihot_unfused", "", "", "probs grad_probs_in_multihot", ""},
+    {"limit_capacity", "", "", "probs", ""},
+    {"moe_aux_loss_auto_scaler", "", "output aux_loss y", "output aux_loss grad_output grad_output_in", ""},
+    {"permute", "", "", "tokens routing_map probs", ""},
+    {"permute_drop_and_pad", "N=E*C", "tokens", "tokens routing_map probs", ""},
+    {"permute_fused_te", "", "", "tokens routing_map", ""},
+    {"permute_tokens_for_grouped_mm", "", "", "indices weights token_mask", ""},
+    {"unsloth_routing_permute", "", "", "selected_experts x", ""},
+    {"unsloth_unpermute", "", "", "x", ""},
+    {"weighted_bias_quick_geglu", "", "", "grad_bias_unreduced", ""},
     {"unpermute_drop_and_pad", "N=E*C", "", "", ""},
-    {"sort_chunks_by_idxs", "C=E", "", "", ""},
+    {"sort_chunks_by_idxs", "C=E", "", "input probs", ""},
 };
 const Special &special(std::string_view op) {
   static constexpr Special usual{};

@@ -88,7 +88,14 @@ Timing measure(const Case &c, Device device, const Effort &effort) {
   std::vector<std::string> wanted;
   for (const CaseTensor &t : c.outputs) wanted.push_back(t.name);
   const NamedTensors inputs = make_inputs(c, device);
-  auto run = [&] { OpCall(*c.op, stream, inputs, c.parameters, wanted).run(); }; // lets its outputs go
+  std::optional<OpCall> forward; // what the backward pass needs of it
+  if (c.pass == Pass::backward) forward.emplace(*c.op, stream, inputs, c.parameters, wanted).run_forward();
+  auto run = [&] {
+    if (forward)
+      forward->run_backward();
+    else
+      OpCall(*c.op, stream, inputs, c.parameters, wanted).run(); // lets its outputs go
+  };
   if (!device.is_cuda()) return measure(stream, run, effort);
   run(); // compiles; the first use of a kernel must not be captured
   stream.synchronize();

@@ -19,7 +19,7 @@ bool is_gated_activation(std::string_view name) {
 Activation activation_named(std::string_view expert_activation, double activation_alpha, double activation_limit,
                             double swiglu_limit) {
   if (expert_activation == "swiglu")
-    return swiglu_limit > 0 ? Activation::swiglu_clamped(swiglu_limit) : Activation::swiglu();
+    return swiglu_limit <= 0 ? Activation::swiglu() : Activation::swiglu_clamped(swiglu_limit);
   if (expert_activation == "swigluoai") return Activation::swiglu_oai(activation_alpha, activation_limit);
   if (expert_activation == "quick_geglu")
     return Activation::quick_geglu_interleaved(activation_alpha, activation_limit);
@@ -27,6 +27,14 @@ Activation activation_named(std::string_view expert_activation, double activatio
   if (expert_activation == "relu2") return Activation::relu2();
   throw UserError("Invalid expert activation", fmt::format("'{}' is none", expert_activation),
                   "use swiglu, swigluoai, quick_geglu, geglu or relu2");
+}
+
+void check_activation(const char *what, const Activation &activation) {
+  check_that(activation.gate <= Gate::relu2, {what, "gate"}, "it is none of Gate's values",
+             "give silu, gelu_tanh or relu2");
+  check_number({what, "alpha"}, activation.alpha);
+  check_number({what, "linear_offset"}, activation.linear_offset);
+  check_number({what, "limit"}, activation.limit.value_or(0));
 }
 
 static constexpr Schedule kSchedule{.num_warps = 4};
@@ -72,7 +80,7 @@ struct Call {
       check_dtype(named("weights"), weights, {f32, bf16, f16, f64});
     }
     if (bias.defined()) check_bias(inputs);
-    check_numbers();
+    check_activation(what, activation);
   }
 
   Asked named(const char *tensor) const { return {what, tensor}; }
@@ -120,13 +128,6 @@ private:
       check_shape(named("bias"), bias, {inputs});
     kind = matrix ? kernel::Bias::rows : kernel::Bias::one_row;
     bias = bias.reshape({matrix ? rows : 1, inputs});
-  }
-  void check_numbers() {
-    auto number = [&](const char *of, double v) {
-      check_that(v == v, named(of), "it is not a number", "give a number");
-    };
-    number("alpha", activation.alpha), number("linear_offset", activation.linear_offset);
-    number("limit", activation.limit.value_or(0));
   }
 };
 

@@ -35,7 +35,7 @@ struct Activation {
   static Activation swiglu_clamped(double limit) { return {.limit = limit}; }
   /// A limit of 0 or less does not clamp. Source: experts.swiglu_oai_deepep.
   static Activation swiglu_oai(double alpha = 1.702, double limit = 7) {
-    return {.alpha = alpha, .limit = limit > 0 ? std::optional(limit) : std::nullopt, .linear_offset = 1};
+    return {.alpha = alpha, .limit = limit <= 0 ? std::nullopt : std::optional(limit), .linear_offset = 1};
   }
   /// Interleaved; the limit always clamps. Source: experts.quick_geglu_deepep.
   static Activation quick_geglu_interleaved(double alpha = 1.702, double limit = 7, double linear_offset = 1) {

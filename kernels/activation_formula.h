@@ -53,3 +53,8 @@ GateUp deinterleave(const Tile &x);
 Tile interleave(const GateUp &x);
 
 } // namespace moec::kernel
+
+namespace moec {
+/// Throws UserError unless its gate is one and its numbers are numbers.
+void check_activation(const char *what, const Activation &activation);
+} // namespace moec

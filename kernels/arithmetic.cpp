@@ -4,6 +4,7 @@
 #include "kernels/convert.h"
 #include "kernels/host.h"
 #include "kernels/registration.h"
+#include "kernels/row_index.h"
 
 namespace moec {
 
@@ -30,8 +31,8 @@ void row_dots(const ArithmeticSpec &s, View a, View b, View index, View out) {
   auto [N, D] = a.sizes<2>();
   b.expect({b.size(0), D}), index.expect({N}), out.expect({N});
   grid(cdiv(N, s.rows));
-  Tile r = program_id(0) * s.rows + arange(s.rows), from = load(index(r), r < N, -1);
-  device_assert(from < cast(b.size(0), from.dtype()), "index {0} is past the last of b's {1} rows", {from, b.size(0)});
+  Tile r = program_id(0) * s.rows + arange(s.rows);
+  Tile from = rows_below(load(index(r), r < N, -1), b.size(0), "index {0} is past the last of b's {1} rows");
   Tile row = expand_dims(r, 1), of_b = expand_dims(maximum(from, 0), 1), live = expand_dims(from >= 0, 1);
   Tile sums = zeros({s.rows, s.block}, wide_dtype(a.dtype()));
   for (Int i : range(0, D, s.block)) {

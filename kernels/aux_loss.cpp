@@ -153,6 +153,8 @@ AuxLoss aux_loss(const Stream &stream, const Tensor &scores, const Tensor &load,
 Tensor aux_loss_backward(const Stream &stream, const Tensor &grad, const Tensor &load, const Tensor &valid,
                          int64_t tokens, int topk, const Tensor &token_mask, double factor,
                          std::optional<DType> dtype) {
+  check_tokens("aux_loss_backward", tokens);
+  check_number("aux_loss_backward: factor", factor);
   check_dtype("aux_loss_backward: gradient", grad, {f32, f64});
   check_rank("aux_loss_backward: load", load, 1);
   check_dtype("aux_loss_backward: load", load, {i64});

@@ -199,6 +199,8 @@ static BiasGrads gradients(const Stream &stream, const BiasCall &call, const Ten
   kernel::BiasGradSpec spec{call.spec.experts, call.spec.kind, probs.defined(), probs.defined() && bias.defined(),
                             options.sum};
   spec.rows = options.block_rows;
+  check_that(options.sum <= BiasSum::atomic, "bias_grad: sum", "it is none of BiasSum's values",
+             "give kahan, f64 or atomic");
   check_that(spec.rows >= 1 && spec.rows <= 256 && next_pow2(spec.rows) == spec.rows, "bias_grad: block_rows",
              fmt::format("it is {}", spec.rows), "give a power of two up to 256");
   // Programs share the probs, and each adds to what the probs' gradient is summed from.

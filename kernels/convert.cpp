@@ -81,6 +81,7 @@ static void pack(const Stream &stream, const Tensor &x, const Tensor &y) {
 }
 
 Tensor packed(const Stream &stream, const Tensor &x) {
+  check_that(x.defined(), "packed: x", "it is missing", "give a tensor");
   if (x.is_contiguous()) return x;
   Tensor y = Tensor::empty(x.shape(), x.dtype(), stream);
   pack(stream, x, y.reshape({y.numel()}));

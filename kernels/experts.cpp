@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "kernels/activation_formula.h"
 #include "kernels/convert.h"
 #include "kernels/experts_core.h"
 #include "kernels/host.h"
@@ -33,9 +34,15 @@ ExpertsLayer::ExpertsLayer(MoeConfig config, const Form &form, Device device,
         "it must be 1 to 2^23");
   check(is_float(form_.dtype) && !is_fp8(form_.dtype),
         fmt::format("the parameters' dtype is {}", moec::name(form_.dtype)), "it must be f32, bf16, f16 or f64");
+  check_activation(form_.name, activation_);
   check(communicator_ != nullptr, "there is no communicator", "pass a SingleRank");
   check(communicator_->size() == 1, fmt::format("the communicator has {} ranks", communicator_->size()),
         "only one rank is there so far: pass a SingleRank");
+}
+
+const Communicator &ExpertsLayer::communicator() const {
+  check_that(communicator_ != nullptr, form_.name, "the layer was moved to another", "use that one");
+  return *communicator_;
 }
 
 GroupedExperts::GroupedExperts(MoeConfig config, Device device, std::shared_ptr<const Communicator> communicator)
@@ -70,7 +77,7 @@ void ExpertsLayer::check_call(const Tensor &x, const Tensor &token_mask, const T
 
 ExpertsForm ExpertsLayer::expert_form() const {
   return {activation_, config_.apply_router_weight_after_down ? RouterWeights::output : RouterWeights::activation,
-          form_.transposed, communicator_->rank() * local_experts(), form_.round_weighted};
+          form_.transposed, communicator().rank() * local_experts(), form_.round_weighted};
 }
 
 static ExpertParameters as_dtype(const Stream &stream, const ExpertParameters &p, DType dtype) {
@@ -89,8 +96,7 @@ ExpertsResult ExpertsLayer::forward(const Stream &stream, const Tensor &x, const
 ExpertsGrads ExpertsLayer::backward(const Stream &stream, const Tensor &grad, const ExpertsKept &kept) const {
   check_ready();
   const Asked asked(form_.name, "gradient");
-  check_that(kept.x.defined(), form_.name, "backward() without what a forward pass kept",
-             "pass the kept part of forward()'s result");
+  check_kept(form_.name, config_, kept);
   check_shape(asked, grad, {kept.x.size(0), kept.x.size(1)});
   check_dtype(asked, grad, {kept.x.dtype()});
   return experts_backward(stream, expert_form(), as_dtype(stream, parameters_, kept.x.dtype()), grad, kept,
@@ -98,6 +104,7 @@ ExpertsGrads ExpertsLayer::backward(const Stream &stream, const Tensor &grad, co
 }
 
 void ExpertsLayer::drop_idle_gradients(const Stream &stream, const ExpertsKept &kept, ExpertsGrads &grads) const {
+  check_kept(form_.name, config_, kept);
   stream.synchronize();
   if (kept.offs.to_vector<int32_t>().back() > 0) return;
   if (!form_.idle_x) grads.x = {};

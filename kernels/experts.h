@@ -40,6 +40,7 @@ struct MoeConfig {
   /// Throws UserError for a name that is none of the five.
   Activation activation() const;
   /// T*D*b + N*U*b + 16*N + 8*E for N = T*K and x of b bytes per element: what a forward pass keeps at most.
+  /// Throws UserError for a negative number of tokens and for 2^31 rows.
   int64_t kept_bytes_bound(int64_t tokens, DType dtype) const;
 };
 
@@ -84,13 +85,14 @@ struct ExpertsGrads {
 /// h = x[t] W1[e] + b1[e]; a = act(h) w; o = a W2[e] + b2[e] w, with w = weights[t, k], or 1 with
 /// apply_router_weight_after_down; y[t] = sum over k ascending of o (times weights[t, k] then). f32 (f64 for f64)
 /// inside; the products before a bias, h, a, o and y are rounded to x's dtype, parameters before use. Nothing waits for
-/// the device but what says so, so forward and backward can be captured in a Graph. Movable, not shared.
+/// the device but what says so, so forward and backward can be captured in a Graph. Movable, not shared: what is
+/// left behind throws UserError.
 class ExpertsLayer {
 public:
   const MoeConfig &config() const { return config_; }
-  const Communicator &communicator() const { return *communicator_; }
+  const Communicator &communicator() const;
   /// Experts of this rank.
-  int local_experts() const { return config_.n_routed_experts / communicator_->size(); }
+  int local_experts() const { return config_.n_routed_experts / communicator().size(); }
   Device device() const { return device_; }
   DType parameter_dtype() const { return form_.dtype; }
   /// As the layer holds them; undefined before initialize(), set_parameters() or load_state().

@@ -5,6 +5,7 @@
 #include "kernels/bias.h"
 #include "kernels/convert.h"
 #include "kernels/grouped_mm.h"
+#include "kernels/host.h"
 #include "kernels/rows.h"
 
 namespace moec {
@@ -62,6 +63,24 @@ void matrix_gradients(const Stream &stream, const ExpertsForm &form, const Tenso
 }
 
 } // namespace
+
+void check_kept(const char *name, const MoeConfig &config, const ExpertsKept &kept) {
+  check_that(kept.x.defined(), name, "backward() without what a forward pass kept",
+             "pass the kept part of forward()'s result");
+  check_that(kept.topk == config.n_activated_experts, name,
+             "what was kept is of another topk: " + std::to_string(kept.topk), "pass what this layer's forward() kept");
+  check_shape({name, "kept x"}, kept.x, {-1, config.expert_dim()});
+  const int64_t rows = kept.x.size(0) * kept.topk;
+  auto check = [&](const char *what, const Tensor &tensor, const Dims &shape, std::initializer_list<DType> dtypes) {
+    check_shape({name, what}, tensor, shape);
+    check_dtype({name, what}, tensor, dtypes);
+  };
+  check("kept gate_up", kept.gate_up, {rows, config.up_dim()}, {kept.x.dtype()});
+  check("kept token_ids", kept.token_ids, {rows}, {i32});
+  check("kept row_ids", kept.row_ids, {rows}, {i32});
+  check("kept weights", kept.weights, {rows}, {f32, f64});
+  check("kept offs", kept.offs, {config.n_routed_experts}, {i32});
+}
 
 ExpertsGrads experts_backward(const Stream &stream, const ExpertsForm &form, const ExpertParameters &p,
                               const Tensor &grad, const ExpertsKept &kept, DType dtype) {

@@ -27,6 +27,9 @@ ExpertsResult experts_forward(const Stream &stream, const ExpertsForm &form, con
 ExpertsGrads experts_backward(const Stream &stream, const ExpertsForm &form, const ExpertParameters &parameters,
                               const Tensor &grad, const ExpertsKept &kept, DType dtype);
 
+/// Throws UserError unless `kept` is what a forward pass of a layer with this configuration left.
+void check_kept(const char *name, const MoeConfig &config, const ExpertsKept &kept);
+
 /// One line for ExpertsLayer::describe() and the like. `parameters`: bytes of them, `dtype`: theirs.
 std::string describe_experts(const char *name, const MoeConfig &config, int64_t parameters, DType dtype, int64_t tokens,
                              DType x);

@@ -1,4 +1,5 @@
 // Parameters of the experts layers: initial values, state, what is kept for the backward pass.
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -85,7 +86,7 @@ void ExpertsLayer::initialize(uint64_t seed) {
       continue;
     }
     const int64_t size = e.shape[0] * e.shape[1] * e.shape[2];
-    Tensor stacked = normal_values(splitmix64(splitmix64(seed) + parameter), communicator_->rank() * size, 0.02,
+    Tensor stacked = normal_values(splitmix64(splitmix64(seed) + parameter), communicator().rank() * size, 0.02,
                                    e.shape, form_.dtype);
     parameters_.*e.member = (form_.transposed ? stacked.transpose(1, 2).contiguous() : stacked).to(device_);
   }
@@ -111,6 +112,8 @@ void ExpertsLayer::load_state(const TensorFile &state, const std::string &prefix
       missing.push_back(key);
       continue;
     }
+    check_that(std::ranges::count(state.tensors, key, [](const auto &t) { return t.first; }) == 1, asked,
+               "the state has it twice", "give one");
     const Tensor &value = state.at(key);
     if (!value.defined()) continue;
     check_shape(asked, value, e.shape);
@@ -148,20 +151,22 @@ int64_t ExpertsKept::bytes() const {
 }
 
 int64_t MoeConfig::kept_bytes_bound(int64_t tokens, DType dtype) const {
+  check_range("kept_bytes_bound", "the number of tokens", tokens, 0,
+              std::numeric_limits<int32_t>::max() / std::max(n_activated_experts, 1));
   const int64_t rows = tokens * n_activated_experts, b = size_bytes(dtype);
   return tokens * expert_dim() * b + rows * up_dim() * b + 16 * rows + 8 * n_routed_experts;
 }
 
 std::string describe_experts(const char *name, const MoeConfig &c, int64_t parameters, DType dtype, int64_t tokens,
                              DType x) {
-  const int64_t rows = tokens * c.n_activated_experts, b = size_bytes(x);
+  const int64_t kept = c.kept_bytes_bound(tokens, x), rows = tokens * c.n_activated_experts, b = size_bytes(x);
   return fmt::format("{}: {} experts, topk {}, hidden {}, inter {}, {}{}{}; parameters {} bytes of {}; kept for the "
                      "backward pass of {} tokens in {}: at most {} bytes (x {}, gate_up {}, routing {})",
                      name, c.n_routed_experts, c.n_activated_experts, c.expert_dim(), c.moe_inter_dim,
                      c.expert_activation, c.expert_bias ? ", biases" : "",
                      c.apply_router_weight_after_down ? ", weights after down" : "", parameters, moec::name(dtype),
-                     tokens, moec::name(x), c.kept_bytes_bound(tokens, x), tokens * c.expert_dim() * b,
-                     rows * c.up_dim() * b, 16 * rows + 8 * c.n_routed_experts);
+                     tokens, moec::name(x), kept, tokens * c.expert_dim() * b, rows * c.up_dim() * b,
+                     16 * rows + 8 * c.n_routed_experts);
 }
 
 std::string ExpertsLayer::describe(int64_t tokens, DType dtype) const {

@@ -141,7 +141,47 @@ constexpr std::array<std::string_view, 5> kScoreNames{"softmax", "sigmoid", "sig
 
 DType weights_dtype(const Tensor &x, const GateOptions &o) { return o.f32_weights ? wide_dtype(x.dtype()) : x.dtype(); }
 
+/// Of a score function that has them.
+void check_groups(int experts, bool corrected, const GateOptions &o) {
+  check_that(o.groups >= 1 && experts % o.groups == 0, "gate: groups",
+             fmt::format("{} experts are not {} equal groups", experts, o.groups),
+             "it must divide the number of experts");
+  check_range("gate", "limited_groups", o.limited_groups, 1, o.groups);
+  const bool pairs = corrected || o.score == ScoreFunction::softmax_with_bias;
+  const int size = experts / o.groups;
+  check_that(o.limited_groups == o.groups || !pairs || size >= 2, "gate: groups",
+             "a group's score is the sum of its 2 greatest, but it has one expert", "use fewer groups");
+  check_that(o.score != ScoreFunction::sigmoid_with_bias || o.topk <= o.limited_groups * size, "gate: topk",
+             fmt::format("{} groups of {} experts have fewer than {} experts", o.limited_groups, size, o.topk),
+             "lower topk or raise limited_groups");
+}
+
+bool has_groups(const GateOptions &o) {
+  return o.score != ScoreFunction::softmax && o.score != ScoreFunction::sqrtsoftplus;
+}
+bool is_corrected(const GateParameters &p, const GateOptions &o) {
+  return p.correction_bias.defined() && o.score != ScoreFunction::softmax;
+}
+
 kernel::GateSpec gate_spec(const Tensor &x, const GateParameters &p, const GateOptions &o) {
+  check_gate(x, p, o);
+  kernel::GateSpec s{o.topk, static_cast<int>(p.weight.size(0))};
+  s.score = o.score;
+  s.before_topk = o.softmax_before_topk && o.score == ScoreFunction::softmax;
+  s.corrected = is_corrected(p, o);
+  if (has_groups(o)) s.groups = o.groups, s.limited_groups = o.limited_groups;
+  s.normalized = o.normalizes();
+  s.keep_scores = o.train && o.aux_loss_coeff > 0;
+  s.scale = o.route_scale;
+  const int lanes = s.padded_groups() * s.padded_size();
+  // With a correction bias more warps of about as many values in a program, so that fewer programs read it.
+  const int bytes = lanes * size_bytes(wide_dtype(o.precision.value_or(x.dtype())));
+  s.rows = s.corrected ? std::clamp(16384 / bytes, 1, 16) : rows_for(lanes, o.topk * size_bytes(weights_dtype(x, o)));
+  return s;
+}
+} // namespace
+
+void check_gate(const Tensor &x, const GateParameters &p, const GateOptions &o) {
   check_rank("gate: x", x, 2);
   check_dtype("gate: x", x, {f32, bf16, f16, f64});
   check_shape("gate: weight", p.weight, {-1, x.size(1)});
@@ -156,35 +196,11 @@ kernel::GateSpec gate_spec(const Tensor &x, const GateParameters &p, const GateO
     if (bias.defined()) check_shape(what, bias, {experts}), check_dtype(what, bias, {f32, bf16, f16, f64});
   };
   check_bias("gate: bias", p.bias), check_bias("gate: correction_bias", p.correction_bias);
-  const int e = static_cast<int>(experts);
-  kernel::GateSpec s{o.topk, e};
-  s.score = o.score;
-  s.before_topk = o.softmax_before_topk && o.score == ScoreFunction::softmax;
-  const bool plain = o.score == ScoreFunction::softmax;
-  s.corrected = p.correction_bias.defined() && !plain;
-  if (!plain && o.score != ScoreFunction::sqrtsoftplus) {
-    check_that(o.groups >= 1 && e % o.groups == 0, "gate: groups",
-               fmt::format("{} experts are not {} equal groups", e, o.groups), "it must divide the number of experts");
-    check_range("gate", "limited_groups", o.limited_groups, 1, o.groups);
-    s.groups = o.groups, s.limited_groups = o.limited_groups;
-    const bool pairs = s.corrected || o.score == ScoreFunction::softmax_with_bias;
-    check_that(!s.limited() || !pairs || e / o.groups >= 2, "gate: groups",
-               "a group's score is the sum of its 2 greatest, but it has one expert", "use fewer groups");
-    check_that(
-        o.score != ScoreFunction::sigmoid_with_bias || o.topk <= o.limited_groups * (e / o.groups), "gate: topk",
-        fmt::format("{} groups of {} experts have fewer than {} experts", o.limited_groups, e / o.groups, o.topk),
-        "lower topk or raise limited_groups");
-  }
-  s.normalized = o.normalizes();
-  s.keep_scores = o.train && o.aux_loss_coeff > 0;
-  s.scale = o.route_scale;
-  const int lanes = s.padded_groups() * s.padded_size();
-  // With a correction bias more warps of about as many values in a program, so that fewer programs read it.
-  const int bytes = lanes * size_bytes(wide_dtype(o.precision.value_or(x.dtype())));
-  s.rows = s.corrected ? std::clamp(16384 / bytes, 1, 16) : rows_for(lanes, o.topk * size_bytes(weights_dtype(x, o)));
-  return s;
+  check_that(o.score <= ScoreFunction::sqrtsoftplus, "gate: score function", "it is none of ScoreFunction's values",
+             "give one of them");
+  if (has_groups(o)) check_groups(static_cast<int>(experts), is_corrected(p, o), o);
+  check_number("gate: route_scale", o.route_scale), check_number("gate: aux_loss_coeff", o.aux_loss_coeff);
 }
-} // namespace
 
 ScoreFunction score_function_named(std::string_view name) {
   auto it = std::ranges::find(kScoreNames, name);

@@ -95,13 +95,15 @@ Tensor select_backward(const Stream &stream, const std::string &what, const Sele
 GateGrads gate_backward(const Stream &stream, const Tensor &grad, const Tensor &x, const GateParameters &parameters,
                         const GateOutput &saved, const GateOptions &options, const Tensor &token_mask,
                         const AuxLossAutoScaler &scaler) {
-  check_rank("gate_backward: x", x, 2);
-  check_shape("gate_backward: weight", parameters.weight, {-1, x.size(1)});
-  check_shape("gate_backward: logits", saved.logits, {x.size(0), parameters.weight.size(0)});
+  check_gate(x, parameters, options);
+  const int64_t tokens = x.size(0), experts = parameters.weight.size(0);
+  check_shape("gate_backward: logits", saved.logits, {tokens, experts});
+  check_shape("gate_backward: indices", saved.indices, {tokens, options.topk});
   Tensor grad_scores;
+  if (saved.aux_loss.defined()) check_shape("gate_backward: expert_load", saved.expert_load, {experts});
   if (saved.aux_loss.defined())
     grad_scores = aux_loss_backward(stream, scaler.backward(stream, grad, saved.aux_loss).aux_loss, saved.expert_load,
-                                    saved.valid, x.size(0), options.topk, token_mask, options.aux_loss_coeff);
+                                    saved.valid, tokens, options.topk, token_mask, options.aux_loss_coeff);
   Tensor grad_logits = select_backward(
       stream, "gate_backward", {options.score, options.softmax_before_topk, options.normalizes(), options.route_scale},
       grad, saved.logits, saved.indices, grad_scores);

@@ -70,6 +70,8 @@ private:
 
 namespace moec {
 
+/// Throws UserError unless these belong together and can be.
+void check_gate(const Tensor &x, const GateParameters &parameters, const GateOptions &options);
 /// x in the dtype of the logits.
 Tensor in_precision(const Stream &stream, const Tensor &x, const GateOptions &options);
 

@@ -114,7 +114,7 @@ void set_epilogue(kernel::GroupedMmSpec &s, const GroupedMmOptions &o, int64_t r
   check_that(s.bias || !s.bias_weighted, "grouped_mm: bias_weights", "there is no bias", "pass bias");
   check_float("grouped_mm: bias_weights", o.bias_weights, {rows});
   s.activated = o.activation.has_value(), s.keep = o.pre_activation.defined();
-  if (s.activated) s.activation = *o.activation;
+  if (s.activated) check_activation("grouped_mm", *o.activation), s.activation = *o.activation;
   check_that(!s.gated() || s.n % 2 == 0, "grouped_mm: b", "it has an odd number of columns",
              "a gated activation needs an even number");
   if (s.keep) {

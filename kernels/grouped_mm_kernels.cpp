@@ -5,6 +5,7 @@
 
 #include "kernels/host.h"
 #include "kernels/rounding.h"
+#include "kernels/row_index.h"
 
 namespace moec::kernel {
 
@@ -27,10 +28,7 @@ Groups groups_of(int experts, bool sizes, const View &offs, const Int &rows) {
 Tile indexed_rows(const View &index, const Tile &at, const Tile &live, const Int &rows, int divide,
                   const char *message) {
   Tile id = load(index(at), live, -1);
-  Tile row = divide == 1 ? id : where(id < 0, -1, id / divide);
-  Tile fits = row < cast(rows, id.dtype());
-  device_assert(fits, std::string(message) + ": {0} of {1}", {row, rows});
-  return cast(where(fits, maximum(row, -1), -1), i32); // loads that run ahead of the assert stay inside, too
+  return rows_below(divide == 1 ? id : where(id < 0, -1, id / divide), rows, std::string(message) + ": {0} of {1}");
 }
 
 namespace {

@@ -1,6 +1,7 @@
 #include "kernels/host.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -90,6 +91,10 @@ void check_range(const Asked &what, std::string_view name, int64_t value, int64_
   throw UserError(what.text(), fmt::format("{} is {}", name, value),
                   high == std::numeric_limits<int64_t>::max() ? fmt::format("it must be {} or more", low)
                                                               : fmt::format("it must be {} to {}", low, high));
+}
+
+void check_number(const Asked &what, double value) {
+  check_that(!std::isnan(value), what, "it is not a number", "give a number");
 }
 
 void check_that(bool condition, const Asked &what, std::string_view wrong, std::string_view todo) {

@@ -62,6 +62,9 @@ inline void check_experts(const Asked &what, int64_t experts) {
 inline void check_columns(const Asked &what, int64_t columns) {
   check_range(what, "the number of columns", columns, 1, kMostColumns);
 }
+inline void check_tokens(const Asked &what, int64_t tokens) { check_range(what, "the number of tokens", tokens, 0); }
+/// Unless it is a number.
+void check_number(const Asked &what, double value);
 /// With these three parts unless `condition` holds.
 void check_that(bool condition, const Asked &what, std::string_view wrong, std::string_view todo);
 

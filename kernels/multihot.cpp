@@ -59,11 +59,10 @@ void indices_to_multihot(const MultihotSpec &s, View indices, View probs, View m
 /// As Python indexes: -1 is masked, other negative ids count from the end; anything else is an error.
 Tile wrapped(const Tile &ids, int experts) {
   Tile id = wide_ids(ids);
-  Tile e = where(id < -1, id + experts, id);
-  device_assert((id == -1) | ((e >= 0) & (e < experts)),
-                "expert index {0} is out of range: it must be -1 or in [-experts, experts) with {1} experts",
+  Tile e = where(id < -1, id + experts, id), fits = (id == -1) | ((e >= 0) & (e < experts));
+  device_assert(fits, "expert index {0} is out of range: it must be -1 or in [-experts, experts) with {1} experts",
                 {id, experts});
-  return cast(e, i32);
+  return cast(where(fits, e, -1), i32); // as rows_below
 }
 
 void indices_to_multihot_unfused(const MultihotSpec &s, View indices, View probs, View multihot, View dense) {

@@ -35,11 +35,6 @@ Permuted permute_padded(const Stream &stream, const Tensor &tokens, const Tensor
   return {spread_rows(stream, "permute_padded", tokens, map, rows, {.zero = probs.defined()}), map};
 }
 
-int64_t count_rows(const Stream &stream, const RoutingMap &map) {
-  stream.synchronize();
-  return map.offs.slice(0, map.offs.size(0) - 1, map.offs.size(0)).to_vector<int32_t>()[0];
-}
-
 Tensor unpermute_fused(const Stream &stream, const Tensor &permuted, const Tensor &row_id_map,
                        const Tensor &merging_probs) {
   RoutingMap map;

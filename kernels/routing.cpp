@@ -157,7 +157,7 @@ SlotsCall slots_call(const Stream &stream, const std::string &what, const Tensor
   check_rank(ids, indices, 2);
   check_dtype(ids, indices, {i32, i64});
   check_experts(what, experts);
-  check_range(what, "the first expert", first, 0);
+  check_range(what, "the first expert", first, 0, std::numeric_limits<int32_t>::max() - kMostExperts);
   const int64_t tokens = indices.size(0), topk = indices.size(1), slots = tokens * topk;
   check_range(ids, "topk", topk, 1);
   check_that(slots < (int64_t{1} << 31) - 16384, ids, "there are 2^31 slots or more", "route in parts");
@@ -238,10 +238,16 @@ Tensor expert_load(const Stream &stream, const Tensor &indices, int experts, con
   return load;
 }
 
-int64_t count_rows(const Stream &stream, const Routing &routing) {
+/// The last of `offs`.
+static int64_t end_of(const Stream &stream, const Tensor &offs) {
+  check_rank("count_rows: offs", offs, 1);
+  check_dtype("count_rows: offs", offs, {i32});
+  check_experts("count_rows", offs.size(0));
   stream.synchronize();
-  return routing.offs.slice(0, routing.offs.size(0) - 1, routing.offs.size(0)).to_vector<int32_t>()[0];
+  return offs.slice(0, offs.size(0) - 1, offs.size(0)).to_vector<int32_t>()[0];
 }
+int64_t count_rows(const Stream &stream, const Routing &routing) { return end_of(stream, routing.offs); }
+int64_t count_rows(const Stream &stream, const RoutingMap &map) { return end_of(stream, map.offs); }
 
 // -------------------------------------------------------------------------------------------------------------
 // registration

@@ -7,6 +7,7 @@
 
 #include "kernels/moe.h"
 #include "kernels/registration.h"
+#include "kernels/row_index.h"
 #include "kernels/token_rows.h"
 
 namespace moec {
@@ -114,7 +115,8 @@ void map_place(const MapSpec &s, View map, View probs, View counts, View totals,
     kept = (rank < unit) & (m.token < T) & (m.expert < s.experts);
   }
   Tile row = where(kept, expand_dims(end - size, 0) + rank, -1);
-  device_assert(sum(size) <= N, "the routing map needs {0} rows, and there are {1}", {sum(size), N});
+  Int total = sum(size); // each thread asserts it ahead of its own stores
+  device_assert(total <= N, "the routing map needs {0} rows, and there are {1}", {total, N});
   Tile p = row;
   if (s.weighted) p = load(probs(m.token, m.expert));
   store_token_rows(s, m, kept, row, p, token_rows, row_counts);
@@ -130,7 +132,7 @@ void map_place(const MapSpec &s, View map, View probs, View counts, View totals,
     Int stop = sum(where(m.expert == e, end, 0)), unused = sum(where(m.expert == e, size - m.count, 0));
     if (!s.capacity) fill_rows(s, sorted_indices, sorted_probs, stop - unused, stop, 256);
   }
-  fill_rows(s, sorted_indices, sorted_probs, sum(size) + b * 256, N, blocks * 256);
+  fill_rows(s, sorted_indices, sorted_probs, total + b * 256, N, blocks * 256);
 }
 
 /// Lists of the pairs with row_of[t, e] >= 0.
@@ -167,8 +169,8 @@ void slot_gather(const SlotGatherSpec &s, View x, View row_ids, View out) {
   row_ids.expect({N});
   grid(cdiv(N, s.block * s.steps));
   for (Int begin : range(first, minimum(first + s.block * s.steps, N), s.block)) {
-    Tile i = begin + arange(s.block), row = load(row_ids(i), Operand::none(), -1);
-    device_assert(row < x.size(0), "row id {0} is past the last of {1} rows", {row, x.size(0)});
+    Tile i = begin + arange(s.block);
+    Tile row = rows_below(load(row_ids(i), Operand::none(), -1), x.size(0), "row id {0} is past the last of {1} rows");
     store(out(i), cast(load(x(row), row >= 0), out.dtype()));
   }
 }

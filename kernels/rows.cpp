@@ -5,6 +5,7 @@
 #include "kernels/moe.h"
 #include "kernels/registration.h"
 #include "kernels/rounding.h"
+#include "kernels/row_index.h"
 #include "kernels/token_rows.h"
 
 namespace moec {
@@ -30,10 +31,10 @@ void gather_rows(const RowsSpec &s, View x, View index, View scale, View out) {
   if (s.weighted) scale.expect({N});
   grid(cdiv(N, s.rows));
   Tile i = program_id(0) * s.rows + arange(s.rows);
-  Tile id = load(index(i), Operand::none(), -1), live = id >= 0;
-  Tile from = s.divide == 1 ? id : id / s.divide;
-  device_assert(!live | (from < cast(x.size(0), id.dtype())), "row index {0} is past the last of x's {1} rows",
-                {from, x.size(0)});
+  Tile id = load(index(i), Operand::none(), -1);
+  Tile from = rows_below(s.divide == 1 ? id : where(id < 0, -1, id / s.divide), x.size(0),
+                         "row index {0} is past the last of x's {1} rows");
+  Tile live = from >= 0;
   DType wide = s.weighted && scale.dtype() == f64 ? f64 : wide_dtype(x.dtype());
   Tile w;
   if (s.weighted) w = where(live, cast(load(scale(i)), wide), 0); // no row: 0, be its scale infinite or NaN
@@ -79,8 +80,7 @@ void combine_rows(const SlotsSpec &s, View x, View row_ids, View weights, View o
   for_columns(s.cols, s.block, [&](Tile col) {
     Tile acc = zeros({s.rows, s.block}, wide);
     for (int k = 0; k < s.topk; ++k) {
-      Tile row = id_of(k);
-      device_assert(row < cast(x.size(0), row.dtype()), "row id {0} is past the last of {1} rows", {row, x.size(0)});
+      Tile row = rows_below(id_of(k), x.size(0), "row id {0} is past the last of {1} rows");
       Tile v = cast(load(x(row, col), row >= 0), wide);
       if (s.weighted) v = v * where(row >= 0, cast(weight_of(k), wide), 0); // no row: 0, be its weight infinite or NaN
       acc += s.rounded ? rounded(v, x.dtype()) : v;
@@ -100,9 +100,7 @@ void spread_slots(const SlotsSpec &s, View x, View row_ids, View out) {
   for_columns(s.cols, s.block, [&](Tile col) {
     Tile v = load(x(t, col));
     for (int k = 0; k < s.topk; ++k) {
-      Tile row = id_of(k);
-      device_assert(row < cast(out.size(0), row.dtype()), "row id {0} is past the last of {1} rows",
-                    {row, out.size(0)});
+      Tile row = rows_below(id_of(k), out.size(0), "row id {0} is past the last of {1} rows");
       store(out(row, col), v, row >= 0);
     }
   });
@@ -119,9 +117,9 @@ void invert_index(const InvertSpec &s, View index, Int run, View out) {
   Int N = index.size(0);
   const int block = 512;
   grid(cdiv(N, block));
-  Tile i = program_id(0) * block + arange(block), to = load(index(i), Operand::none(), -1);
-  device_assert(to < cast(out.size(0), to.dtype()), "row index {0} is past the last of the result's {1} rows",
-                {to, out.size(0)});
+  Tile i = program_id(0) * block + arange(block);
+  Tile to = rows_below(load(index(i), Operand::none(), -1), out.size(0),
+                       "row index {0} is past the last of the result's {1} rows");
   if (s.complete) device_assert((to >= 0) | (i >= N), "row index {0} is negative", {to});
   Tile old = atomic_exchange(out(to, i / run), i, to >= 0);
   device_assert((to < 0) | (old == -1), "row index {0} occurs twice", {to});

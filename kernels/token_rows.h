@@ -6,6 +6,7 @@
 #include <array>
 
 #include "kernels/host.h"
+#include "kernels/row_index.h"
 
 namespace moec::kernel {
 
@@ -27,6 +28,7 @@ struct RowsOfToken {
         Tile first = a[0] <= b[0];
         return std::array{where(first, a[0], b[0]), where(first, a[1], b[1])};
       });
+      device_assert(Int(next) != kNone, "a token has a row twice");
       f(Int(next), other);
       rest = where(rest == next, kNone, rest);
     }
@@ -48,9 +50,11 @@ inline RowsOfToken rows_of_token(View map, View counts, Int t, int experts, Int 
   Tile row = load(map(t, lane), r.real, 0), expert = load(map(t, lane + experts), r.real, 0);
   r.zero = expert < 0;
   r.expert = where(r.zero, -1 - expert, expert);
-  device_assert((row >= 0) & (r.expert < experts), "a row or expert of a token is out of range");
-  device_assert((row < rows) | !r.real, "the routing map has more pairs than there are rows: row {0} of {1}",
-                {row, rows});
+  Tile fits = (row >= 0) & (r.expert < experts);
+  device_assert(fits, "a row or expert of a token is out of range");
+  row = rows_below(where(r.real & fits, row, -1), rows,
+                   "the routing map has more pairs than there are rows: row {0} of {1}");
+  r.real = row >= 0;
   r.row = where(r.real, row, RowsOfToken::kNone);
   return r;
 }

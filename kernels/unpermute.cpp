@@ -119,6 +119,7 @@ static void check_gradient(const Tensor &grad, const Tensor &permuted) {
 /// The routing of rows that came with sorted indices and, where there are probabilities, a map.
 static RoutingMap routing_of(const Stream &stream, const std::string &what, const Tensor &permuted,
                              const Tensor &sorted_indices, int64_t tokens, const Tensor &probs, const Tensor &map) {
+  check_tokens(what, tokens);
   check_indices(what, permuted, sorted_indices);
   if (!probs.defined()) return {};
   check_that(map.defined(), what, "probs need the routing map", "pass routing_map");
@@ -146,6 +147,7 @@ UnpermuteGrads unpermute_backward(const Stream &stream, const Tensor &grad, cons
 /// The routing that sorted indices of drop and pad stand for.
 static RoutingMap routing_of_capacity(const Stream &stream, const Tensor &permuted, const Tensor &sorted_indices,
                                       int64_t tokens, int64_t experts) {
+  check_tokens("unpermute_drop_and_pad", tokens);
   check_indices("unpermute_drop_and_pad", permuted, sorted_indices);
   check_experts("unpermute_drop_and_pad", experts);
   check_that(permuted.size(0) % experts == 0, "unpermute_drop_and_pad: permuted_tokens",

@@ -53,8 +53,7 @@ Tensor MoeBlock::tokens_of(const Stream &stream, const char *what, const Tensor 
 }
 
 Tensor MoeBlock::gradient_of(const Stream &stream, const Tensor &grad, const ExpertsKept &kept) const {
-  check_that(kept.x.defined(), name_, "backward() without what a forward pass kept",
-             "pass the kept part of forward()'s result");
+  check_kept(name_, config_, kept);
   Tensor rows = tokens_of(stream, "gradient", grad);
   check_shape({name_, "gradient"}, rows, {kept.x.size(0), config_.dim});
   return rows;

@@ -56,8 +56,9 @@ Tensor stacked(const Tensor &w, const Tensor &m_sizes) {
   return w.reshape({experts, w.size(0) / experts, w.size(1)});
 }
 
-/// Of x as a matrix.
-void check_options(const Tensor &x, const UnslothGemmOptions &o) {
+/// Of x as a matrix and w [E, N, K].
+void check_options(const Tensor &x, const Tensor &w, const UnslothGemmOptions &o) {
+  check_shape("unsloth_grouped_gemm: x", x, {-1, w.size(2)});
   check_range(kGemm, "topk", o.topk, 1);
   check_that(!(o.permute_x && o.permute_y), kGemm, "permute_x and permute_y are both set",
              "the first product permutes x, the second y");
@@ -87,14 +88,14 @@ GroupedMmOptions product(const UnslothGemmOptions &o) {
 
 Tensor unsloth_grouped_gemm(const Stream &stream, const Tensor &x, const Tensor &w, const Tensor &m_sizes,
                             const UnslothGemmOptions &o) {
-  const Tensor rows = as_matrix(stream, "unsloth_grouped_gemm: x", x);
-  check_options(rows, o);
+  const Tensor rows = as_matrix(stream, "unsloth_grouped_gemm: x", x), matrices = stacked(w, m_sizes);
+  check_options(rows, matrices, o);
   GroupedMmOptions p = product(o);
   if (o.fuse_mul_post) {
     p.row_weights = packed(stream, o.topk_weights).reshape({-1});
     p.weights_by_slot = p.round_before_weights = true;
   }
-  return grouped_mm(stream, rows, stacked(w, m_sizes), m_sizes, p);
+  return grouped_mm(stream, rows, matrices, m_sizes, p);
 }
 
 /// Each token's rows [T*topk, D] summed, in the shape of the tokens [..., D].
@@ -111,8 +112,8 @@ static Tensor summed_slots(const Stream &stream, const Tensor &rows, const Dims 
 UnslothGemmGrads unsloth_grouped_gemm_backward(const Stream &stream, const Tensor &grad, const Tensor &x,
                                                const Tensor &w, const Tensor &m_sizes, const UnslothGemmOptions &o,
                                                bool of_x, bool of_w) {
-  const Tensor rows = as_matrix(stream, "unsloth_grouped_gemm: x", x);
-  check_options(rows, o);
+  const Tensor rows = as_matrix(stream, "unsloth_grouped_gemm: x", x), matrices = stacked(w, m_sizes);
+  check_options(rows, matrices, o);
   check_that(!o.fuse_mul_post, kGemm, "fuse_mul_post has no backward", "it is for inference");
   const GroupedMmOptions forward = product(o);
   UnslothGemmGrads g;
@@ -122,7 +123,7 @@ UnslothGemmGrads unsloth_grouped_gemm_backward(const Stream &stream, const Tenso
   GroupedMmOptions p{.sizes = true, .zero_tail = true};
   if (o.permute_x) p.scatter = o.gather_indices;
   if (o.permute_y) p.gather = o.gather_indices;
-  g.x_rows = grouped_mm(stream, grad, stacked(w, m_sizes), m_sizes, p);
+  g.x_rows = grouped_mm(stream, grad, matrices, m_sizes, p);
   g.x = o.permute_x && o.topk > 1 ? summed_slots(stream, g.x_rows, x.shape(), o.topk) : g.x_rows.reshape(x.shape());
   return g;
 }

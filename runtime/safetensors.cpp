@@ -211,6 +211,9 @@ std::vector<std::byte> serialize_safetensors(const TensorFile &file) {
   for (const auto &[name, tensor] : file.tensors) {
     if (!names.insert(name).second)
       throw UserError("write a safetensors file", fmt::format("the name \"{}\" is reserved or appears twice", name), "rename the tensor");
+    if (!tensor.defined())
+      throw UserError("write a safetensors file", fmt::format("tensor \"{}\" is missing", name),
+                      "give one, or leave the name out");
     uint64_t bytes = static_cast<uint64_t>(tensor.numel() * size_bytes(tensor.dtype()));
     header[name] = {{"dtype", safetensors_dtype(tensor.dtype())},
                     {"shape", std::vector<int64_t>(tensor.shape().begin(), tensor.shape().end())},

@@ -30,7 +30,8 @@ struct TensorFile {
 TensorFile read_safetensors(const std::string &path);
 /// The same from memory; `label` stands for the path in errors.
 TensorFile parse_safetensors(std::span<const std::byte> file, std::string_view label = "memory");
-/// The file's bytes. Tensors may be strided and on any device. Throws UserError for a duplicate or reserved name.
+/// The file's bytes. Tensors may be strided and on any device. Throws UserError for a missing tensor and a duplicate or
+/// reserved name.
 std::vector<std::byte> serialize_safetensors(const TensorFile &file);
 /// Writes a file aside and renames it. Throws UserError if it cannot be written.
 void write_safetensors(const std::string &path, const TensorFile &file);

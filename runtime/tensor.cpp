@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <new>
+#include <utility>
 
 #include "runtime/backend.h"
 #include "runtime/capture.h"
@@ -19,10 +20,11 @@ namespace {
 
 constexpr size_t kAlignment = 256;
 
-/// Product of the sizes. Throws UserError if a size is negative or the bytes do not fit in 62 bits (row-major strides then fit, too).
-/// `asked()`: for the error, made only then.
+/// Product of the sizes. Throws UserError if it is of no dtype, a size is negative or the bytes do not fit in 62 bits
+/// (row-major strides then fit, too). `asked()`: for the error, made only then.
 template <typename Asked> int64_t checked_numel(const Dims &shape, DType dtype, const Asked &asked) {
   int64_t count = 1, room = size_bytes(dtype);
+  if (room == 0) throw UserError(asked(), "it is of no dtype", "give one of DType");
   for (int64_t size : shape) {
     if (size < 0) throw UserError(asked(), fmt::format("size {} is negative", size), "sizes are 0 or more");
     count *= size != 0 ? 1 : 0;
@@ -182,6 +184,18 @@ Tensor Tensor::lend(void *data, const Dims &shape, DType dtype, Device device, c
   return t;
 }
 
+Tensor &Tensor::operator=(Tensor &&other) noexcept {
+  if (this == &other) return *this;
+  owner_ = std::move(other.owner_);
+  data_ = std::exchange(other.data_, nullptr);
+  shape_ = std::exchange(other.shape_, {});
+  strides_ = std::exchange(other.strides_, {});
+  dtype_ = std::exchange(other.dtype_, DType::f32);
+  device_ = std::exchange(other.device_, {});
+  defined_ = std::exchange(other.defined_, false);
+  return *this;
+}
+
 // -- what it is
 
 int Tensor::checked_dim(int dim, const char *what) const {
@@ -243,9 +257,9 @@ Tensor Tensor::slice(int dim, int64_t begin, int64_t end, int64_t step) const {
     throw UserError(fmt::format("slice [{}, {}) step {} of dimension {} of {}", begin, end, step, dim, text()),
                     fmt::format("that is not within 0..{}", shape_[d]), "pass 0 <= begin <= end <= size and step >= 1");
   Tensor t = *this;
-  t.shape_[d] = (end - begin + step - 1) / step;
+  t.shape_[d] = begin == end ? 0 : (end - begin - 1) / step + 1;
   if (t.shape_[d] > 0 && data_) t.data_ = static_cast<std::byte *>(data_) + begin * strides_[d] * size_bytes(dtype_);
-  t.strides_[d] = shape_[d] > 1 ? strides_[d] * step : strides_[d];
+  t.strides_[d] = t.shape_[d] > 1 ? strides_[d] * step : strides_[d];
   return t;
 }
 Tensor Tensor::select(int dim, int64_t index) const {
@@ -280,6 +294,7 @@ Tensor Tensor::expand(const Dims &shape) const {
     t.shape_[i] = shape[i];
     t.strides_[i] = 0;
   }
+  checked_numel(shape, dtype_, [&] { return fmt::format("expand {} to {}", text(), shape.text()); });
   return t;
 }
 Tensor Tensor::bitcast(DType dtype) const {

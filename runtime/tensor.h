@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dsl/dtype.h"
@@ -65,6 +66,11 @@ class Tensor {
 public:
   /// No tensor: no memory, rank 0, dtype f32. defined() is false.
   Tensor() = default;
+  Tensor(const Tensor &) = default;
+  Tensor &operator=(const Tensor &) = default;
+  /// `other` is no tensor then.
+  Tensor(Tensor &&other) noexcept { *this = std::move(other); }
+  Tensor &operator=(Tensor &&other) noexcept;
 
   // -- making one
   /// Uninitialised memory, 256-byte aligned. Throws UserError for a negative size or too many bytes, DeviceError if out of memory.
@@ -118,7 +124,7 @@ public:
   Tensor reshape(const Dims &shape) const;
   /// Dimensions `a` and `b` swapped.
   Tensor transpose(int a, int b) const;
-  /// Dimensions of size 1 repeated (stride 0) up to `shape`.
+  /// Dimensions of size 1 repeated (stride 0) up to `shape`. Throws UserError for another shape, and beyond 2^62 bytes.
   Tensor expand(const Dims &shape) const;
   /// The same memory as another dtype of the same width (bool and u8, for instance).
   Tensor bitcast(DType dtype) const;

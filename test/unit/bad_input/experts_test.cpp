@@ -36,6 +36,8 @@ TEST(BadInput, LayersConfiguration) {
        [&](auto &) { GroupedExperts(changed([](auto &c) { c.dtype = i32; }), sim); }},
       {"GroupedExperts", "the communicator has 2 ranks",
        [&](auto &) { GroupedExperts(good, sim, std::make_shared<TwoRanks>()); }},
+      {"GroupedExperts: limit", "it is not a number",
+       [&](auto &) { GroupedExperts(changed([](auto &c) { c.swiglu_limit = std::nan(""); }), sim); }},
       {"GroupedExperts", "there is no communicator", [&](auto &) { GroupedExperts(good, sim, nullptr); }},
       {"GroupedExpertsTE", "its linear maps add the down bias themselves, so it cannot apply router weights after them",
        [&](auto &) { GroupedExpertsTE(changed([](auto &c) { c.apply_router_weight_after_down = true; }), sim); }},
@@ -49,6 +51,11 @@ TEST(BadInput, LayersCalls) {
   const Stream stream(sim);
   const Input in = random_input(good, 5, f32);
   const ExpertsKept kept = layer.forward(stream, in.x, in.token_mask, in.weights, in.indices).kept;
+  auto changed_kept = [&](auto change) {
+    ExpertsKept k = kept;
+    change(k);
+    return k;
+  };
   auto forward = [&](const Tensor &x, const Tensor &mask, const Tensor &weights, const Tensor &indices) {
     layer.forward(stream, x, mask, weights, indices);
   };
@@ -65,6 +72,12 @@ TEST(BadInput, LayersCalls) {
        "call initialize(), set_parameters() or load_state() first", [&](auto &) { empty.state(); }},
       {"GroupedExperts: load", "the state has no gate_and_up_projs, down_projs, gate_up_proj_bias",
        [&](auto &) { empty.load_state(TensorFile()); }},
+      {"GroupedExperts: load down_projs", "the state has it twice",
+       [&](auto &) {
+         TensorFile state = layer.state();
+         state.add("down_projs", f(4, 6, 8));
+         layer.load_state(state);
+       }},
       {"GroupedExperts: load down_projs", "its shape must be [4, 6, 8]",
        [&](auto &) { load("down_projs", f(4, 8, 6)); }},
       {"GroupedExperts: load gate_and_up_projs", "its shape must be [4, 8, 12]",
@@ -88,6 +101,21 @@ TEST(BadInput, LayersCalls) {
       {"GroupedExperts: gradient", "its dtype must be f32", [&](auto &s) { layer.backward(s, of(bf16, 5, 8), kept); }},
       {"GroupedExperts", "backward() without what a forward pass kept",
        [&](auto &s) { layer.backward(s, in.x, ExpertsKept()); }},
+      {"GroupedExperts: what was kept is of another topk: 1", "pass what this layer's forward() kept",
+       [&](auto &s) { layer.backward(s, in.x, changed_kept([](auto &k) { k.topk = 1; })); }},
+      {"GroupedExperts: kept row_ids", "its shape must be [10]",
+       [&](auto &s) { layer.backward(s, in.x, changed_kept([](auto &k) { k.row_ids = k.row_ids.slice(0, 0, 5); })); }},
+      {"GroupedExperts: kept offs", "it is missing",
+       [&](auto &s) {
+         ExpertsGrads grads;
+         layer.drop_idle_gradients(s, changed_kept([](auto &k) { k.offs = {}; }), grads);
+       }},
+      {"GroupedExperts: the layer was moved to another", "use that one",
+       [&](auto &s) {
+         GroupedExperts moved(good, sim), there(std::move(moved));
+         moved.forward(s, in.x, in.token_mask, in.weights, in.indices);
+       }},
+      {"kept_bytes_bound", "the number of tokens is -1", [&](auto &) { layer.describe(-1, f32); }},
       {"GroupedExperts: gate_and_up_projs", "its shape must be [4, 8, 12]",
        [&](auto &) {
          ExpertParameters p = layer.parameters();
@@ -144,6 +172,12 @@ TEST(BadInput, Blocks) {
       {"Qwen3MoeBlock", "x", [&](auto &s) { qwen.forward(s, f(8)); }},
       {"Qwen3MoeBlock: x", "its dtype must be f32", [&](auto &s) { qwen.forward(s, of(bf16, 3, 8)); }},
       {"Qwen3MoeBlock", "gradient", [&](auto &s) { qwen.backward(s, f(4, 8), kept); }},
+      {"Qwen3MoeBlock: kept gate_up", "its dtype must be f32",
+       [&](auto &s) {
+         ExpertsKept other = kept;
+         other.gate_up = of(bf16, 6, 12);
+         qwen.backward(s, f(3, 8), other);
+       }},
       {"Qwen3MoeBlock", "backward() without what a forward pass kept", [&](auto &s) { qwen.backward(s, f(3, 8), {}); }},
       {"Llama4MoeBlock", "topk is 2; it must be 1", [&](auto &) { Llama4MoeBlock(l, 2); }},
       {"Llama4MoeBlock", "shared_down",

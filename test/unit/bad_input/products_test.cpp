@@ -22,6 +22,10 @@ TEST(BadInput, GroupedProducts) {
       {"grouped_mm: scatter", "its shape must be [6]", [=](auto &s) { grouped_mm(s, a, b, offs, {.scatter = offs}); }},
       {"grouped_mm: b", "it has an odd number of columns; a gated activation needs an even number",
        [=](auto &s) { grouped_mm(s, a, f(2, 8, 9), offs, {.activation = Activation::swiglu()}); }},
+      {"grouped_mm: alpha", "it is not a number",
+       [=](auto &s) { grouped_mm(s, a, b, offs, {.activation = Activation::swiglu_oai(std::nan(""))}); }},
+      {"grouped_mm: gate", "it is none of Gate's values",
+       [=](auto &s) { grouped_mm(s, a, b, offs, {.activation = Activation{.gate = static_cast<Gate>(3)}}); }},
       {"grouped_mm: pre_activation", "there is no activation",
        [=](auto &s) { grouped_mm(s, a, b, offs, {.pre_activation = f(6, 10)}); }},
       {"grouped_mm: bias_weights", "there is no bias",
@@ -82,12 +86,11 @@ TEST(BadInput, GroupedProducts) {
                                         .topk_weights = weights,
                                         .is_first_gemm = false});
        }},
+      {"unsloth_grouped_gemm: x", "its shape must be [*, 8]",
+       [=](auto &s) { unsloth_grouped_gemm_backward(s, f(6, 10), f(6, 7), w, offs); }},
       {"unsloth_grouped_gemm: w", "its rows must be E*N", [=](auto &s) { unsloth_grouped_gemm(s, a, f(21, 8), offs); }},
       {"grouped_mm: offs", "it is missing", [=](auto &s) { grouped_mm(s, a, b, {}); }},
-      {"grouped_mm: a", "it must have 2 dimensions",
-       [=](auto &s) {
-         grouped_mm(s, x.reshape({3, 8, 1}), b, offs);
-       }},
+      {"grouped_mm: a", "it must have 2 dimensions", [=](auto &s) { grouped_mm(s, x.reshape({3, 8, 1}), b, offs); }},
       {"grouped_mm", "divide is 0; it must be 1 or more",
        [=](auto &s) { grouped_mm(s, a, b, offs, {.gather = index, .divide = 0}); }},
       {"grouped_mm: row_weights", "its shape must be [6]",

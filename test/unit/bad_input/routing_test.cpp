@@ -51,7 +51,8 @@ TEST(BadInput, Slots) {
       {"route_slots: indices", "topk is 0; it must be 1 or more", [](auto &s) { route_slots(s, of(i64, 4, 0), 8); }},
       {"route_slots", "the number of experts is 5000; it must be 1 to 4096",
        [](auto &s) { route_slots(s, kIds, 5000); }},
-      {"route_slots", "the first expert is -1; it must be 0 or more", [](auto &s) { route_slots(s, kIds, 8, -1); }},
+      {"route_slots", "the first expert is -1; it must be 0 to 2147479551",
+       [](auto &s) { route_slots(s, kIds, 8, -1); }},
       {"route_slots: token_mask", "its shape must be [4]", [](auto &s) { route_slots(s, kIds, 8, 0, of(boolean, 5)); }},
       {"route_slots: token_mask", "its dtype must be bool", [](auto &s) { route_slots(s, kIds, 8, 0, of(i32, 4)); }},
       {"route_slots: weights", "its shape must be [4, 2]", [](auto &s) { route_slots(s, kIds, 8, 0, {}, f(4, 3)); }},
@@ -120,24 +121,13 @@ TEST(BadInput, Gate) {
       {"calculate_topk_backward: indices", "its dtype must be i32 or i64",
        [](auto &s) { calculate_topk_backward(s, f(4, 2), f(4, 8), f(4, 2)); }},
       {"gate", "topk is 7; it must be 1 to 6", [](auto &s) { gate_forward(s, kTokens, kGate, {.topk = 7}); }},
-      {"gate: weight", "its shape must be [*, 4]",
-       [](auto &s) {
-         gate_forward(s, kTokens, {f(6, 5), {}, {}}, {});
-       }},
-      {"gate: weight", "its dtype must be f32",
-       [](auto &s) {
-         gate_forward(s, kTokens, {of(i32, 6, 4), {}, {}}, {});
-       }},
+      {"gate: weight", "its shape must be [*, 4]", [](auto &s) { gate_forward(s, kTokens, {f(6, 5), {}, {}}, {}); }},
+      {"gate: weight", "its dtype must be f32", [](auto &s) { gate_forward(s, kTokens, {of(i32, 6, 4), {}, {}}, {}); }},
       {"gate: precision", "it is e4m3; give f32, bf16, f16 or f64",
        [](auto &s) { gate_forward(s, kTokens, kGate, {.precision = e4m3}); }},
-      {"gate: bias", "its shape must be [6]",
-       [](auto &s) {
-         gate_forward(s, kTokens, {f(6, 4), f(5), {}}, {});
-       }},
+      {"gate: bias", "its shape must be [6]", [](auto &s) { gate_forward(s, kTokens, {f(6, 4), f(5), {}}, {}); }},
       {"gate: correction_bias", "its dtype must be f32",
-       [](auto &s) {
-         gate_forward(s, kTokens, {f(6, 4), {}, of(i32, 6)}, {.score = kSigmoid});
-       }},
+       [](auto &s) { gate_forward(s, kTokens, {f(6, 4), {}, of(i32, 6)}, {.score = kSigmoid}); }},
       {"gate: groups", "6 experts are not 4 equal groups",
        [](auto &s) { gate_forward(s, kTokens, kGate, {.score = kSigmoid, .groups = 4}); }},
       {"gate", "limited_groups is 4; it must be 1 to 3",
@@ -154,6 +144,25 @@ TEST(BadInput, Gate) {
       {"gate: token_mask", "its shape must be [3]",
        [](auto &s) { gate_forward(s, kTokens, kGate, {}, of(boolean, 4)); }},
       {"gate: score function", "there is no tanh; give softmax, sigmoid", [](auto &) { score_function_named("tanh"); }},
+      {"gate: score function", "it is none of ScoreFunction's values",
+       [](auto &s) { gate_forward(s, kTokens, kGate, {.score = static_cast<ScoreFunction>(5)}); }},
+      {"gate: route_scale", "it is not a number",
+       [](auto &s) { gate_forward(s, kTokens, kGate, {.route_scale = std::nan("")}); }},
+      {"gate: aux_loss_coeff", "it is not a number",
+       [](auto &s) { gate_forward(s, kTokens, kGate, {.aux_loss_coeff = std::nan("")}); }},
+      {"gate: bias", "its shape must be [6]",
+       [](auto &s) {
+         gate_backward(s, f(3, 1), kTokens, {f(6, 4), f(6, 1), {}}, gate_forward(s, kTokens, kGate, {}), {});
+       }},
+      {"gate_backward: indices", "its shape must be [3, 2]",
+       [](auto &s) { gate_backward(s, f(3, 2), kTokens, kGate, gate_forward(s, kTokens, kGate, {}), {.topk = 2}); }},
+      {"gate_backward: expert_load", "its shape must be [6]",
+       [](auto &s) {
+         const GateOptions options{.aux_loss_coeff = 1};
+         GateOutput saved = gate_forward(s, kTokens, kGate, options);
+         saved.expert_load = of(i64, 5);
+         gate_backward(s, f(3, 1), kTokens, kGate, saved, options);
+       }},
       {"gate_backward: logits", "its shape must be [3, 6]",
        [](auto &s) { gate_backward(s, f(3, 1), kTokens, kGate, {}, {}); }},
       {"gate_backward: gradient", "its shape must be [3, 1]",
@@ -169,6 +178,10 @@ TEST(BadInput, Load) {
       {"aux_loss", "topk is 0; it must be 1 or more", [](auto &s) { aux_loss(s, f(4, 8), of(i64, 8), 0); }},
       {"aux_loss_backward: gradient", "it must have one element",
        [](auto &s) { aux_loss_backward(s, f(2), of(i64, 8), of(i64), 4, 2); }},
+      {"aux_loss_backward", "the number of tokens is -1",
+       [](auto &s) { aux_loss_backward(s, f(), of(i64, 8), of(i64), -1, 2); }},
+      {"aux_loss_backward: factor", "it is not a number",
+       [](auto &s) { aux_loss_backward(s, f(), of(i64, 8), of(i64), 4, 2, {}, std::nan("")); }},
       {"AuxLossAutoScaler: scale", "it must have one element",
        [](auto &s) { AuxLossAutoScaler{f(2)}.backward(s, f(3), f()); }},
       {"aux_loss: scores", "it must have 2 dimensions", [](auto &s) { aux_loss(s, f(8), of(i64, 8), 2); }},

@@ -39,6 +39,23 @@ TEST(BadInput, Permutes) {
       {"unpermute: routing_map", "its dtype must be bool",
        [=](auto &s) { unpermute(s, rows, four, 5, p, of(i8, 5, 2)); }},
       {"unpermute: routing_map", "its shape must be [4, *]", [=](auto &s) { unpermute(s, rows, four, 4, p, map); }},
+      {"unpermute", "the number of tokens is -1; it must be 0 or more",
+       [=](auto &s) { unpermute(s, rows, four, -1, p, map); }},
+      {"unpermute_drop_and_pad", "the number of tokens is -1",
+       [=](auto &s) { unpermute_drop_and_pad(s, rows, four, -1, 2, p); }},
+      {"count_rows: offs", "it is missing", [=](auto &s) { count_rows(s, RoutingMap()); }},
+      {"count_rows: offs", "its dtype must be i32",
+       [=](auto &s) {
+         Routing routing;
+         routing.offs = four;
+         count_rows(s, routing);
+       }},
+      {"count_rows", "the number of experts is 0",
+       [=](auto &s) {
+         Routing routing;
+         routing.offs = of(i32, 0);
+         count_rows(s, routing);
+       }},
       {"unpermute_backward: permuted", "its shape must be [*, 9]",
        [=](auto &s) { unpermute_backward(s, f(5, 9), rows, four); }},
       {"unpermute_backward: permuted", "its dtype must be bf16",

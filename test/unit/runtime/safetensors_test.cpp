@@ -169,6 +169,9 @@ TEST(safetensors, files_that_cannot_be_read_or_written) {
   twice.add("x", Tensor::zeros({1}, f32));
   twice.add("x", Tensor::zeros({1}, f32));
   EXPECT_THAT(message_of<UserError>([&] { write_safetensors(scratch.path("t"), twice); }), HasSubstr("appears twice"));
+  TensorFile missing;
+  missing.add("x", Tensor());
+  EXPECT_THAT(message_of<UserError>([&] { serialize_safetensors(missing); }), HasSubstr("tensor \"x\" is missing"));
   TensorFile reserved;
   reserved.add("__metadata__", Tensor::zeros({1}, f32));
   EXPECT_THAT(message_of<UserError>([&] { serialize_safetensors(reserved); }), HasSubstr("reserved"));

@@ -55,6 +55,16 @@ TEST(tensor, from_values_rounds_once) {
   EXPECT_THAT(Tensor::from_values(std::vector<double>{0, 2}, {2}, boolean).to_vector<bool>(), ElementsAre(false, true));
 }
 
+TEST(tensor, a_move_leaves_no_tensor) {
+  Tensor from = counting({2, 3}), to = std::move(from);
+  EXPECT_FALSE(from.defined()); // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(from.numel(), 0);
+  EXPECT_EQ(to.text(), "i32[2, 3] on host");
+  Tensor &same = to;
+  to = std::move(same);
+  EXPECT_EQ(to.numel(), 6);
+}
+
 TEST(tensor, copies_share_memory) {
   Tensor a = Tensor::zeros({2}, f32), b = a;
   b.data_as<float>()[1] = 5;
@@ -134,6 +144,11 @@ TEST(tensor, wrong_use_says_what_to_do) {
   EXPECT_THAT(message_of<UserError>([&] { t.slice(0, 0, 3, 0); }), HasSubstr("step >= 1"));
   EXPECT_THAT(message_of<UserError>([&] { t.select(1, 4); }), HasSubstr("pass 0 to 3"));
   EXPECT_THAT(message_of<UserError>([&] { t.expand({3, 8}); }), HasSubstr("only sizes of 1"));
+  const int64_t far = int64_t{1} << 62;
+  EXPECT_THAT(message_of<UserError>([&] { counting({1, 4}).expand({far, 4}); }), HasSubstr("more than 2^62 bytes"));
+  EXPECT_EQ(t.slice(0, 1, 3, INT64_MAX).size(0), 1);
+  EXPECT_THAT(message_of<UserError>([] { Tensor::empty({2}, static_cast<DType>(99)); }),
+              HasSubstr("make no dtype[2] on host: it is of no dtype"));
   EXPECT_THAT(message_of<UserError>([&] { t.copy_from(Tensor::zeros({3, 4}, f32)); }), HasSubstr("shape or dtype differ"));
   EXPECT_THAT(message_of<UserError>([] { Tensor::empty({-1}, f32); }), HasSubstr("size -1 is negative"));
   EXPECT_THAT(message_of<UserError>([] { Tensor::empty({int64_t{1} << 40, int64_t{1} << 40}, f32); }), HasSubstr("more than 2^62 bytes"));

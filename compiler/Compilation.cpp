@@ -73,7 +73,8 @@ bool Compilation::readRequest() {
   bool known = wantsResources || wantsCubin || any_of(phases(), [&](const PhaseInfo &p) { return p.name == job.emit; });
   if (!known) return fail(MOEC_USER_ERROR, "emit=" + job.emit + " is unknown (known: " + names + "cubin, resources)");
   if (options.isSim() && (last == Phase::Ptx || wantsCubin))
-    return fail(MOEC_USER_ERROR, "emit=" + job.emit + ": the simulated GPU (target=" + options.targetName + ") has none; use emit=nvvm, llvm or binary");
+    return fail(MOEC_USER_ERROR, "emit=" + job.emit + ": the simulated GPU (target=" + options.targetName +
+                                     ") has none; use emit=nvvm, llvm or binary");
   return true;
 }
 
@@ -88,7 +89,8 @@ bool Compilation::parse() {
   bool hasKernel = any_of(module->getOps(), [](mlir::Operation &op) {
     return isa<tile::KernelOp>(op) || op.hasAttr(mlir::NVVM::NVVMDialect::getKernelFuncAttrName());
   });
-  return hasKernel || fail(MOEC_USER_ERROR, "the text has no kernel: neither a tile.kernel nor an llvm.func with nvvm.kernel");
+  return hasKernel ||
+         fail(MOEC_USER_ERROR, "the text has no kernel: neither a tile.kernel nor an llvm.func with nvvm.kernel");
 }
 
 /// Which phase the source begins in.
@@ -101,7 +103,8 @@ Phase firstPhase(mlir::ModuleOp module) {
   };
   bool layouts = (*kernels.begin())
                      ->walk([&](mlir::Operation *op) {
-                       return any_of(op->getResultTypes(), hasLayout) ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance();
+                       return any_of(op->getResultTypes(), hasLayout) ? mlir::WalkResult::interrupt()
+                                                                      : mlir::WalkResult::advance();
                      })
                      .wasInterrupted();
   return layouts ? Phase::TileGpu : Phase::Tile;
@@ -124,14 +127,16 @@ bool Compilation::lower() {
 void Compilation::describeKernel() {
   info["target"] = options.targetName;
   info["threads"] = 32 * options.numWarps;
-  if (auto shared = module->getOperation()->getAttrOfType<mlir::IntegerAttr>("tilegpu.shared_bytes")) info["shared_bytes"] = shared.getInt();
-  else info["shared_bytes"] = 0;
-  for (auto kernel : module->getOps<tile::KernelOp>())
-    info["kernel"] = kernel.getSymName();
+  if (auto shared = module->getOperation()->getAttrOfType<mlir::IntegerAttr>("tilegpu.shared_bytes"))
+    info["shared_bytes"] = shared.getInt();
+  else
+    info["shared_bytes"] = 0;
+  for (auto kernel : module->getOps<tile::KernelOp>()) info["kernel"] = kernel.getSymName();
   for (auto function : module->getOps<mlir::LLVM::LLVMFuncOp>()) {
     if (!function->hasAttr(mlir::NVVM::NVVMDialect::getKernelFuncAttrName())) continue;
     info["kernel"] = function.getSymName();
-    if (auto reqntid = function->getAttrOfType<mlir::DenseI32ArrayAttr>(mlir::NVVM::NVVMDialect::getReqntidAttrName())) {
+    if (auto reqntid =
+            function->getAttrOfType<mlir::DenseI32ArrayAttr>(mlir::NVVM::NVVMDialect::getReqntidAttrName())) {
       int64_t threads = 1;
       for (int32_t n : reqntid.asArrayRef()) threads *= n;
       info["threads"] = threads;
@@ -165,9 +170,12 @@ bool Compilation::emitForGpu() {
     outcome.output = std::move(*ptx);
     return true;
   }
-  // Without nvJitLink the driver assembles: the binary is then PTX text. A library that was named must be there: cache keys name it.
+  // Without nvJitLink the driver assembles: the binary is then PTX text. A library that was named must be there: cache
+  // keys name it.
   const NvJitLinkFacts &linker = nvJitLinkFacts(options.nvJitLink);
-  if (!linker.path.empty()) info["assembler"] = json::Object{{"path", linker.path}, {"version", (Twine(linker.major) + "." + Twine(linker.minor)).str()}};
+  if (!linker.path.empty())
+    info["assembler"] =
+        json::Object{{"path", linker.path}, {"version", (Twine(linker.major) + "." + Twine(linker.minor)).str()}};
   bool named = !options.nvJitLink.empty() && options.nvJitLink != "none";
   if (linker.path.empty() && !named && !wantsCubin && !wantsResources) {
     info["format"] = "ptx";
@@ -217,8 +225,10 @@ CompileOutcome Compilation::run() {
   bool ok = readRequest() && parse() && lower();
   if (ok) {
     describeKernel();
-    if (last <= Phase::Nvvm) raw_string_ostream(outcome.output) << **module << "\n";
-    else ok = options.isSim() ? emitForSim() : emitForGpu();
+    if (last <= Phase::Nvvm)
+      raw_string_ostream(outcome.output) << **module << "\n";
+    else
+      ok = options.isSim() ? emitForSim() : emitForGpu();
   }
   describeStages();
   if (!ok) {
@@ -233,9 +243,9 @@ CompileOutcome Compilation::run() {
 
 } // namespace
 
-/// A compile takes some megabytes and gives them back. glibc hands a heap's free end of 128 KB and more to the kernel at
-/// once, and the next compile pays for 800 page faults, a millisecond. Once a block of 16 MB has been freed, it waits for
-/// twice that; a host that set its own thresholds keeps them.
+/// A compile takes some megabytes and gives them back. glibc hands a heap's free end of 128 KB and more to the kernel
+/// at once, and the next compile pays for 800 page faults, a millisecond. Once a block of 16 MB has been freed, it
+/// waits for twice that; a host that set its own thresholds keeps them.
 static void keepHeapBetweenCompiles() {
   [[maybe_unused]] static const bool once = [] {
     void *volatile block = std::malloc(16 << 20); // never touched

@@ -21,8 +21,8 @@ struct CompileOutcome {
   std::string output, diagnostics, info;
 };
 
-/// Compiles on this thread. The source may begin at any phase: with tiles (tile), with tiles that have layouts (tilegpu), or as an
-/// llvm.func kernel (nvvm).
+/// Compiles on this thread. The source may begin at any phase: with tiles (tile), with tiles that have layouts
+/// (tilegpu), or as an llvm.func kernel (nvvm).
 CompileOutcome compile(const CompileJob &job);
 
 } // namespace moec::compiler

@@ -13,8 +13,7 @@ using namespace moec::compiler;
 
 static CompileOutcome internalError(llvm::StringRef what) {
   std::string escaped;
-  for (char c : what)
-    escaped += c == '\n' ? "\\n" : std::string(1, c);
+  for (char c : what) escaped += c == '\n' ? "\\n" : std::string(1, c);
   return {MOEC_INTERNAL_ERROR, "", "error\t\t0\t0\tinternal error of moec: " + escaped + "\n", "{}"};
 }
 
@@ -26,9 +25,7 @@ static CompileOutcome compileGuarded(const CompileJob &job) {
     // What LLVM was building is in no state to be used again, not even to be destroyed.
     abandonNvptxThreadState();
     return internalError(error.what());
-  } catch (const std::exception &error) {
-    return internalError(error.what());
-  } catch (...) {
+  } catch (const std::exception &error) { return internalError(error.what()); } catch (...) {
     return internalError("unknown exception");
   }
 }
@@ -40,7 +37,8 @@ extern "C" {
 MOEC_EXPORT MoecStatus moec_compiler_compile(const MoecCompileRequest *request, MoecCompileResult *result) {
   CompileOutcome outcome = compileGuarded(
       {textOf(request->source), textOf(request->options), textOf(request->emit), request->ordinal_locations != 0});
-  return finishResult(result, outcome.status, std::move(outcome.output), std::move(outcome.diagnostics), std::move(outcome.info));
+  return finishResult(result, outcome.status, std::move(outcome.output), std::move(outcome.diagnostics),
+                      std::move(outcome.info));
 }
 
 MOEC_EXPORT const char *moec_compiler_describe(void) {
@@ -48,10 +46,9 @@ MOEC_EXPORT const char *moec_compiler_describe(void) {
     llvm::json::Array targets, stages;
     for (std::string &name : targetNames()) targets.push_back(std::move(name));
     for (const PhaseInfo &phase : phases()) stages.push_back(phase.name);
-    llvm::json::Object facts{{"moec", MOEC_VERSION},          {"llvm", LLVM_VERSION_STRING},
-                             {"libdevice", !libdeviceBitcode().empty()},
-                             {"targets", std::move(targets)},     {"sim_level", hostSimLevel()},
-                             {"stages", std::move(stages)}};
+    llvm::json::Object facts{
+        {"moec", MOEC_VERSION},          {"llvm", LLVM_VERSION_STRING}, {"libdevice", !libdeviceBitcode().empty()},
+        {"targets", std::move(targets)}, {"sim_level", hostSimLevel()}, {"stages", std::move(stages)}};
     std::string text;
     llvm::raw_string_ostream(text) << llvm::json::Value(std::move(facts));
     return text;

@@ -9,8 +9,8 @@ struct FatalLlvmError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// While one lives on a thread, a fatal error of LLVM on that thread throws FatalLlvmError; on threads without one the process ends
-/// as LLVM would end it. LLVM's code has no cleanups on the way, so what it was working on is leaked.
+/// While one lives on a thread, a fatal error of LLVM on that thread throws FatalLlvmError; on threads without one the
+/// process ends as LLVM would end it. LLVM's code has no cleanups on the way, so what it was working on is leaked.
 class FatalErrorScope {
 public:
   FatalErrorScope();

@@ -13,8 +13,8 @@
 
 void moec::compiler::registerDialects(mlir::DialectRegistry &registry) {
   registry.insert<mlir::arith::ArithDialect, mlir::math::MathDialect, mlir::scf::SCFDialect, mlir::func::FuncDialect,
-                  mlir::cf::ControlFlowDialect, mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect, mlir::DLTIDialect, mlir::ub::UBDialect,
-                  moec::tile::TileDialect, moec::tilegpu::TileGpuDialect>();
+                  mlir::cf::ControlFlowDialect, mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect, mlir::DLTIDialect,
+                  mlir::ub::UBDialect, moec::tile::TileDialect, moec::tilegpu::TileGpuDialect>();
 }
 
 void moec::compiler::registerPasses() {

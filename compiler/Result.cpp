@@ -11,7 +11,8 @@ struct ResultStrings {
 MoecText view(const std::string &text) { return {text.data(), text.size()}; }
 } // namespace
 
-MoecStatus finishResult(MoecCompileResult *result, MoecStatus status, std::string output, std::string diagnostics, std::string info) {
+MoecStatus finishResult(MoecCompileResult *result, MoecStatus status, std::string output, std::string diagnostics,
+                        std::string info) {
   auto *strings = new ResultStrings{std::move(output), std::move(diagnostics), std::move(info)};
   *result = {status, view(strings->output), view(strings->diagnostics), view(strings->info), strings};
   return status;

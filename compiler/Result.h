@@ -10,7 +10,8 @@
 namespace moec::compiler {
 
 /// Moves the strings into the result, which owns them until moec_compiler_free. Returns the status.
-MoecStatus finishResult(MoecCompileResult *result, MoecStatus status, std::string output, std::string diagnostics, std::string info);
+MoecStatus finishResult(MoecCompileResult *result, MoecStatus status, std::string output, std::string diagnostics,
+                        std::string info);
 
 inline llvm::StringRef textOf(MoecText text) { return {text.data, text.size}; }
 

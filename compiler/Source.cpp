@@ -77,8 +77,10 @@ std::string DiagnosticCollector::text() const {
   for (const SourceDiagnostic &d : list) {
     os << d.severity << '\t' << d.file << '\t' << d.line << '\t' << d.column << '\t';
     for (char c : d.message) {
-      if (c == '\n') os << "\\n";
-      else os << c;
+      if (c == '\n')
+        os << "\\n";
+      else
+        os << c;
     }
     os << '\n';
   }
@@ -109,7 +111,8 @@ static void setOrdinalLocations(ModuleOp module, StringRef text) {
   module->walk<WalkOrder::PreOrder>([&](Operation *op) {
     if (op == module) return;
     unsigned n = ordinal++;
-    op->setLoc(n < places.size() ? FileLineColLoc::get(context, places[n].first, places[n].second, 0) : FileLineColLoc::get(file, n, 0));
+    op->setLoc(n < places.size() ? FileLineColLoc::get(context, places[n].first, places[n].second, 0)
+                                 : FileLineColLoc::get(file, n, 0));
   });
 }
 
@@ -120,12 +123,16 @@ struct Extremes {
   size_t widestAt = 0; ///< where that type stands
 };
 
-/// The width of the integer type whose 'i' is text[at], 0 if none is: "i32", "si8" or the end of "4x8xi32", but not a name such as "%i32".
+/// The width of the integer type whose 'i' is text[at], 0 if none is: "i32", "si8" or the end of "4x8xi32", but not a
+/// name such as "%i32".
 static uint64_t integerWidth(StringRef text, size_t at) {
-  auto inName = [](char c) { return llvm::isAlnum(c) || llvm::is_contained({'_', '$', '.', '-', '%', '@', '#', '!', '^'}, c); };
+  auto inName = [](char c) {
+    return llvm::isAlnum(c) || llvm::is_contained({'_', '$', '.', '-', '%', '@', '#', '!', '^'}, c);
+  };
   StringRef before = text.take_front(at), digits = text.substr(at + 1).take_while(llvm::isDigit);
   if (before.ends_with("s") || before.ends_with("u")) before = before.drop_back();
-  bool element = before.consume_back("x") && !before.empty() && (llvm::isDigit(before.back()) || before.ends_with("?") || before.ends_with("]"));
+  bool element = before.consume_back("x") && !before.empty() &&
+                 (llvm::isDigit(before.back()) || before.ends_with("?") || before.ends_with("]"));
   if (digits.empty() || (!element && !before.empty() && inName(before.back()))) return 0;
   uint64_t width = 0;
   return digits.getAsInteger(10, width) ? std::numeric_limits<uint64_t>::max() : width;
@@ -137,11 +144,18 @@ static Extremes extremesOf(StringRef text) {
   unsigned depth = 0, signs = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     char c = text[i];
-    if (c == '-') found.depth = std::max(found.depth, ++signs);
-    else if (!llvm::isSpace(c)) signs = 0;
+    if (c == '-')
+      found.depth = std::max(found.depth, ++signs);
+    else if (!llvm::isSpace(c))
+      signs = 0;
     switch (c) {
-    case '(': case '[': case '{': case '<': found.depth = std::max(found.depth, ++depth); break;
-    case ')': case ']': case '}': depth -= depth > 0; break;
+    case '(':
+    case '[':
+    case '{':
+    case '<': found.depth = std::max(found.depth, ++depth); break;
+    case ')':
+    case ']':
+    case '}': depth -= depth > 0; break;
     case '>': depth -= depth > 0 && i > 0 && text[i - 1] != '-'; break;
     case 'i':
       if (uint64_t width = integerWidth(text, i); width > found.width) found.width = width, found.widestAt = i;
@@ -163,20 +177,25 @@ static constexpr unsigned maxNesting = 256;
 /// MLIR takes integers of 2^24 bits, and code generators split such one by one into registers, for hours.
 static constexpr uint64_t maxIntegerWidth = 128;
 
-OwningOpRef<ModuleOp> parseSource(MLIRContext &context, StringRef text, bool ordinal, DiagnosticCollector &collector, StringRef name) {
+OwningOpRef<ModuleOp> parseSource(MLIRContext &context, StringRef text, bool ordinal, DiagnosticCollector &collector,
+                                  StringRef name) {
   // The lexer reads one byte past the end, and the caller's text need not end in NUL.
   std::string terminated = text.str();
   Extremes extremes = extremesOf(terminated);
   if (extremes.depth > maxNesting) {
-    collector.add({"error", name.str(), 1, 0, "the text is nested deeper than " + std::to_string(maxNesting) + " levels"});
+    collector.add(
+        {"error", name.str(), 1, 0, "the text is nested deeper than " + std::to_string(maxNesting) + " levels"});
     return nullptr;
   }
   if (extremes.width > maxIntegerWidth) {
     auto line = static_cast<unsigned>(1 + StringRef(terminated).take_front(extremes.widestAt).count('\n'));
-    collector.add({"error", name.str(), line, 0, "an integer type of " + std::to_string(extremes.width) + " bits; the widest has " + std::to_string(maxIntegerWidth)});
+    collector.add({"error", name.str(), line, 0,
+                   "an integer type of " + std::to_string(extremes.width) + " bits; the widest has " +
+                       std::to_string(maxIntegerWidth)});
     return nullptr;
   }
-  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(terminated, ParserConfig(&context, /*verifyAfterParse=*/false), name);
+  OwningOpRef<ModuleOp> module =
+      parseSourceString<ModuleOp>(terminated, ParserConfig(&context, /*verifyAfterParse=*/false), name);
   if (!module) {
     if (!collector.hasErrors()) collector.add({"error", name.str(), 1, 0, "the text is not a module"});
     return nullptr;

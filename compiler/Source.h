@@ -12,8 +12,9 @@
 
 namespace moec::compiler {
 
-/// This thread's context: all dialects of Register.h loaded, with their translations to LLVM IR, threading off. It lives as long as the thread, so a second compile on the thread pays nothing
-/// for it; operations must not outlive the thread.
+/// This thread's context: all dialects of Register.h loaded, with their translations to LLVM IR, threading off. It
+/// lives as long as the thread, so a second compile on the thread pays nothing for it; operations must not outlive the
+/// thread.
 mlir::MLIRContext &threadContext();
 
 /// One line of what compiler.h calls `diagnostics`.
@@ -47,9 +48,9 @@ private:
   mlir::ScopedDiagnosticHandler handler;
 };
 
-/// Parses and verifies. With `ordinal`, op number n in pre-order gets the location "kernel":n:0 (the module does not count: the first
-/// tile.kernel is 0) before it is verified; else locations are `name`:line:column of the text. Null, with an error collected, if
-/// the text is not valid.
+/// Parses and verifies. With `ordinal`, op number n in pre-order gets the location "kernel":n:0 (the module does not
+/// count: the first tile.kernel is 0) before it is verified; else locations are `name`:line:column of the text. Null,
+/// with an error collected, if the text is not valid.
 mlir::OwningOpRef<mlir::ModuleOp> parseSource(mlir::MLIRContext &context, llvm::StringRef text, bool ordinal,
                                               DiagnosticCollector &collector, llvm::StringRef name = "source.mlir");
 

@@ -1,5 +1,5 @@
-// The one door into libmoec_compiler.so: C functions over plain data. The runtime opens the library with dlopen on the first
-// cache miss and calls these; no exception and no LLVM type crosses. Standard library only.
+// The one door into libmoec_compiler.so: C functions over plain data. The runtime opens the library with dlopen on the
+// first cache miss and calls these; no exception and no LLVM type crosses. Standard library only.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,9 @@ struct MoecCompileRequest {
   MoecText source;  ///< one kernel as MLIR text (generic or pretty form)
   MoecText options; ///< "key=value;key=value", see compiler/options.h: target, num_warps, num_stages, contract_fma, ...
   MoecText emit;    ///< "binary" (cubin, or the sim's code image), or a stage's text: tile, tilegpu, nvvm, llvm, ptx
-  /// 1: the text came from the recorder and has no locations; op number n (pre-order, from 0) gets the location "kernel":n,
-  /// or what the n-th line of the form "//! file:line" at the text's end says (so that line tables show the author's lines).
+  /// 1: the text came from the recorder and has no locations; op number n (pre-order, from 0) gets the location
+  /// "kernel":n, or what the n-th line of the form "//! file:line" at the text's end says (so that line tables show the
+  /// author's lines).
   int32_t ordinal_locations;
 };
 
@@ -34,8 +35,9 @@ enum MoecStatus : int32_t {
 struct MoecCompileResult {
   MoecStatus status;
   MoecText output;      ///< the artifact asked for
-  MoecText diagnostics; ///< one per line: "<severity>\t<file>\t<line>\t<column>\t<message>" (newlines in a message are "\\n")
-  MoecText info;        ///< JSON: kernel, target, threads, shared_bytes, registers, spill_bytes, stages: [{name, ms}], ...
+  MoecText diagnostics; ///< one per line: "<severity>\t<file>\t<line>\t<column>\t<message>" (newlines in a message are
+                        ///< "\\n")
+  MoecText info; ///< JSON: kernel, target, threads, shared_bytes, registers, spill_bytes, stages: [{name, ms}], ...
   void *owner;
 };
 

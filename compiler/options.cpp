@@ -14,10 +14,8 @@ static constexpr StringLiteral simLevels[] = {"v2", "v3", "v4"};
 
 std::vector<std::string> targetNames() {
   std::vector<std::string> names;
-  for (const NvptxTarget &target : nvptxTargets())
-    names.push_back(target.name.str());
-  for (StringRef level : simLevels)
-    names.push_back((simPrefix + level).str());
+  for (const NvptxTarget &target : nvptxTargets()) names.push_back(target.name.str());
+  for (StringRef level : simLevels) names.push_back((simPrefix + level).str());
   return names;
 }
 
@@ -26,7 +24,9 @@ static Error bad(const Twine &message) { return createStringError(message); }
 /// "sm_130a" gives 130; 0 if it is not of that form.
 static int smNumber(StringRef name) {
   int number = 0;
-  if (!name.consume_front("sm_") || name.take_while([](char c) { return c >= '0' && c <= '9'; }).getAsInteger(10, number)) return 0;
+  if (!name.consume_front("sm_") ||
+      name.take_while([](char c) { return c >= '0' && c <= '9'; }).getAsInteger(10, number))
+    return 0;
   return number;
 }
 
@@ -36,8 +36,10 @@ static Error parseTarget(StringRef value, CompileOptions &options) {
   options.targetName = value.str();
   if (options.gpu) return Error::success();
   StringRef level = value;
-  if (value == "sim") options.simLevel = hostSimLevel().str();
-  else if (level.consume_front(simPrefix) && is_contained(simLevels, level)) options.simLevel = level.str();
+  if (value == "sim")
+    options.simLevel = hostSimLevel().str();
+  else if (level.consume_front(simPrefix) && is_contained(simLevels, level))
+    options.simLevel = level.str();
   if (!options.simLevel.empty()) {
     options.targetName = simPrefix.str() + options.simLevel;
     return Error::success();
@@ -47,7 +49,8 @@ static Error parseTarget(StringRef value, CompileOptions &options) {
   int number = smNumber(value);
   if (number > newest.capability)
     return bad("target " + value + " is newer than this moec, which knows GPUs up to " + newest.name +
-               "; compile for sm_120 with emit=ptx, which the driver translates for newer GPUs (targets: " + known + ")");
+               "; compile for sm_120 with emit=ptx, which the driver translates for newer GPUs (targets: " + known +
+               ")");
   if (number != 0 && number < oldest.capability)
     return bad("target " + value + " is too old: moec needs " + oldest.name + " or later (targets: " + known + ")");
   return bad("unknown target '" + value + "' (targets: " + known + ")");
@@ -86,8 +89,10 @@ struct Key {
 static const Key keys[] = {
     {"target", parseTarget},
     {"cc", [](StringRef v, CompileOptions &o) { return parseCapability(v, o.computeCapability); }},
-    {"num_warps", [](StringRef v, CompileOptions &o) { return parseInt("num_warps", v, {1, 2, 4, 8, 16}, o.numWarps); }},
-    {"num_stages", [](StringRef v, CompileOptions &o) { return parseInt("num_stages", v, {1, 2, 3, 4, 5, 6, 7, 8}, o.numStages); }},
+    {"num_warps",
+     [](StringRef v, CompileOptions &o) { return parseInt("num_warps", v, {1, 2, 4, 8, 16}, o.numWarps); }},
+    {"num_stages",
+     [](StringRef v, CompileOptions &o) { return parseInt("num_stages", v, {1, 2, 3, 4, 5, 6, 7, 8}, o.numStages); }},
     {"contract_fma", [](StringRef v, CompileOptions &o) { return parseBool("contract_fma", v, o.contractFma); }},
     {"checked", [](StringRef v, CompileOptions &o) { return parseBool("checked", v, o.checked); }},
     {"lineinfo", [](StringRef v, CompileOptions &o) { return parseBool("lineinfo", v, o.lineInfo); }},
@@ -119,7 +124,8 @@ Expected<CompileOptions> parseOptions(StringRef text) {
   for (StringRef item : split(text, ';')) {
     item = item.trim();
     if (item.empty()) continue;
-    if (!item.contains('=')) return bad("option '" + item + "' has no value: options are written key=value, separated by ';'");
+    if (!item.contains('='))
+      return bad("option '" + item + "' has no value: options are written key=value, separated by ';'");
     auto [name, value] = item.split('=');
     const Key *key = find_if(keys, [&, wanted = name](const Key &k) { return k.name == wanted; });
     if (key == std::end(keys)) return unknownKey(name);
@@ -131,7 +137,8 @@ Expected<CompileOptions> parseOptions(StringRef text) {
     return bad("option cc=" + Twine(options.computeCapability) + " contradicts target=" + options.targetName +
                ": cc is for the simulated GPU only");
   if (options.gpu) options.computeCapability = options.gpu->capability;
-  if (options.gpu && options.checked) return bad("option checked=1 is for the simulated GPU only (target=" + options.targetName + ")");
+  if (options.gpu && options.checked)
+    return bad("option checked=1 is for the simulated GPU only (target=" + options.targetName + ")");
   return options;
 }
 

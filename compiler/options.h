@@ -22,13 +22,14 @@ struct CompileOptions {
   bool verifyEach = false;    ///< verify_each=0|1: verify the IR after every pass
   bool verbose = false;       ///< verbose=0|1: the assembler's statistics as remarks
   std::string dumpFolder;     ///< dump=FOLDER: the IR after every pass, one file each
-  std::string nvJitLink;      ///< nvjitlink=FILE|none: the library that assembles PTX; empty: the build's, or what MOEC_CUDA_ROOT says
+  std::string nvJitLink;      ///< nvjitlink=FILE|none: the library that assembles PTX; empty: the build's, or what
+                              ///< MOEC_CUDA_ROOT says
 
   bool isSim() const { return gpu == nullptr; }
 };
 
-/// Parses the options. Keys may come in any order, empty items are ignored, the last of a repeated key counts. The error's text says
-/// what would be right.
+/// Parses the options. Keys may come in any order, empty items are ignored, the last of a repeated key counts. The
+/// error's text says what would be right.
 llvm::Expected<CompileOptions> parseOptions(llvm::StringRef text);
 
 /// Names of all targets, for messages and `describe`.

@@ -12,10 +12,14 @@ using namespace mlir;
 namespace moec::compiler {
 
 static constexpr PhaseInfo phaseTable[] = {
-    {Phase::Tile, "tile", "Views are pointers, offsets and masks; masks that the shape contract proves are gone; what loops repeat is outside them."},
+    {Phase::Tile, "tile",
+     "Views are pointers, offsets and masks; masks that the shape contract proves are gone; what loops repeat is "
+     "outside them."},
     {Phase::Layouts, "layouts", "Every tile has a layout; operands of dots come through shared memory, copied ahead."},
-    {Phase::TileGpu, "tilegpu", "Shared memory has offsets and barriers. A hand-written kernel with layouts begins with this phase."},
-    {Phase::Nvvm, "nvvm", "One thread's program in the LLVM and NVVM dialects, the last form that the GPU and the simulated GPU share."},
+    {Phase::TileGpu, "tilegpu",
+     "Shared memory has offsets and barriers. A hand-written kernel with layouts begins with this phase."},
+    {Phase::Nvvm, "nvvm",
+     "One thread's program in the LLVM and NVVM dialects, the last form that the GPU and the simulated GPU share."},
     {Phase::Llvm, "llvm", "LLVM IR after our short list of LLVM passes, as code generation gets it."},
     {Phase::Ptx, "ptx", "PTX text (real GPUs only)."},
     {Phase::Binary, "binary", "A cubin, or the simulated GPU's x86-64 code image."},
@@ -54,7 +58,8 @@ static void addTileGpuPasses(OpPassManager &module, const CompileOptions &option
 }
 
 static void addNvvmPasses(OpPassManager &module, const CompileOptions &options) {
-  module.addPass(createTileGpuLowerToNvvm({.numWarps = options.numWarps, .computeCapability = options.computeCapability}));
+  module.addPass(
+      createTileGpuLowerToNvvm({.numWarps = options.numWarps, .computeCapability = options.computeCapability}));
 }
 
 void addPhasePasses(OpPassManager &manager, Phase phase, const CompileOptions &options) {
@@ -90,7 +95,8 @@ struct Timer : PassInstrumentation {
   }
 };
 
-/// A pass manager for some phases and the options that its passes depend on, kept because building one (patterns!) costs more than running it.
+/// A pass manager for some phases and the options that its passes depend on, kept because building one (patterns!)
+/// costs more than running it.
 struct KeptManager {
   MLIRContext *context;
   Phase from, to;
@@ -99,8 +105,9 @@ struct KeptManager {
   Timer *timer;
 
   bool fits(MLIRContext *c, Phase f, Phase t, const CompileOptions &o) const {
-    return context == c && from == f && to == t && options.targetName == o.targetName && options.computeCapability == o.computeCapability &&
-           options.numWarps == o.numWarps && options.numStages == o.numStages && options.contractFma == o.contractFma &&
+    return context == c && from == f && to == t && options.targetName == o.targetName &&
+           options.computeCapability == o.computeCapability && options.numWarps == o.numWarps &&
+           options.numStages == o.numStages && options.contractFma == o.contractFma &&
            options.verifyEach == o.verifyEach && options.dumpFolder == o.dumpFolder;
   }
 };
@@ -116,15 +123,17 @@ static KeptManager makeManager(MLIRContext *context, Phase from, Phase to, const
   kept.timer = timer.get();
   kept.manager->addInstrumentation(std::move(timer));
   if (!options.dumpFolder.empty())
-    kept.manager->enableIRPrintingToFileTree([](Pass *, Operation *) { return false; }, [](Pass *, Operation *) { return true; },
-                                             /*printModuleScope=*/true, /*printAfterOnlyOnChange=*/false, /*printAfterOnlyOnFailure=*/false,
-                                             options.dumpFolder);
+    kept.manager->enableIRPrintingToFileTree([](Pass *, Operation *) { return false; },
+                                             [](Pass *, Operation *) { return true; },
+                                             /*printModuleScope=*/true, /*printAfterOnlyOnChange=*/false,
+                                             /*printAfterOnlyOnFailure=*/false, options.dumpFolder);
   for (const PhaseInfo &info : phaseTable)
     if (info.phase >= from && info.phase <= to) addPhasePasses(*kept.manager, info.phase, options);
   return kept;
 }
 
-LogicalResult runPhases(ModuleOp module, Phase from, Phase to, const CompileOptions &options, const StageTiming &timing) {
+LogicalResult runPhases(ModuleOp module, Phase from, Phase to, const CompileOptions &options,
+                        const StageTiming &timing) {
   thread_local std::vector<KeptManager> keptManagers;
   MLIRContext *context = module.getContext();
   auto it = llvm::find_if(keptManagers, [&](const KeptManager &k) { return k.fits(context, from, to, options); });
@@ -142,7 +151,8 @@ LogicalResult runPhases(ModuleOp module, Phase from, Phase to, const CompileOpti
 
 namespace {
 struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
-  Option<std::string> options{*this, "options", llvm::cl::desc("compile options, key=value;..."), llvm::cl::init("target=sm_90a")};
+  Option<std::string> options{*this, "options", llvm::cl::desc("compile options, key=value;..."),
+                              llvm::cl::init("target=sm_90a")};
 };
 
 template <Phase last> void addUpTo(OpPassManager &manager, const PipelineOptions &text) {
@@ -154,10 +164,14 @@ template <Phase last> void addUpTo(OpPassManager &manager, const PipelineOptions
 } // namespace
 
 void registerPipelines() {
-  static PassPipelineRegistration<PipelineOptions> tile("moec-tile", "all passes up to phase tile", addUpTo<Phase::Tile>);
-  static PassPipelineRegistration<PipelineOptions> layouts("moec-layouts", "all passes up to phase layouts", addUpTo<Phase::Layouts>);
-  static PassPipelineRegistration<PipelineOptions> tilegpu("moec-tilegpu", "all passes up to phase tilegpu", addUpTo<Phase::TileGpu>);
-  static PassPipelineRegistration<PipelineOptions> nvvm("moec-nvvm", "all passes up to phase nvvm", addUpTo<Phase::Nvvm>);
+  static PassPipelineRegistration<PipelineOptions> tile("moec-tile", "all passes up to phase tile",
+                                                        addUpTo<Phase::Tile>);
+  static PassPipelineRegistration<PipelineOptions> layouts("moec-layouts", "all passes up to phase layouts",
+                                                           addUpTo<Phase::Layouts>);
+  static PassPipelineRegistration<PipelineOptions> tilegpu("moec-tilegpu", "all passes up to phase tilegpu",
+                                                           addUpTo<Phase::TileGpu>);
+  static PassPipelineRegistration<PipelineOptions> nvvm("moec-nvvm", "all passes up to phase nvvm",
+                                                        addUpTo<Phase::Nvvm>);
 }
 
 } // namespace moec::compiler

@@ -1,4 +1,5 @@
-// The way of a kernel through the compiler: its phases, and which passes run in which order. One readable list, in pipeline.cpp.
+// The way of a kernel through the compiler: its phases, and which passes run in which order. One readable list, in
+// pipeline.cpp.
 #pragma once
 
 #include "compiler/options.h"
@@ -22,10 +23,13 @@ void addPhasePasses(mlir::OpPassManager &manager, Phase phase, const CompileOpti
 
 using StageTiming = std::function<void(llvm::StringRef stage, double ms)>;
 
-/// Runs the passes of phases `from` to `to` (at most Nvvm) on the module. Pass managers are kept per thread. Diagnostics go to the context.
-mlir::LogicalResult runPhases(mlir::ModuleOp module, Phase from, Phase to, const CompileOptions &options, const StageTiming &timing);
+/// Runs the passes of phases `from` to `to` (at most Nvvm) on the module. Pass managers are kept per thread.
+/// Diagnostics go to the context.
+mlir::LogicalResult runPhases(mlir::ModuleOp module, Phase from, Phase to, const CompileOptions &options,
+                              const StageTiming &timing);
 
-/// Registers `--moec-tile`, `--moec-layouts`, `--moec-tilegpu` and `--moec-nvvm` for moec-opt: all passes up to the phase, e.g.
+/// Registers `--moec-tile`, `--moec-layouts`, `--moec-tilegpu` and `--moec-nvvm` for moec-opt: all passes up to the
+/// phase, e.g.
 /// --moec-nvvm="options=target=sm_90a;num_warps=8".
 void registerPipelines();
 

@@ -202,8 +202,7 @@ Tile argmin(const Operand &x, int axis) { return arg_extreme(x, axis, "argmin", 
 
 Tile cumsum(const Operand &x, int axis, bool reverse) {
   reduced_dtype(x, "cumsum", false, true);
-  return scan(
-      x, axis, [&](const Tile &a, const Tile &b) { return Operand(a, x.where()) + b; }, reverse);
+  return scan(x, axis, [&](const Tile &a, const Tile &b) { return Operand(a, x.where()) + b; }, reverse);
 }
 
 Tile sort(const Operand &x, bool descending) {

@@ -11,18 +11,12 @@ struct Format {
 };
 Format format(DType t) {
   switch (t) {
-  case DType::f16:
-    return {5, 10};
-  case DType::bf16:
-    return {8, 7};
-  case DType::f32:
-    return {8, 23};
-  case DType::e4m3:
-    return {4, 3};
-  case DType::e5m2:
-    return {5, 2};
-  default:
-    return {11, 52};
+  case DType::f16: return {5, 10};
+  case DType::bf16: return {8, 7};
+  case DType::f32: return {8, 23};
+  case DType::e4m3: return {4, 3};
+  case DType::e5m2: return {5, 2};
+  default: return {11, 52};
   }
 }
 } // namespace

@@ -13,22 +13,14 @@ static const char *const kHostTodo = "use sizes of the kernel's views, scalar ar
 /// The host's op for a device op; nullopt: the host does not know it.
 static std::optional<HostExpr::Op> host_op(OpId op) {
   switch (op) {
-  case OpId::arith_addi:
-    return HostExpr::Op::add;
-  case OpId::arith_subi:
-    return HostExpr::Op::sub;
-  case OpId::arith_muli:
-    return HostExpr::Op::mul;
-  case OpId::arith_divsi:
-    return HostExpr::Op::div;
-  case OpId::arith_remsi:
-    return HostExpr::Op::rem;
-  case OpId::arith_minsi:
-    return HostExpr::Op::min;
-  case OpId::arith_maxsi:
-    return HostExpr::Op::max;
-  default:
-    return std::nullopt;
+  case OpId::arith_addi: return HostExpr::Op::add;
+  case OpId::arith_subi: return HostExpr::Op::sub;
+  case OpId::arith_muli: return HostExpr::Op::mul;
+  case OpId::arith_divsi: return HostExpr::Op::div;
+  case OpId::arith_remsi: return HostExpr::Op::rem;
+  case OpId::arith_minsi: return HostExpr::Op::min;
+  case OpId::arith_maxsi: return HostExpr::Op::max;
+  default: return std::nullopt;
   }
 }
 
@@ -188,30 +180,21 @@ static const char *spell(Parameter p) {
 }
 static std::string spell(const ArgFacts &f) {
   switch (f.kind) {
-  case ArgFacts::Kind::view:
-    return fmt::format("a tensor of {} with rank {}", name(f.dtype), f.rank);
-  case ArgFacts::Kind::pointer:
-    return fmt::format("a pointer to {}", name(f.dtype));
-  case ArgFacts::Kind::scalar:
-    return fmt::format("a scalar {}", name(f.dtype));
+  case ArgFacts::Kind::view: return fmt::format("a tensor of {} with rank {}", name(f.dtype), f.rank);
+  case ArgFacts::Kind::pointer: return fmt::format("a pointer to {}", name(f.dtype));
+  case ArgFacts::Kind::scalar: return fmt::format("a scalar {}", name(f.dtype));
   }
   return "";
 }
 static bool fits(Parameter p, const ArgFacts &f) {
   using Kind = ArgFacts::Kind;
   switch (p) {
-  case Parameter::view:
-    return f.kind == Kind::view;
-  case Parameter::pointer:
-    return f.kind == Kind::pointer;
-  case Parameter::integer:
-    return f.kind == Kind::scalar && is_int(f.dtype);
-  case Parameter::floating:
-    return f.kind == Kind::scalar && is_float(f.dtype);
-  case Parameter::boolean:
-    return f.kind == Kind::scalar && f.dtype == DType::boolean;
-  case Parameter::any:
-    return f.kind == Kind::scalar;
+  case Parameter::view: return f.kind == Kind::view;
+  case Parameter::pointer: return f.kind == Kind::pointer;
+  case Parameter::integer: return f.kind == Kind::scalar && is_int(f.dtype);
+  case Parameter::floating: return f.kind == Kind::scalar && is_float(f.dtype);
+  case Parameter::boolean: return f.kind == Kind::scalar && f.dtype == DType::boolean;
+  case Parameter::any: return f.kind == Kind::scalar;
   }
   return false;
 }

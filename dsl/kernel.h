@@ -37,12 +37,24 @@ template <class T> struct parameter_of {
   static_assert(sizeof(T) == 0,
                 "a kernel's parameters are a const Spec &, then View, Pointer, Int, Float, Bool or Tile, by value");
 };
-template <> struct parameter_of<View> { static constexpr Parameter value = Parameter::view; };
-template <> struct parameter_of<Pointer> { static constexpr Parameter value = Parameter::pointer; };
-template <> struct parameter_of<Int> { static constexpr Parameter value = Parameter::integer; };
-template <> struct parameter_of<Float> { static constexpr Parameter value = Parameter::floating; };
-template <> struct parameter_of<Bool> { static constexpr Parameter value = Parameter::boolean; };
-template <> struct parameter_of<Tile> { static constexpr Parameter value = Parameter::any; };
+template <> struct parameter_of<View> {
+  static constexpr Parameter value = Parameter::view;
+};
+template <> struct parameter_of<Pointer> {
+  static constexpr Parameter value = Parameter::pointer;
+};
+template <> struct parameter_of<Int> {
+  static constexpr Parameter value = Parameter::integer;
+};
+template <> struct parameter_of<Float> {
+  static constexpr Parameter value = Parameter::floating;
+};
+template <> struct parameter_of<Bool> {
+  static constexpr Parameter value = Parameter::boolean;
+};
+template <> struct parameter_of<Tile> {
+  static constexpr Parameter value = Parameter::any;
+};
 
 /// Hands the kernel its arguments while it is recorded.
 class Arguments {

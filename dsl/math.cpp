@@ -84,7 +84,8 @@ Tile fma(const Operand &a, const Operand &b, const Operand &c) {
 }
 
 void rec::fail_cdiv(int64_t a, int64_t b, Where where) {
-  fail(where, fmt::format("cdiv({}, {})", a, b), "the divisor is not positive", "correct the constants that it is made of");
+  fail(where, fmt::format("cdiv({}, {})", a, b), "the divisor is not positive",
+       "correct the constants that it is made of");
 }
 
 Tile cdiv(const Operand &a, const Operand &b) {

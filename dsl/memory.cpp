@@ -233,7 +233,8 @@ void device_assert(const Operand &condition, std::string_view message, std::init
       fail(condition.where(), fmt::format("device_assert with \"{}\" in its message", message.substr(at, 3)),
            fmt::format("values given to print: {}", count), "give a value for each place; {0} is the first");
   }
-  r.create(OpId::tile_assert, {c, std::span<Value *const>(printed, count)}, {}, {r.arena.copy(message)}, condition.where());
+  r.create(OpId::tile_assert, {c, std::span<Value *const>(printed, count)}, {}, {r.arena.copy(message)},
+           condition.where());
 }
 
 } // namespace moec

@@ -108,7 +108,8 @@ namespace rec {
 /// (a + b - 1) / b for positive b.
 Tile cdiv(const Operand &a, const Operand &b);
 template <class A, class B>
-requires(std::is_integral_v<A> &&std::is_integral_v<B>) constexpr auto cdiv(A a, B b, Where where = Where::current()) {
+  requires(std::is_integral_v<A> && std::is_integral_v<B>)
+constexpr auto cdiv(A a, B b, Where where = Where::current()) {
   if (b <= 0) rec::fail_cdiv(static_cast<int64_t>(a), static_cast<int64_t>(b), where);
   return (a + b - 1) / b;
 }
@@ -217,8 +218,8 @@ Tile dot(const Operand &a, const Operand &b, const Operand &acc = Operand::none(
 
 /// All threads of the program wait; what was written to global memory before is visible after.
 void barrier(Where where = Where::current());
-/// Stops the launch with `message` where an element of `condition` is false. Up to two integers (i32 or i64, scalars or tiles of the
-/// condition's shape) are printed for "{0}" and "{1}" in it. On a GPU the launch stops without the text.
+/// Stops the launch with `message` where an element of `condition` is false. Up to two integers (i32 or i64, scalars or
+/// tiles of the condition's shape) are printed for "{0}" and "{1}" in it. On a GPU the launch stops without the text.
 void device_assert(const Operand &condition, std::string_view message, std::initializer_list<Operand> values = {});
 
 } // namespace moec

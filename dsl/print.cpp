@@ -153,24 +153,12 @@ private:
     if (info.kind == AttrKind::unit) return;
     out_ += " = ";
     switch (info.kind) {
-    case AttrKind::i32:
-      number(a.integer), out_ += " : i32";
-      break;
-    case AttrKind::i64:
-      number(a.integer), out_ += " : i64";
-      break;
-    case AttrKind::string:
-      quote(a.text);
-      break;
-    case AttrKind::enumeration:
-      out_ += info.prefix, out_ += info.cases[a.integer], out_ += '>';
-      break;
-    case AttrKind::constant:
-      constant(*n->results[0].type, a.integer);
-      break;
-    case AttrKind::bool_array:
-      clip(n);
-      break;
+    case AttrKind::i32: number(a.integer), out_ += " : i32"; break;
+    case AttrKind::i64: number(a.integer), out_ += " : i64"; break;
+    case AttrKind::string: quote(a.text); break;
+    case AttrKind::enumeration: out_ += info.prefix, out_ += info.cases[a.integer], out_ += '>'; break;
+    case AttrKind::constant: constant(*n->results[0].type, a.integer); break;
+    case AttrKind::bool_array: clip(n); break;
     case AttrKind::i32_array:
       out_ += a.size ? "array<i32: " : "array<i32";
       for (uint32_t k = 0; k < a.size; ++k) {
@@ -181,8 +169,7 @@ private:
       break;
     case AttrKind::none:
     case AttrKind::unit:
-    case AttrKind::type:
-      break;
+    case AttrKind::type: break;
     }
   }
 

@@ -57,32 +57,24 @@ std::string spell(const Shape &s) {
 
 std::string spell(const Type &t) {
   switch (t.kind) {
-  case Type::Kind::scalar:
-    return fmt::format("scalar {}", name(t.dtype));
-  case Type::Kind::tile:
-    return std::string(name(t.dtype)) + spell(t.shape());
-  case Type::Kind::view:
-    return fmt::format("view of {} with rank {}", name(t.dtype), t.rank);
-  case Type::Kind::pointer:
-    return fmt::format("pointer to {}", name(t.dtype));
+  case Type::Kind::scalar: return fmt::format("scalar {}", name(t.dtype));
+  case Type::Kind::tile: return std::string(name(t.dtype)) + spell(t.shape());
+  case Type::Kind::view: return fmt::format("view of {} with rank {}", name(t.dtype), t.rank);
+  case Type::Kind::pointer: return fmt::format("pointer to {}", name(t.dtype));
   }
   return "";
 }
 
 std::string spell(Recorder &r, const Operand &o) {
   switch (o.kind()) {
-  case Operand::Kind::none:
-    return "nothing";
-  case Operand::Kind::integer:
-    return std::to_string(o.integer());
-  case Operand::Kind::boolean:
-    return o.integer() ? "true" : "false";
+  case Operand::Kind::none: return "nothing";
+  case Operand::Kind::integer: return std::to_string(o.integer());
+  case Operand::Kind::boolean: return o.integer() ? "true" : "false";
   case Operand::Kind::floating: {
     std::string text = fmt::format("{}", o.floating());
     return text.find_first_not_of("-0123456789") == std::string::npos ? text + ".0" : text; // 2.0 is no integer
   }
-  case Operand::Kind::handle:
-    return spell(*r.value(o.tile(), o.where(), "use of a value")->type);
+  case Operand::Kind::handle: return spell(*r.value(o.tile(), o.where(), "use of a value")->type);
   }
   return "";
 }
@@ -145,9 +137,7 @@ TypeRef Recorder::type(const Type &t) {
   };
   const std::string element(mlir_name(t.dtype));
   switch (t.kind) {
-  case Type::Kind::scalar:
-    s = element;
-    break;
+  case Type::Kind::scalar: s = element; break;
   case Type::Kind::tile:
     s = "tensor<";
     for (int i = 0; i < t.rank; ++i) s += std::to_string(t.sizes[static_cast<size_t>(i)]) + "x";
@@ -158,9 +148,7 @@ TypeRef Recorder::type(const Type &t) {
         "], align = " + std::to_string(t.align) + ", wide = " + (t.wide ? "true" : "false") +
         (t.packed ? ", packed = true>" : ">");
     break;
-  case Type::Kind::pointer:
-    s = "!tile.ptr<" + element + (t.align ? ", " + std::to_string(t.align) : "") + ">";
-    break;
+  case Type::Kind::pointer: s = "!tile.ptr<" + element + (t.align ? ", " + std::to_string(t.align) : "") + ">"; break;
   }
   e.text = arena.copy(s);
   return &e;
@@ -183,14 +171,10 @@ TypeRef Recorder::type(DType dtype, const Shape &shape, Where where, std::string
 
 static bool takes(const OperandInfo &o, const Type &t) {
   switch (t.kind) {
-  case Type::Kind::scalar:
-    return o.scalar >> static_cast<int>(t.dtype) & 1;
-  case Type::Kind::tile:
-    return o.tile >> static_cast<int>(t.dtype) & 1;
-  case Type::Kind::view:
-    return o.view;
-  case Type::Kind::pointer:
-    return o.pointer;
+  case Type::Kind::scalar: return o.scalar >> static_cast<int>(t.dtype) & 1;
+  case Type::Kind::tile: return o.tile >> static_cast<int>(t.dtype) & 1;
+  case Type::Kind::view: return o.view;
+  case Type::Kind::pointer: return o.pointer;
   }
   return false;
 }
@@ -336,16 +320,10 @@ Value *Recorder::value(const Pointer &p, Where where, std::string_view asked) {
 Value *Recorder::value(const Operand &o, std::string_view asked) {
   DType dtype = DType::f32;
   switch (o.kind()) {
-  case Operand::Kind::none:
-    fail(o.where(), std::string(asked), "an operand is missing");
-    break;
-  case Operand::Kind::handle:
-    return value(o.tile(), o.where(), asked);
-  case Operand::Kind::boolean:
-    dtype = DType::boolean;
-    break;
-  case Operand::Kind::floating:
-    break;
+  case Operand::Kind::none: fail(o.where(), std::string(asked), "an operand is missing"); break;
+  case Operand::Kind::handle: return value(o.tile(), o.where(), asked);
+  case Operand::Kind::boolean: dtype = DType::boolean; break;
+  case Operand::Kind::floating: break;
   case Operand::Kind::integer:
     dtype = o.integer() == static_cast<int32_t>(o.integer()) ? DType::i32 : DType::i64;
     break;

@@ -174,21 +174,15 @@ int64_t divisor(Value *v, int depth) {
     int64_t c = n->attrs[0].integer;
     return c == 0 ? most : std::min<int64_t>(most, c & -c);
   }
-  case OpId::tile_dim:
-    return n->operands[0]->type->sizes[static_cast<size_t>(n->attrs[0].integer)];
-  case OpId::arith_muli:
-    return std::min(most, of(0) * of(1));
+  case OpId::tile_dim: return n->operands[0]->type->sizes[static_cast<size_t>(n->attrs[0].integer)];
+  case OpId::arith_muli: return std::min(most, of(0) * of(1));
   case OpId::arith_addi:
   case OpId::arith_subi:
   case OpId::arith_minsi:
-  case OpId::arith_maxsi:
-    return std::min(of(0), of(1));
-  case OpId::arith_select:
-    return std::min(of(1), of(2));
-  case OpId::tile_cast:
-    return is_int(n->operands[0]->type->dtype) ? of(0) : 1;
-  default:
-    return 1;
+  case OpId::arith_maxsi: return std::min(of(0), of(1));
+  case OpId::arith_select: return std::min(of(1), of(2));
+  case OpId::tile_cast: return is_int(n->operands[0]->type->dtype) ? of(0) : 1;
+  default: return 1;
   }
 }
 

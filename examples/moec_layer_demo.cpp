@@ -91,9 +91,8 @@ Tensor run_layer(const Stream &stream, const Layer &l, Routing &routing) {
   Tensor rows = Progress::step("permute", [&] { return gather_rows(stream, l.x, routing.token_ids); });
   Tensor h =
       Progress::step("grouped_mm gate_up", [&] { return grouped_mm(stream, rows, l.gate_and_up, routing.offs); });
-  Tensor a = Progress::step("weighted_swiglu", [&] {
-    return weighted_swiglu(stream, h, routing.weights.reshape({-1, 1}));
-  });
+  Tensor a =
+      Progress::step("weighted_swiglu", [&] { return weighted_swiglu(stream, h, routing.weights.reshape({-1, 1})); });
   Tensor o = Progress::step("grouped_mm down", [&] { return grouped_mm(stream, a, l.down, routing.offs); });
   return Progress::step("unpermute", [&] {
     Tensor y = combine_rows(stream, o, routing.row_ids, topk);

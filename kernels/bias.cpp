@@ -59,11 +59,11 @@ constexpr int kRowsAtOnce = 16;
 struct BiasGradSpec {
   int experts = 128;
   RowsOfExperts::Kind kind = RowsOfExperts::Kind::counts;
-  bool weighted = false;   ///< there are probs
-  bool dots = false;       ///< and products, for their gradient
+  bool weighted = false; ///< there are probs
+  bool dots = false;     ///< and products, for their gradient
   BiasSum sum = BiasSum::kahan;
-  int block = 128;         ///< columns per program
-  int rows = 128;          ///< of a sum
+  int block = 128; ///< columns per program
+  int rows = 128;  ///< of a sum
   static void fields(auto &s, auto &&f) {
     f("experts", s.experts), f("kind", s.kind), f("weighted", s.weighted), f("dots", s.dots), f("sum", s.sum),
         f("block", s.block), f("rows", s.rows);

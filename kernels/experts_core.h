@@ -14,8 +14,8 @@ enum class RouterWeights : uint8_t { input, activation, output };
 struct ExpertsForm {
   Activation activation;
   RouterWeights weights = RouterWeights::activation;
-  bool transposed = false; ///< matrices are [E, U, D] and [E, D, I], else [E, D, U] and [E, I, D]
-  int first_expert = 0;    ///< id of the first of the parameters' experts
+  bool transposed = false;     ///< matrices are [E, U, D] and [E, D, I], else [E, D, U] and [E, I, D]
+  int first_expert = 0;        ///< id of the first of the parameters' experts
   bool round_weighted = false; ///< RouterWeights::output: each weighted row is rounded before the rows are added
 };
 

@@ -12,14 +12,10 @@ namespace moec {
 const Form &form_for(DType t, Device device) {
   const bool large = device.is_cuda(); // on the simulated GPU small tiles waste less on short groups
   switch (t) {
-  case f64:
-    return kForms[0];
-  case f32:
-    return kForms[1];
-  case e4m3:
-    return kForms[large ? 3 : 2];
-  default:
-    return kForms[large ? 5 : 4];
+  case f64: return kForms[0];
+  case f32: return kForms[1];
+  case e4m3: return kForms[large ? 3 : 2];
+  default: return kForms[large ? 5 : 4];
   }
 }
 

@@ -59,15 +59,12 @@ std::string better_value(const OpParameter &p, const std::string &value) {
   int64_t i;
   double d;
   switch (p.type) {
-  case OpParameter::Type::boolean:
-    return value == "true" || value == "false" ? "" : "give true or false";
+  case OpParameter::Type::boolean: return value == "true" || value == "false" ? "" : "give true or false";
   case OpParameter::Type::integer: // a size or a count
     if (!whole(std::from_chars(begin, end, i))) return "give an integer";
     return i == static_cast<int32_t>(i) ? "" : "give an integer of 32 bits";
-  case OpParameter::Type::floating:
-    return whole(std::from_chars(begin, end, d)) ? "" : "give a number";
-  case OpParameter::Type::text:
-    return "";
+  case OpParameter::Type::floating: return whole(std::from_chars(begin, end, d)) ? "" : "give a number";
+  case OpParameter::Type::text: return "";
   }
   return "";
 }

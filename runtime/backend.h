@@ -34,10 +34,10 @@ public:
 
 /// What a backend needs to load a kernel: the cache's payload and the manifest's facts.
 struct ExecutableImage {
-  std::string kernel;              ///< the entry's name
-  std::string_view payload;        ///< cubin or PTX, the sim's code image, or the interpreter's source text
-  std::string options;             ///< compile options, for the interpreter
-  std::vector<SourceLine> lines;   ///< of the text's ordinals, for findings
+  std::string kernel;            ///< the entry's name
+  std::string_view payload;      ///< cubin or PTX, the sim's code image, or the interpreter's source text
+  std::string options;           ///< compile options, for the interpreter
+  std::vector<SourceLine> lines; ///< of the text's ordinals, for findings
   uint32_t threads = 0, shared_bytes = 0;
 };
 
@@ -77,13 +77,16 @@ public:
   virtual void copy(void *to, bool to_host, const void *from, bool from_host, size_t bytes, void *stream) = 0;
   virtual void fill(void *to, uint8_t value, size_t bytes, void *stream) = 0;
 
-  /// Makes the device's context this thread's current one for as long as the answer lives: for other libraries, which work in that.
+  /// Makes the device's context this thread's current one for as long as the answer lives: for other libraries, which
+  /// work in that.
   virtual std::shared_ptr<void> make_current() { return nullptr; }
   /// PTX as the device's binary, where the compiler found no assembler.
   virtual std::string assemble(std::string_view ptx) { return std::string(ptx); }
   virtual std::unique_ptr<Executable> load(const ExecutableImage &image) = 0;
   /// How many CTAs of the kernel the device runs at once: the grid of a persistent kernel.
-  virtual int resident_ctas(const Executable &, uint32_t /*threads*/, uint32_t /*shared_bytes*/) { return multiprocessors(); }
+  virtual int resident_ctas(const Executable &, uint32_t /*threads*/, uint32_t /*shared_bytes*/) {
+    return multiprocessors();
+  }
   virtual void launch(const Launch &launch, void *stream) = 0;
 
   /// Work on `stream` is recorded from now on. Only for devices whose work is queued, as the three below.

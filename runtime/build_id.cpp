@@ -24,11 +24,13 @@ std::string id_in_notes(const std::vector<char> &notes) {
   for (size_t at = 0; at + sizeof(Elf64_Nhdr) <= notes.size();) {
     Elf64_Nhdr note;
     std::memcpy(&note, notes.data() + at, sizeof note);
-    uint64_t name = at + sizeof note, id = name + (uint64_t{note.n_namesz} + 3) / 4 * 4, next = id + (uint64_t{note.n_descsz} + 3) / 4 * 4;
+    uint64_t name = at + sizeof note, id = name + (uint64_t{note.n_namesz} + 3) / 4 * 4,
+             next = id + (uint64_t{note.n_descsz} + 3) / 4 * 4;
     if (id + note.n_descsz > notes.size()) return "";
     if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && std::memcmp(notes.data() + name, "GNU", 4) == 0) {
       std::string hex;
-      for (uint64_t i = id; i < id + note.n_descsz; ++i) hex += fmt::format("{:02x}", static_cast<unsigned char>(notes[i]));
+      for (uint64_t i = id; i < id + note.n_descsz; ++i)
+        hex += fmt::format("{:02x}", static_cast<unsigned char>(notes[i]));
       return hex;
     }
     at = next;
@@ -64,7 +66,8 @@ std::string build_id_of(const std::string &path) {
   struct stat status;
   if (fd >= 0 && ::fstat(fd, &status) == 0) {
     id = elf_build_id(fd);
-    if (id.empty()) id = fmt::format("size-{}-time-{}.{}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+    if (id.empty())
+      id = fmt::format("size-{}-time-{}.{}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
   }
   if (fd >= 0) ::close(fd);
   if (!id.empty()) known[path] = id;

@@ -1,4 +1,5 @@
-// The build-id of an ELF file, read from the file: what names a library in a cache key without opening it. Standard library only.
+// The build-id of an ELF file, read from the file: what names a library in a cache key without opening it. Standard
+// library only.
 #pragma once
 
 #include <string>

@@ -41,7 +41,9 @@ std::string hex_digest(std::string_view text) {
 void make_directories(const std::string &path) {
   for (size_t at = 1; at != std::string::npos;) {
     at = path.find('/', at + 1);
-    if (::mkdir(path.substr(0, at).c_str(), 0700) != 0 && errno != EEXIST && errno != EISDIR && errno != EROFS && errno != EACCES) return;
+    if (::mkdir(path.substr(0, at).c_str(), 0700) != 0 && errno != EEXIST && errno != EISDIR && errno != EROFS &&
+        errno != EACCES)
+      return;
   }
 }
 
@@ -55,14 +57,14 @@ std::string untrusted(int fd) {
   return "";
 }
 
-/// A lock on one key: a byte of the lock file, chosen by the digest. Open-file-description locks work between threads and
-/// processes alike and vanish with their holder. On a file system without locks the key is simply not locked.
+/// A lock on one key: a byte of the lock file, chosen by the digest. Open-file-description locks work between threads
+/// and processes alike and vanish with their holder. On a file system without locks the key is simply not locked.
 class KeyLock {
 public:
   KeyLock(int directory, const std::string &digest) {
     fd_ = ::openat(directory, kLockFile, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd_ < 0) return;
-    struct flock range {};
+    struct flock range{};
     range.l_type = F_WRLCK;
     range.l_whence = SEEK_SET;
     range.l_start = static_cast<off_t>(std::strtoull(digest.substr(0, 15).c_str(), nullptr, 16));
@@ -119,7 +121,8 @@ std::string CacheKey::digest() const { return hex_digest(text_); }
 
 // -- the directory
 
-DiskCache::DiskCache(std::string directory, uint64_t max_bytes) : directory_(std::move(directory)), max_bytes_(max_bytes) {}
+DiskCache::DiskCache(std::string directory, uint64_t max_bytes)
+    : directory_(std::move(directory)), max_bytes_(max_bytes) {}
 DiskCache::~DiskCache() {
   if (directory_fd_ >= 0) ::close(directory_fd_);
 }
@@ -135,7 +138,8 @@ std::string DiskCache::default_directory() {
   if (auto home = environment_text("HOME"); home && home->front() == '/') return *home + "/.cache/moec";
   passwd entry{}, *found = nullptr;
   char buffer[4096];
-  if (::getpwuid_r(::geteuid(), &entry, buffer, sizeof buffer, &found) == 0 && found && found->pw_dir && *found->pw_dir == '/')
+  if (::getpwuid_r(::geteuid(), &entry, buffer, sizeof buffer, &found) == 0 && found && found->pw_dir &&
+      *found->pw_dir == '/')
     return std::string(found->pw_dir) + "/.cache/moec";
   return "";
 }
@@ -162,7 +166,9 @@ int DiskCache::open_directory(bool make) {
     make_directories(directory_);
     fd = open();
   }
-  std::string wrong = fd < 0 ? (errno == ELOOP || errno == ENOTDIR ? "it is a symbolic link or no directory" : std::strerror(errno)) : untrusted(fd);
+  std::string wrong =
+      fd < 0 ? (errno == ELOOP || errno == ENOTDIR ? "it is a symbolic link or no directory" : std::strerror(errno))
+             : untrusted(fd);
   if (!wrong.empty()) {
     if (fd >= 0) ::close(fd);
     return refuse(fmt::format("kernel cache {} is not used", directory_), std::move(wrong));
@@ -188,7 +194,8 @@ std::optional<CacheEntry> DiskCache::load(const CacheKey &key) {
   std::string file = digest_file(key);
   std::string wrong = read_entry(directory, file, &key.text(), true, entry);
   if (wrong.empty()) return entry;
-  if (wrong != "missing") log_line(LogLevel::info, fmt::format("cache entry {}/{} is not used: {}", directory_, file, wrong));
+  if (wrong != "missing")
+    log_line(LogLevel::info, fmt::format("cache entry {}/{} is not used: {}", directory_, file, wrong));
   return std::nullopt;
 }
 
@@ -198,7 +205,8 @@ bool DiskCache::store(const CacheKey &key, std::string_view manifest, std::strin
   std::string bytes = encode_entry(key.text(), manifest, payload);
   int error = bytes.size() > kMaxEntryBytes ? EFBIG : publish(directory, digest_file(key), bytes);
   if (error) {
-    warn_once("cache store", fmt::format("cannot write to the kernel cache {}: {}; kernels are kept in memory only", directory_, std::strerror(error)));
+    warn_once("cache store", fmt::format("cannot write to the kernel cache {}: {}; kernels are kept in memory only",
+                                         directory_, std::strerror(error)));
     return false;
   }
   remember_bytes(bytes.size());

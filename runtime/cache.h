@@ -1,6 +1,7 @@
-// The disk cache of compiled kernels. Content-addressed: the name of an entry is the BLAKE2b hash of its key, and an entry is one
-// self-contained file (header, full key, manifest, payload) under a checksum, so that a damaged, truncated or foreign file is a
-// miss and is replaced. Nothing here throws for the state of the disk: it degrades to "no cache" with one warning. Standard library only.
+// The disk cache of compiled kernels. Content-addressed: the name of an entry is the BLAKE2b hash of its key, and an
+// entry is one self-contained file (header, full key, manifest, payload) under a checksum, so that a damaged, truncated
+// or foreign file is a miss and is replaced. Nothing here throws for the state of the disk: it degrades to "no cache"
+// with one warning. Standard library only.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@
 
 namespace moec {
 
-/// What decides a compile's result, as named fields in a canonical text: two keys are equal if and only if all fields are.
+/// What decides a compile's result, as named fields in a canonical text: two keys are equal if and only if all fields
+/// are.
 class CacheKey {
 public:
   /// Adds a field. Names should be unique; order matters. Values may hold any bytes.
@@ -33,10 +35,10 @@ struct CacheEntry {
 
 /// One file of the cache, for `moec cache ls` and `verify`.
 struct CacheListing {
-  std::string file;        ///< its name in the directory
+  std::string file; ///< its name in the directory
   uint64_t bytes = 0;
-  int64_t last_use_s = 0;  ///< seconds since 1970
-  std::string wrong;       ///< why it is not a valid entry; empty if it is
+  int64_t last_use_s = 0;    ///< seconds since 1970
+  std::string wrong;         ///< why it is not a valid entry; empty if it is
   std::string key, manifest; ///< of a valid entry
 };
 
@@ -46,7 +48,8 @@ struct CacheTotals {
 
 class DiskCache {
 public:
-  /// Uses `directory` (made with mode 0700 at the first store). Entries are kept below `max_bytes`, least recently used first to go.
+  /// Uses `directory` (made with mode 0700 at the first store). Entries are kept below `max_bytes`, least recently used
+  /// first to go.
   DiskCache(std::string directory, uint64_t max_bytes);
   ~DiskCache();
   DiskCache(const DiskCache &) = delete;
@@ -60,8 +63,8 @@ public:
   std::optional<CacheEntry> load(const CacheKey &key);
   /// Publishes an entry: written aside, flushed, renamed. False (after one warning) if the disk does not let it.
   bool store(const CacheKey &key, std::string_view manifest, std::string_view payload);
-  /// The entry of `key`, or what `make` returns, stored. Of threads and processes that miss together one calls `make`, the
-  /// others wait for its entry. Exceptions of `make` pass through. `was_hit` says which it was.
+  /// The entry of `key`, or what `make` returns, stored. Of threads and processes that miss together one calls `make`,
+  /// the others wait for its entry. Exceptions of `make` pass through. `was_hit` says which it was.
   CacheEntry load_or_make(const CacheKey &key, const std::function<CacheEntry()> &make, bool *was_hit = nullptr);
 
   // -- for `moec cache`
@@ -69,7 +72,8 @@ public:
   std::string problem();
   std::vector<CacheListing> list();
   CacheTotals totals();
-  /// Removes leftovers, things that are no files and the least recently used entries until at most `max_bytes` are left. Returns how many went.
+  /// Removes leftovers, things that are no files and the least recently used entries until at most `max_bytes` are
+  /// left. Returns how many went.
   uint64_t prune(uint64_t max_bytes);
   /// Removes files that are no valid entries (see list). Returns how many.
   uint64_t remove_bad();

@@ -56,8 +56,7 @@ public:
   ~NoFileSizeSignal() {
     timespec now{0, 0};
     if (!sigismember(&before_, SIGXFSZ))
-      while (sigtimedwait(&set_, nullptr, &now) > 0) {
-      }
+      while (sigtimedwait(&set_, nullptr, &now) > 0) {}
     pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   }
 
@@ -100,7 +99,8 @@ std::string decode_entry(std::string_view file, CacheEntry &entry) {
   if (file.size() < sizeof h) return "truncated header";
   std::memcpy(&h, file.data(), sizeof h);
   if (std::memcmp(h.magic, kMagic, sizeof kMagic) != 0) return "not a cache entry";
-  if (h.version != kVersion || h.header_bytes != sizeof h) return fmt::format("format version {}, not {}", h.version, kVersion);
+  if (h.version != kVersion || h.header_bytes != sizeof h)
+    return fmt::format("format version {}, not {}", h.version, kVersion);
   std::string_view body = file.substr(sizeof h);
   uint64_t left = body.size();
   for (uint64_t part : {h.key_bytes, h.manifest_bytes, h.payload_bytes}) {
@@ -116,7 +116,8 @@ std::string decode_entry(std::string_view file, CacheEntry &entry) {
   return "";
 }
 
-std::string read_entry(int directory, const std::string &name, const std::string *expected_key, bool mark_used, CacheEntry &entry) {
+std::string read_entry(int directory, const std::string &name, const std::string *expected_key, bool mark_used,
+                       CacheEntry &entry) {
   File file{::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
   if (file.fd < 0) return errno == ENOENT ? "missing" : errno == ELOOP ? "a symbolic link" : std::strerror(errno);
   struct stat status;
@@ -136,7 +137,8 @@ std::string read_entry(int directory, const std::string &name, const std::string
   std::string wrong = decode_entry(bytes, entry);
   if (!wrong.empty()) return wrong;
   if (expected_key && entry.key != *expected_key) return "another key";
-  if (mark_used && ::time(nullptr) - status.st_mtime > 60) ::futimens(file.fd, nullptr); // at most a write per minute and entry
+  if (mark_used && ::time(nullptr) - status.st_mtime > 60)
+    ::futimens(file.fd, nullptr); // at most a write per minute and entry
   return "";
 }
 
@@ -157,8 +159,10 @@ int publish(int directory, const std::string &name, std::string_view bytes) {
     if (::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0)
       error = ::renameat(directory, aside.c_str(), directory, name.c_str()) == 0 ? 0 : errno;
   }
-  if (error) ::unlinkat(directory, aside.c_str(), 0);
-  else ::fsync(directory);
+  if (error)
+    ::unlinkat(directory, aside.c_str(), 0);
+  else
+    ::fsync(directory);
   return error;
 }
 

@@ -15,18 +15,12 @@ struct Format {
 };
 Format format_of(DType t) {
   switch (t) {
-  case f64:
-    return {52, -1022};
-  case f16:
-    return {10, -14};
-  case bf16:
-    return {7, -126};
-  case e4m3:
-    return {3, -6};
-  case e5m2:
-    return {2, -14};
-  default:
-    return {23, -126};
+  case f64: return {52, -1022};
+  case f16: return {10, -14};
+  case bf16: return {7, -126};
+  case e4m3: return {3, -6};
+  case e5m2: return {2, -14};
+  default: return {23, -126};
   }
 }
 

@@ -50,7 +50,9 @@ const Library &library() {
     Library l;
     auto bind = [&](auto &slot, const char *name) {
       slot = reinterpret_cast<std::decay_t<decltype(slot)>>(dlsym(handle, name));
-      if (!slot) throw UserError(asked, fmt::format("it has no {}", name), "it is of another version; install both from one build");
+      if (!slot)
+        throw UserError(asked, fmt::format("it has no {}", name),
+                        "it is of another version; install both from one build");
     };
     bind(l.compile, "moec_compiler_compile");
     bind(l.interpret, "moec_compiler_interpret");
@@ -68,8 +70,10 @@ std::string string_of(MoecText t) { return t.data ? std::string(t.data, t.size) 
 std::string unescaped(std::string_view text) {
   std::string s;
   for (size_t i = 0; i < text.size(); ++i)
-    if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == 'n') s += '\n', ++i;
-    else s += text[i];
+    if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == 'n')
+      s += '\n', ++i;
+    else
+      s += text[i];
   return s;
 }
 
@@ -116,7 +120,8 @@ std::vector<Diagnostic> parse_diagnostics(std::string_view text, std::span<const
   if (text.empty()) text = "the compiler gave no message";
   switch (status) {
   case MOEC_USER_ERROR: { // an option's error stands on no line and says itself what may be
-    bool placed = std::any_of(diagnostics.begin(), diagnostics.end(), [](const Diagnostic &d) { return !d.file.empty(); });
+    bool placed =
+        std::any_of(diagnostics.begin(), diagnostics.end(), [](const Diagnostic &d) { return !d.file.empty(); });
     throw UserError(input.what, text, placed ? "correct the kernel" : "");
   }
   case MOEC_TOOL_ERROR: throw DeviceError(input.what, text, "MOEC_DUMP=<folder> keeps what the tool was given");
@@ -139,7 +144,9 @@ static std::string dump_option(const CompileInput &input) {
   std::string folder = fmt::format("{}/{}-{}", environment().dump, input.kernel, digest.substr(0, 8));
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) throw UserError(fmt::format("dump IR into {}", folder), error.message(), "set MOEC_DUMP to a folder that can be written");
+  if (error)
+    throw UserError(fmt::format("dump IR into {}", folder), error.message(),
+                    "set MOEC_DUMP to a folder that can be written");
   return ";dump=" + folder;
 }
 
@@ -168,10 +175,12 @@ std::string compiler_library_path() {
   ssize_t n = ::readlink("/proc/self/exe", program, sizeof program - 1);
   if (n > 0) folders[0] = folder_of(std::string(program, static_cast<size_t>(n)));
   Dl_info info;
-  if (dladdr(reinterpret_cast<void *>(&compiler_library_path), &info) && info.dli_fname) folders[1] = folder_of(info.dli_fname);
+  if (dladdr(reinterpret_cast<void *>(&compiler_library_path), &info) && info.dli_fname)
+    folders[1] = folder_of(info.dli_fname);
   for (const std::string &folder : folders)
     for (const char *place : {"/", "/lib/", "/../lib/", "/../lib/moec/"})
-      if (std::string path = folder + place + kLibraryName; !folder.empty() && ::access(path.c_str(), R_OK) == 0) return path;
+      if (std::string path = folder + place + kLibraryName; !folder.empty() && ::access(path.c_str(), R_OK) == 0)
+        return path;
   for (const std::string &folder : loader_folders())
     if (std::string path = folder + "/" + kLibraryName; ::access(path.c_str(), R_OK) == 0) return path;
   return "";
@@ -179,7 +188,8 @@ std::string compiler_library_path() {
 
 CompileOutput compile(const CompileInput &input) {
   const std::string linker = nvjitlink_path(); // the one that key_of names
-  const std::string options = fmt::format("{}{};nvjitlink={}", input.options, dump_option(input), linker.empty() ? "none" : linker);
+  const std::string options =
+      fmt::format("{}{};nvjitlink={}", input.options, dump_option(input), linker.empty() ? "none" : linker);
   MoecCompileRequest request{text_of(input.source), text_of(options), text_of(input.emit), input.ordinal_locations};
   const Library &l = library();
   Result result;
@@ -194,7 +204,8 @@ CompileOutput compile(const CompileInput &input) {
   return out;
 }
 
-void interpret(const CompileInput &input, const uint32_t (&grid)[3], std::span<void *const> params, std::span<const uint64_t> ranges) {
+void interpret(const CompileInput &input, const uint32_t (&grid)[3], std::span<void *const> params,
+               std::span<const uint64_t> ranges) {
   MoecInterpretRequest request{};
   request.source = text_of(input.source);
   request.options = text_of(input.options);

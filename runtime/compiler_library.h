@@ -23,12 +23,12 @@ struct Diagnostic {
 
 /// What to compile; see compiler/compiler.h.
 struct CompileInput {
-  std::string_view source;  ///< tile IR text
-  std::string options;      ///< "target=sm_90a;num_warps=4;..."
+  std::string_view source; ///< tile IR text
+  std::string options;     ///< "target=sm_90a;num_warps=4;..."
   std::string emit = "binary";
   bool ordinal_locations = false;
-  std::span<const SourceLine> lines; ///< of ordinals
-  std::string file = {};             ///< names the source in messages, where it is somebody's file
+  std::span<const SourceLine> lines;     ///< of ordinals
+  std::string file = {};                 ///< names the source in messages, where it is somebody's file
   std::string what = "compile a kernel"; ///< for errors: "compile weighted_swiglu for sm_90a"
   std::string kernel = {};               ///< names the folder below MOEC_DUMP, if that is set: the IR after each pass
 };
@@ -38,11 +38,14 @@ struct CompileOutput {
   std::vector<Diagnostic> diagnostics;
 };
 
-/// Compiles. Opens the library if need be. Throws UserError for a wrong kernel or option, a missing library or a MOEC_DUMP that cannot be written, DeviceError where an
-/// outside tool fails, InternalError for a defect; each with the compiler's messages.
+/// Compiles. Opens the library if need be. Throws UserError for a wrong kernel or option, a missing library or a
+/// MOEC_DUMP that cannot be written, DeviceError where an outside tool fails, InternalError for a defect; each with the
+/// compiler's messages.
 CompileOutput compile(const CompileInput &input);
-/// Runs the reference interpreter over a grid. `ranges`: begin,end pairs that it may touch. Throws as compile, DeviceError for findings.
-void interpret(const CompileInput &input, const uint32_t (&grid)[3], std::span<void *const> params, std::span<const uint64_t> ranges);
+/// Runs the reference interpreter over a grid. `ranges`: begin,end pairs that it may touch. Throws as compile,
+/// DeviceError for findings.
+void interpret(const CompileInput &input, const uint32_t (&grid)[3], std::span<void *const> params,
+               std::span<const uint64_t> ranges);
 /// The library's path: MOEC_COMPILER, or beside the program or this code, or in lib or ../lib beside it, or in a folder
 /// where the loader looks (the program's run path, LD_LIBRARY_PATH). Empty if there is none. Opens nothing.
 std::string compiler_library_path();

@@ -24,7 +24,8 @@ bool apply(HostExpr::Op op, int64_t a, int64_t b, int64_t &out) {
   case Op::add: return !__builtin_add_overflow(a, b, &out);
   case Op::sub: return !__builtin_sub_overflow(a, b, &out);
   case Op::mul: return !__builtin_mul_overflow(a, b, &out);
-  case Op::div: case Op::rem:
+  case Op::div:
+  case Op::rem:
     if (b == 0 || (b == -1 && a == std::numeric_limits<int64_t>::min())) return false;
     out = op == Op::div ? a / b : a % b;
     return true;
@@ -47,7 +48,8 @@ int64_t evaluate(const HostExpr &e, std::span<const LaunchArg> args, const std::
   int depth = 0;
   for (const HostExpr::Step &step : e.steps) {
     if (step.op <= Op::scalar) {
-      if (depth == kMaxDepth) throw InternalError("launch " + kernel, "an expression of its contract is too deep", "simplify " + e.text);
+      if (depth == kMaxDepth)
+        throw InternalError("launch " + kernel, "an expression of its contract is too deep", "simplify " + e.text);
       const auto arg = static_cast<size_t>(step.a);
       stack[depth++] = step.op == Op::constant ? step.a
                        : step.op == Op::size   ? args[arg].tensor()->shape()[static_cast<int>(step.b)]
@@ -55,7 +57,8 @@ int64_t evaluate(const HostExpr &e, std::span<const LaunchArg> args, const std::
       continue;
     }
     int64_t out = 0;
-    if (depth < 2 || !apply(step.op, stack[depth - 2], stack[depth - 1], out)) fail(kernel, e, "overflows or divides by zero");
+    if (depth < 2 || !apply(step.op, stack[depth - 2], stack[depth - 1], out))
+      fail(kernel, e, "overflows or divides by zero");
     stack[--depth - 1] = out;
   }
   return depth == 1 ? stack[0] : 0;
@@ -67,7 +70,8 @@ void check_expects(const Recording &r, std::span<const LaunchArg> args) {
     if (have == want) continue;
     throw UserError(fmt::format("launch {}", r.kernel),
                     fmt::format("{} is {}, so its dimension {} is {}, but {} ({}:{}) makes it {}", arg_name(r, x.arg),
-                                args[static_cast<size_t>(x.arg)].tensor()->text(), x.dim, have, x.value.text, x.file, x.line, want),
+                                args[static_cast<size_t>(x.arg)].tensor()->text(), x.dim, have, x.value.text, x.file,
+                                x.line, want),
                     "pass tensors whose shapes belong together");
   }
 }
@@ -82,9 +86,10 @@ bool evaluate_grid(const Recording &r, std::span<const LaunchArg> args, int resi
   for (size_t i = 0; i < 3; ++i) {
     if (extents[i] < 0) fail(r.kernel, r.grid[i], "is a negative number of programs");
     if (some && extents[i] > limits[i])
-      throw UserError(fmt::format("launch {}", r.kernel),
-                      fmt::format("its grid {} = {} exceeds {} programs in dimension {}", r.grid[i].text, extents[i], limits[i], i),
-                      i == 0 ? "give each program more work" : "put the long dimension first, or give each program more work");
+      throw UserError(
+          fmt::format("launch {}", r.kernel),
+          fmt::format("its grid {} = {} exceeds {} programs in dimension {}", r.grid[i].text, extents[i], limits[i], i),
+          i == 0 ? "give each program more work" : "put the long dimension first, or give each program more work");
     grid[i] = static_cast<uint32_t>(extents[i]);
   }
   return some;

@@ -12,8 +12,8 @@ namespace moec {
 
 namespace detail {
 
-/// |x| rounded to a float with `M` mantissa bits and exponent bias `bias`, as exponent and mantissa bits without a sign.
-/// The exponent may grow past the format's largest: the caller saturates. `x` is not NaN.
+/// |x| rounded to a float with `M` mantissa bits and exponent bias `bias`, as exponent and mantissa bits without a
+/// sign. The exponent may grow past the format's largest: the caller saturates. `x` is not NaN.
 template <int M, int bias> constexpr uint64_t round_magnitude(double x) {
   uint64_t bits = std::bit_cast<uint64_t>(x) & ~(uint64_t{1} << 63);
   int exponent = static_cast<int>(bits >> 52) - 1023;
@@ -43,8 +43,8 @@ template <int E, int M> constexpr double finite_value(uint32_t bits) {
   }
   return std::bit_cast<double>(sign | static_cast<uint64_t>(exponent - bias + 1023) << 52 | mantissa << (52 - M));
 }
-/// |x| of a format with `M` mantissa bits, exponent bias `bias` and the greatest number (or infinity) `most`, below x's sign bit; NaN has all
-/// bits set but the sign.
+/// |x| of a format with `M` mantissa bits, exponent bias `bias` and the greatest number (or infinity) `most`, below x's
+/// sign bit; NaN has all bits set but the sign.
 template <class Bits, int M, int bias, Bits most> constexpr Bits encode(double x) {
   constexpr int sign_bit = 8 * sizeof(Bits) - 1;
   if (x != x) return static_cast<Bits>((1u << sign_bit) - 1);
@@ -60,7 +60,8 @@ constexpr uint16_t to_f16(double x) { return detail::encode<uint16_t, 10, 15, 0x
 constexpr uint16_t to_bf16(double x) { return detail::encode<uint16_t, 7, 127, 0x7f80>(x); }
 /// f64 (and with it f32) to e4m3, saturating to +-448 (infinity too); NaN becomes 0x7f. As cuda_fp8.h's __NV_SATFINITE.
 constexpr uint8_t to_e4m3(double x) { return detail::encode<uint8_t, 3, 7, 0x7e>(x); }
-/// f64 (and with it f32) to e5m2, saturating to +-57344 (infinity too); NaN becomes 0x7f. As cuda_fp8.h's __NV_SATFINITE.
+/// f64 (and with it f32) to e5m2, saturating to +-57344 (infinity too); NaN becomes 0x7f. As cuda_fp8.h's
+/// __NV_SATFINITE.
 constexpr uint8_t to_e5m2(double x) { return detail::encode<uint8_t, 2, 15, 0x7b>(x); }
 
 /// f16 to f32, exact.
@@ -84,7 +85,8 @@ inline float to_f32(double x) { return static_cast<float>(x); }
 
 /// The element at `p` as f64 (i64 beyond 2^53 rounds).
 double load_element(DType t, const void *p);
-/// Writes `value` at `p`, rounded once to nearest even. Integers: rounded toward zero, clamped to the type, NaN gives 0.
+/// Writes `value` at `p`, rounded once to nearest even. Integers: rounded toward zero, clamped to the type, NaN gives
+/// 0.
 void store_element(DType t, void *p, double value);
 
 } // namespace moec

@@ -34,7 +34,9 @@ Device Device::parse(std::string_view text) {
   if (text == "best") {
     std::string why;
     if (cuda_device_count(&why) > 0) return cuda(0);
-    warn_once("no cuda", fmt::format("no CUDA device ({}); kernels run on the simulated GPU. MOEC_DEVICE=sim says so silently", why));
+    warn_once(
+        "no cuda",
+        fmt::format("no CUDA device ({}); kernels run on the simulated GPU. MOEC_DEVICE=sim says so silently", why));
     return sim();
   }
   int index = 0;
@@ -42,7 +44,8 @@ Device Device::parse(std::string_view text) {
     auto [end, error] = std::from_chars(text.data() + 5, text.data() + text.size(), index);
     if (error == std::errc() && end == text.data() + text.size() && index >= 0) return cuda(index);
   }
-  throw UserError(fmt::format("use device '{}'", text), "there is no such device", "say best, sim, interp, cuda or cuda:<index>");
+  throw UserError(fmt::format("use device '{}'", text), "there is no such device",
+                  "say best, sim, interp, cuda or cuda:<index>");
 }
 
 std::string Device::name() const {
@@ -54,7 +57,9 @@ std::string Device::name() const {
   }
   return "";
 }
-std::string Device::description() const { return kind_ == DeviceKind::host ? "the host's memory" : backend().description(); }
+std::string Device::description() const {
+  return kind_ == DeviceKind::host ? "the host's memory" : backend().description();
+}
 std::string Device::target() const { return backend().target(); }
 int Device::multiprocessors() const { return backend().multiprocessors(); }
 Backend &Device::backend() const { return backend_of(*this); }
@@ -66,12 +71,14 @@ Backend &backend_of(Device device) {
   case DeviceKind::cuda: return cuda_backend(device.index());
   case DeviceKind::host: break;
   }
-  throw UserError("run kernels on the host", "the host is only a place for memory", "use Device::sim(), interp() or cuda()");
+  throw UserError("run kernels on the host", "the host is only a place for memory",
+                  "use Device::sim(), interp() or cuda()");
 }
 
 Backend &cuda_backend(int index) {
   static std::mutex mutex;
-  static auto &backends = *new std::map<int, std::unique_ptr<Backend>>; // kept: tensors in static storage free through them
+  static auto &backends =
+      *new std::map<int, std::unique_ptr<Backend>>; // kept: tensors in static storage free through them
   const cuda::Driver &driver = cuda::driver();
   std::lock_guard lock(mutex);
   auto &slot = backends[index];
@@ -136,8 +143,9 @@ void Stream::copy(void *to, Device to_device, const void *from, Device from_devi
   }
   for (Device d : {to_device, from_device})
     if (d.is_cuda() && d != device_)
-      throw UserError(fmt::format("copy from {} to {} on a stream of {}", from_device.name(), to_device.name(), device_.name()),
-                      "the stream is of another device", "copy through the host, or use a stream of that device");
+      throw UserError(
+          fmt::format("copy from {} to {} on a stream of {}", from_device.name(), to_device.name(), device_.name()),
+          "the stream is of another device", "copy through the host, or use a stream of that device");
   if (to_device.host_memory() || from_device.host_memory()) // pageable: CUDA stages it, and cannot record that
     Capture::refuse(fmt::format("copy from {} to {}", from_device.name(), to_device.name()));
   device_.backend().copy(to, to_device.host_memory(), from, from_device.host_memory(), bytes, native_);
@@ -145,12 +153,15 @@ void Stream::copy(void *to, Device to_device, const void *from, Device from_devi
 void Stream::fill(void *to, uint8_t value, size_t bytes) const {
   if (!bytes) return;
   if (Capture *c = Capture::recording(*this)) return c->steps.push_back([=] { std::memset(to, value, bytes); });
-  if (device_.host_memory()) std::memset(to, value, bytes);
-  else device_.backend().fill(to, value, bytes, native_);
+  if (device_.host_memory())
+    std::memset(to, value, bytes);
+  else
+    device_.backend().fill(to, value, bytes, native_);
 }
 
 static int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 Event::Event(Device device) : device_(device) {
@@ -171,10 +182,10 @@ void Event::synchronize() const {
 }
 bool Event::done() const { return !queued(device_) || device_.backend().event_done(native_.get()); }
 double Event::elapsed_ms(const Event &start, const Event &stop) {
-  const char *wrong = start.host_ns_ < 0 || stop.host_ns_ < 0   ? "one of them was never recorded"
-                      : start.device_ != stop.device_           ? "they are of different devices"
-                      : !start.done() || !stop.done()           ? "the work before one of them is not done"
-                                                                : nullptr;
+  const char *wrong = start.host_ns_ < 0 || stop.host_ns_ < 0 ? "one of them was never recorded"
+                      : start.device_ != stop.device_         ? "they are of different devices"
+                      : !start.done() || !stop.done()         ? "the work before one of them is not done"
+                                                              : nullptr;
   if (wrong) throw UserError("measure the time between two events", wrong, "record both on one device and synchronize");
   if (queued(start.device_)) return start.device_.backend().elapsed_ms(start.native_.get(), stop.native_.get());
   return static_cast<double>(stop.host_ns_ - start.host_ns_) * 1e-6;

@@ -24,8 +24,8 @@ public:
   /// The host's memory.
   constexpr Device() = default;
   static constexpr Device host() { return {}; }
-  /// What MOEC_DEVICE says; by default the first CUDA device, or the simulated GPU with one warning. Throws UserError for a bad
-  /// MOEC_DEVICE, DeviceError if it asks for a GPU that is not there.
+  /// What MOEC_DEVICE says; by default the first CUDA device, or the simulated GPU with one warning. Throws UserError
+  /// for a bad MOEC_DEVICE, DeviceError if it asks for a GPU that is not there.
   static Device best();
   static constexpr Device sim() { return Device(DeviceKind::sim, 0); }
   static constexpr Device interp() { return Device(DeviceKind::interp, 0); }

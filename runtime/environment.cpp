@@ -30,9 +30,12 @@ const char *parse_bool(std::string_view text, bool &value) {
 const char *parse_bytes(std::string_view text, uint64_t &value) {
   uint64_t unit = 1;
   if (!text.empty()) switch (text.back()) {
-    case 'k': case 'K': unit = uint64_t{1} << 10; break;
-    case 'm': case 'M': unit = uint64_t{1} << 20; break;
-    case 'g': case 'G': unit = uint64_t{1} << 30; break;
+    case 'k':
+    case 'K': unit = uint64_t{1} << 10; break;
+    case 'm':
+    case 'M': unit = uint64_t{1} << 20; break;
+    case 'g':
+    case 'G': unit = uint64_t{1} << 30; break;
     default: break;
     }
   if (unit != 1) text.remove_suffix(1);
@@ -123,12 +126,15 @@ const EnvironmentVariable table[] = {
      "simulated GPU: processor time after which a thread block (CTA) that has not ended is reported and given up; 0: "
      "never",
      [](std::string_view t, Environment &e) {
-       return number(t, e.sim_seconds) && e.sim_seconds >= 0 ? nullptr : "it is not a number of seconds; say for example 600, or 0 for no limit";
+       return number(t, e.sim_seconds) && e.sim_seconds >= 0
+                  ? nullptr
+                  : "it is not a number of seconds; say for example 600, or 0 for no limit";
      }},
     {"MOEC_INTERP_ITERATIONS", "number", "4194304",
      "reference interpreter: iterations after which a while loop is reported and given up; 0: never",
      [](std::string_view t, Environment &e) {
-       return number(t, e.interp_iterations) ? nullptr : "it is not a whole number; say for example 1000000, or 0 for no limit";
+       return number(t, e.interp_iterations) ? nullptr
+                                             : "it is not a whole number; say for example 1000000, or 0 for no limit";
      }},
     {"MOEC_LINEINFO", "0|1", "0", "put source lines into the PTX, for profilers; then they are part of the cache key",
      [](std::string_view t, Environment &e) { return parse_bool(t, e.lineinfo); }},
@@ -160,8 +166,9 @@ Environment read_environment() {
   for (const EnvironmentVariable &v : table)
     if (auto text = environment_text(v.name))
       if (const char *wrong = v.parse(*text, e))
-        throw UserError(fmt::format("read {}='{}' from the environment", v.name, *text), fmt::format("wrong value: {}", wrong),
-                        fmt::format("or unset it for the default ({})", v.default_text.empty() ? "none" : v.default_text));
+        throw UserError(
+            fmt::format("read {}='{}' from the environment", v.name, *text), fmt::format("wrong value: {}", wrong),
+            fmt::format("or unset it for the default ({})", v.default_text.empty() ? "none" : v.default_text));
   return e;
 }
 

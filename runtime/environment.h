@@ -53,7 +53,8 @@ std::span<const EnvironmentVariable> environment_variables();
 Environment read_environment();
 /// What read_environment() gave at the first call. Throws the same.
 const Environment &environment();
-/// Reads the process's environment again for environment(). For tests: what was already derived from the old values stays.
+/// Reads the process's environment again for environment(). For tests: what was already derived from the old values
+/// stays.
 void reload_environment();
 /// The variable's text if it is set and not empty.
 std::optional<std::string> environment_text(std::string_view name);

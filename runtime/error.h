@@ -6,7 +6,8 @@
 
 namespace moec {
 
-/// The device, its driver or a tool outside of moec failed: out of memory, a missing GPU, an error of the simulator's checker.
+/// The device, its driver or a tool outside of moec failed: out of memory, a missing GPU, an error of the simulator's
+/// checker.
 class DeviceError : public Error {
   using Error::Error;
 };

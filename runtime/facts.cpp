@@ -13,7 +13,8 @@ namespace {
 constexpr int64_t kMostElements = std::numeric_limits<int32_t>::max();
 
 [[noreturn]] void fail(int index, const LaunchArg &arg, std::string wrong, std::string todo) {
-  throw UserError(fmt::format("launch with argument {} = {}", index, arg.tensor() ? arg.tensor()->text() : std::string(name(arg.dtype()))),
+  throw UserError(fmt::format("launch with argument {} = {}", index,
+                              arg.tensor() ? arg.tensor()->text() : std::string(name(arg.dtype()))),
                   std::move(wrong), std::move(todo));
 }
 
@@ -45,7 +46,8 @@ ArgFacts facts_of(const LaunchArg &arg, rec::Parameter parameter, int index, Dev
   }
   f.kind = ArgFacts::Kind::view;
   if (t.rank() > ArgFacts::kMaxRank)
-    fail(index, arg, fmt::format("it has {} dimensions", t.rank()), fmt::format("a view has at most {}; reshape it", ArgFacts::kMaxRank));
+    fail(index, arg, fmt::format("it has {} dimensions", t.rank()),
+         fmt::format("a view has at most {}; reshape it", ArgFacts::kMaxRank));
   f.rank = static_cast<uint8_t>(t.rank());
   f.wide = t.extent_bytes() > kMostElements;
   f.packed = t.strides() == row_major(t.shape());

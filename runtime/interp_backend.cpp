@@ -22,7 +22,9 @@ public:
   std::string target() override { return "interp"; }
   int multiprocessors() override { return 2; } // few, so that persistent kernels loop
 
-  std::unique_ptr<Executable> load(const ExecutableImage &image) override { return std::make_unique<InterpExecutable>(image); }
+  std::unique_ptr<Executable> load(const ExecutableImage &image) override {
+    return std::make_unique<InterpExecutable>(image);
+  }
   void launch(const Launch &l, void *) override {
     auto &e = static_cast<const InterpExecutable &>(*l.executable);
     std::vector<uint64_t> ranges;

@@ -24,10 +24,13 @@ constexpr size_t kBuckets = 64;
 
 /// All facts of one argument in a word.
 uint64_t word_of(const ArgFacts &f) {
-  uint64_t w = static_cast<uint64_t>(f.kind) | static_cast<uint64_t>(f.dtype) << 2 | uint64_t{f.rank} << 6 | uint64_t{f.align} << 9 |
-               uint64_t{f.wide} << 14 | uint64_t{f.packed} << 15;
+  uint64_t w = static_cast<uint64_t>(f.kind) | static_cast<uint64_t>(f.dtype) << 2 | uint64_t{f.rank} << 6 |
+               uint64_t{f.align} << 9 | uint64_t{f.wide} << 14 | uint64_t{f.packed} << 15;
   for (size_t i = 0; i < f.rank; ++i)
-    w |= static_cast<uint64_t>((f.size_divisors[i] == 16) | (f.stride_divisors[i] == 0 ? 2 : f.stride_divisors[i] == 1 ? 4 : 0)) << (16 + 3 * i);
+    w |= static_cast<uint64_t>((f.size_divisors[i] == 16) | (f.stride_divisors[i] == 0   ? 2
+                                                             : f.stride_divisors[i] == 1 ? 4
+                                                                                         : 0))
+         << (16 + 3 * i);
   return w;
 }
 
@@ -40,15 +43,18 @@ struct Arguments {
   Arguments(Device device, const KernelType &type, const void *spec, std::span<const LaunchArg> args) {
     if (device.kind() == DeviceKind::host) device.backend(); // throws: the host runs no kernels
     bool instrumented = device.kind() == DeviceKind::sim && sim_instrumented();
-    key.add(static_cast<uint64_t>(device.kind()) | static_cast<uint64_t>(device.index()) << 8 | uint64_t{instrumented} << 32);
+    key.add(static_cast<uint64_t>(device.kind()) | static_cast<uint64_t>(device.index()) << 8 |
+            uint64_t{instrumented} << 32);
     type.add_spec(spec, key);
     for (count = 0; count < args.size(); ++count) {
       facts[count] = facts_of(args[count], type.parameters[count], static_cast<int>(count), device);
       key.add(word_of(facts[count]));
     }
     if (!key.fits())
-      throw UserError("launch a kernel", fmt::format("its spec and arguments make more than {} words of key", SpecializationKey::kMaxWords),
-                      "give its spec fewer fields");
+      throw UserError(
+          "launch a kernel",
+          fmt::format("its spec and arguments make more than {} words of key", SpecializationKey::kMaxWords),
+          "give its spec fewer fields");
   }
 };
 
@@ -77,8 +83,10 @@ private:
     for (int i = 0; i < t.rank(); ++i) put(static_cast<int32_t>(t.shape()[i]));
     for (int i = 0; i < t.rank(); ++i) {
       if (f.stride_divisors[static_cast<size_t>(i)] == 0) continue;
-      if (f.wide) put(t.strides()[i]);
-      else put(static_cast<int32_t>(t.strides()[i])); // fits, or the dimension has at most one element
+      if (f.wide)
+        put(t.strides()[i]);
+      else
+        put(static_cast<int32_t>(t.strides()[i])); // fits, or the dimension has at most one element
     }
   }
   uint64_t *add() {
@@ -97,8 +105,10 @@ private:
 /// A launch with copies of its parameters' values, to be done later.
 std::function<void()> recorded(Backend &backend, const Launch &launch) {
   std::vector<uint64_t> slots;
-  for (size_t i = 0; i < launch.num_params; ++i) slots.push_back(*static_cast<const uint64_t *>(launch.params[i])); // Params' slots
-  return [&backend, launch, slots = std::move(slots), ranges = std::vector(launch.ranges.begin(), launch.ranges.end())]() mutable {
+  for (size_t i = 0; i < launch.num_params; ++i)
+    slots.push_back(*static_cast<const uint64_t *>(launch.params[i])); // Params' slots
+  return [&backend, launch, slots = std::move(slots),
+          ranges = std::vector(launch.ranges.begin(), launch.ranges.end())]() mutable {
     std::vector<void *> params;
     for (uint64_t &slot : slots) params.push_back(&slot);
     Launch l = launch;
@@ -164,16 +174,15 @@ struct JitKernel::State {
     return make(device, spec, a, hash, mine);
   }
 
-  Specialization *make(Device device, const void *spec, const Arguments &a, uint64_t hash, const std::shared_ptr<Pending> &mine) {
+  Specialization *make(Device device, const void *spec, const Arguments &a, uint64_t hash,
+                       const std::shared_ptr<Pending> &mine) {
     std::unique_ptr<Specialization> s;
     std::exception_ptr failure;
     try {
       s = specialize(request(device, spec, a));
       s->key = a.key;
       s->hash = hash;
-    } catch (...) {
-      failure = std::current_exception();
-    }
+    } catch (...) { failure = std::current_exception(); }
     std::lock_guard lock(mutex);
     std::erase(pending, mine); // a failed one may be tried again
     if (failure) {
@@ -191,8 +200,8 @@ struct JitKernel::State {
 JitKernel::JitKernel(void (*kernel)(), const KernelType &type, const Schedule &schedule, std::string_view name)
     : state_(new State{kernel, type, schedule, std::string(name), {}, {}, {}}) {
   if (type.parameters.size() > kMaxArgs)
-    throw UserError(fmt::format("jit a kernel with {} parameters", type.parameters.size()), fmt::format("at most {} are possible", kMaxArgs),
-                    "pack some of them into one tensor");
+    throw UserError(fmt::format("jit a kernel with {} parameters", type.parameters.size()),
+                    fmt::format("at most {} are possible", kMaxArgs), "pack some of them into one tensor");
 }
 JitKernel::~JitKernel() = default;
 

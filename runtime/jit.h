@@ -3,8 +3,9 @@
 //   auto kernel = jit(weighted_swiglu, {.num_warps = 4});
 //   kernel(stream, GluSpec{.block = 1024}, x, w, y);
 //
-// The first call with a new specialization (spec, and of each argument: dtype, rank, alignment, divisibility) records the function,
-// takes the binary from the disk cache or compiles it, and loads it; later calls find it without locks or allocation.
+// The first call with a new specialization (spec, and of each argument: dtype, rank, alignment, divisibility) records
+// the function, takes the binary from the disk cache or compiles it, and loads it; later calls find it without locks or
+// allocation.
 #pragma once
 
 #include <functional>
@@ -80,8 +81,8 @@ private:
 
 namespace detail {
 
-/// What the host passes for a kernel parameter: a Tensor for View and Pointer; an int (i32) or int64_t (i64) for Int; a float (f32) or
-/// double (f64) for Float; a bool for Bool; any of these for Tile.
+/// What the host passes for a kernel parameter: a Tensor for View and Pointer; an int (i32) or int64_t (i64) for Int; a
+/// float (f32) or double (f64) for Float; a bool for Bool; any of these for Tile.
 struct IntArg {
   IntArg(int v) : arg(v) {}
   IntArg(long v) : arg(v) {}
@@ -103,12 +104,24 @@ struct ScalarArg {
   LaunchArg arg;
 };
 template <class P> struct host_argument;
-template <> struct host_argument<View> { using type = const Tensor &; };
-template <> struct host_argument<Pointer> { using type = const Tensor &; };
-template <> struct host_argument<Int> { using type = IntArg; };
-template <> struct host_argument<Float> { using type = FloatArg; };
-template <> struct host_argument<Bool> { using type = bool; };
-template <> struct host_argument<Tile> { using type = ScalarArg; };
+template <> struct host_argument<View> {
+  using type = const Tensor &;
+};
+template <> struct host_argument<Pointer> {
+  using type = const Tensor &;
+};
+template <> struct host_argument<Int> {
+  using type = IntArg;
+};
+template <> struct host_argument<Float> {
+  using type = FloatArg;
+};
+template <> struct host_argument<Bool> {
+  using type = bool;
+};
+template <> struct host_argument<Tile> {
+  using type = ScalarArg;
+};
 inline LaunchArg launch_arg(const Tensor &t) { return t; }
 inline LaunchArg launch_arg(bool v) { return v; }
 inline LaunchArg launch_arg(const IntArg &a) { return a.arg; }
@@ -129,7 +142,8 @@ template <class Spec, class... P> struct KernelTypeOf {
         parameters, [](const void *spec, SpecializationKey &key) { add_spec(*static_cast<const Spec *>(spec), key); },
         [](const void *spec) { return moec::spec_text(*static_cast<const Spec *>(spec)); },
         [](void (*kernel)(), const void *spec, std::vector<ArgFacts> facts, std::string_view name) {
-          return moec::record(reinterpret_cast<void (*)(const Spec &, P...)>(kernel), *static_cast<const Spec *>(spec), std::move(facts), name);
+          return moec::record(reinterpret_cast<void (*)(const Spec &, P...)>(kernel), *static_cast<const Spec *>(spec),
+                              std::move(facts), name);
         }};
     return type;
   }
@@ -158,10 +172,12 @@ private:
 template <class Spec, class... P> class Kernel {
 public:
   Kernel(void (*kernel)(const Spec &, P...), const Schedule &schedule, std::string_view name)
-      : kernel_(std::make_shared<detail::JitKernel>(reinterpret_cast<void (*)()>(kernel), detail::KernelTypeOf<Spec, P...>::get(), schedule, name)) {}
+      : kernel_(std::make_shared<detail::JitKernel>(reinterpret_cast<void (*)()>(kernel),
+                                                    detail::KernelTypeOf<Spec, P...>::get(), schedule, name)) {}
 
-  /// Queues one launch on `stream` (a Device stands for its default stream). An empty grid launches nothing. Throws KernelError for a
-  /// mistake in the kernel, UserError for arguments that do not fit (dtype, rank, device, shape contract, grid limits), DeviceError.
+  /// Queues one launch on `stream` (a Device stands for its default stream). An empty grid launches nothing. Throws
+  /// KernelError for a mistake in the kernel, UserError for arguments that do not fit (dtype, rank, device, shape
+  /// contract, grid limits), DeviceError.
   void operator()(const Stream &stream, const Spec &spec, typename detail::host_argument<P>::type... args) const {
     if constexpr (sizeof...(P) == 0) {
       kernel_->launch(stream, &spec, {});
@@ -170,7 +186,8 @@ public:
       kernel_->launch(stream, &spec, list);
     }
   }
-  /// Makes the specialization for these arguments ready (their memory is not touched); many may run in parallel. Throws as a launch.
+  /// Makes the specialization for these arguments ready (their memory is not touched); many may run in parallel. Throws
+  /// as a launch.
   void compile(Device device, const Spec &spec, typename detail::host_argument<P>::type... args) const {
     if constexpr (sizeof...(P) == 0) {
       kernel_->compile(device, &spec, {});

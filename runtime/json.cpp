@@ -9,7 +9,8 @@ namespace moec {
 
 namespace {
 
-/// Builds the value while watching depth and names. nlohmann's parser keeps its own stack on the heap, so depth costs no C++ stack here.
+/// Builds the value while watching depth and names. nlohmann's parser keeps its own stack on the heap, so depth costs
+/// no C++ stack here.
 class Builder : public nlohmann::json_sax<Json> {
 public:
   Builder(int max_depth, Json &root, std::string &wrong) : max_depth_(max_depth), root_(root), wrong_(wrong) {}

@@ -1,4 +1,5 @@
-// JSON from files that may be hostile: bounded depth, no duplicate names, no trailing text. Internal (includes nlohmann/json.hpp).
+// JSON from files that may be hostile: bounded depth, no duplicate names, no trailing text. Internal (includes
+// nlohmann/json.hpp).
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -23,9 +23,7 @@ void warn_once(std::string_view topic, std::string_view text) noexcept {
     static std::set<std::string, std::less<>> seen;
     std::lock_guard lock(mutex);
     if (!seen.emplace(topic).second) return;
-  } catch (...) {
-    return;
-  }
+  } catch (...) { return; }
   log_line(LogLevel::warn, text);
 }
 

@@ -1,5 +1,6 @@
-// Doing something once, by the first thread that gets there; if that throws, the next one tries again. As std::call_once, but the
-// exception does not pass through the C library, where a program with a static unwinder would abort. Internal.
+// Doing something once, by the first thread that gets there; if that throws, the next one tries again. As
+// std::call_once, but the exception does not pass through the C library, where a program with a static unwinder would
+// abort. Internal.
 #pragma once
 
 #include <atomic>

@@ -27,8 +27,9 @@ struct DtypeName {
   const char *text;
   DType dtype;
 };
-constexpr DtypeName dtype_names[] = {{"BOOL", boolean}, {"I8", i8},   {"U8", u8},   {"I32", i32},     {"I64", i64},    {"F16", f16},
-                                     {"BF16", bf16},    {"F32", f32}, {"F64", f64}, {"F8_E4M3", e4m3}, {"F8_E5M2", e5m2}};
+constexpr DtypeName dtype_names[] = {{"BOOL", boolean}, {"I8", i8},        {"U8", u8},       {"I32", i32},
+                                     {"I64", i64},      {"F16", f16},      {"BF16", bf16},   {"F32", f32},
+                                     {"F64", f64},      {"F8_E4M3", e4m3}, {"F8_E5M2", e5m2}};
 
 /// Where a file's bytes come from: fills `into` from `offset`, or throws UserError.
 struct Source {
@@ -36,7 +37,9 @@ struct Source {
   uint64_t bytes;
   std::function<void(uint64_t offset, void *into, size_t count)> read;
 
-  [[noreturn]] void fail(std::string wrong, std::string todo = kRepair) const { throw UserError(asked, std::move(wrong), std::move(todo)); }
+  [[noreturn]] void fail(std::string wrong, std::string todo = kRepair) const {
+    throw UserError(asked, std::move(wrong), std::move(todo));
+  }
 };
 
 struct Entry {
@@ -53,7 +56,8 @@ DType entry_dtype(const Source &source, const std::string &name, const Json &val
   for (const DtypeName &n : dtype_names)
     if (text == n.text) return n.dtype;
   bool known = text == "I16" || text == "U16" || text == "U32" || text == "U64";
-  source.fail(fmt::format("tensor \"{}\" has dtype {}, which moec does not {}", name, text.substr(0, 40), known ? "take" : "know"),
+  source.fail(fmt::format("tensor \"{}\" has dtype {}, which moec does not {}", name, text.substr(0, 40),
+                          known ? "take" : "know"),
               "convert it to BOOL, I8, U8, I32, I64, F16, BF16, F32, F64, F8_E4M3 or F8_E5M2");
 }
 
@@ -61,10 +65,12 @@ DType entry_dtype(const Source &source, const std::string &name, const Json &val
 Entry parse_entry(const Source &source, const std::string &name, const Json &value, uint64_t data_bytes) {
   if (!value.is_object()) source.fail(fmt::format("the entry of tensor \"{}\" is not an object", name));
   Entry e{name, entry_dtype(source, name, value), {}, 0, 0};
-  if (!value.contains("shape") || !value["shape"].is_array()) source.fail(fmt::format("tensor \"{}\" has no shape", name));
+  if (!value.contains("shape") || !value["shape"].is_array())
+    source.fail(fmt::format("tensor \"{}\" has no shape", name));
   const Json &shape = value["shape"];
   if (shape.size() > static_cast<size_t>(kMaxRank))
-    source.fail(fmt::format("tensor \"{}\" has {} dimensions", name, shape.size()), fmt::format("moec takes at most {}", kMaxRank));
+    source.fail(fmt::format("tensor \"{}\" has {} dimensions", name, shape.size()),
+                fmt::format("moec takes at most {}", kMaxRank));
   uint64_t bytes = static_cast<uint64_t>(size_bytes(e.dtype));
   bool none = false;
   for (const Json &size : shape) {
@@ -84,10 +90,11 @@ Entry parse_entry(const Source &source, const std::string &name, const Json &val
   e.begin = (*offsets)[0].get<uint64_t>();
   e.end = (*offsets)[1].get<uint64_t>();
   if (e.begin > e.end || e.end > data_bytes)
-    source.fail(fmt::format("tensor \"{}\" has data_offsets [{}, {}] but the file has {} bytes of data", name, e.begin, e.end, data_bytes));
+    source.fail(fmt::format("tensor \"{}\" has data_offsets [{}, {}] but the file has {} bytes of data", name, e.begin,
+                            e.end, data_bytes));
   if (e.end - e.begin != bytes)
-    source.fail(fmt::format("tensor \"{}\" is {}{}, that is {} bytes, but its data_offsets span {}", name, moec::name(e.dtype),
-                            e.shape.text(), bytes, e.end - e.begin));
+    source.fail(fmt::format("tensor \"{}\" is {}{}, that is {} bytes, but its data_offsets span {}", name,
+                            moec::name(e.dtype), e.shape.text(), bytes, e.end - e.begin));
   for (const auto &[key, _] : value.items())
     if (key != "dtype" && key != "shape" && key != "data_offsets")
       source.fail(fmt::format("tensor \"{}\" has the unknown field \"{}\"", name, key.substr(0, 100)));
@@ -104,8 +111,9 @@ void parse_metadata(const Source &source, const Json &value, TensorFile &file) {
 
 /// The tensors' bytes must follow each other from 0 to the end, without gap or overlap.
 void check_cover(const Source &source, std::vector<Entry> &entries, uint64_t data_bytes) {
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry &a, const Entry &b) { return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name); });
+  std::sort(entries.begin(), entries.end(), [](const Entry &a, const Entry &b) {
+    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
+  });
   uint64_t at = 0;
   for (const Entry &e : entries) {
     if (e.begin < at) source.fail(fmt::format("tensor \"{}\" overlaps the one before it", e.name));
@@ -134,8 +142,10 @@ TensorFile parse(const Source &source) {
   TensorFile file;
   std::vector<Entry> entries;
   for (const auto &[name, value] : header.items()) {
-    if (name == "__metadata__") parse_metadata(source, value, file);
-    else entries.push_back(parse_entry(source, name, value, data_bytes));
+    if (name == "__metadata__")
+      parse_metadata(source, value, file);
+    else
+      entries.push_back(parse_entry(source, name, value, data_bytes));
   }
   check_cover(source, entries, data_bytes);
   for (const Entry &e : entries) {
@@ -176,7 +186,8 @@ const Tensor &TensorFile::at(std::string_view name) const {
     if (have == name) return tensor;
     names += (names.empty() ? "" : ", ") + have;
   }
-  throw UserError(fmt::format("take tensor \"{}\" of a file", name), "it is not in it", fmt::format("it has: {}", names));
+  throw UserError(fmt::format("take tensor \"{}\" of a file", name), "it is not in it",
+                  fmt::format("it has: {}", names));
 }
 
 TensorFile read_safetensors(const std::string &path) {
@@ -185,20 +196,21 @@ TensorFile read_safetensors(const std::string &path) {
   struct stat status;
   if (file.fd < 0 || ::fstat(file.fd, &status) != 0) throw UserError(asked, std::strerror(errno), "check the path");
   if (!S_ISREG(status.st_mode)) throw UserError(asked, "it is not a regular file", "check the path");
-  return parse({asked, static_cast<uint64_t>(status.st_size), [&](uint64_t offset, void *into, size_t count) {
-                  auto *p = static_cast<char *>(into);
-                  while (count) {
-                    ssize_t n = ::pread(file.fd, p, std::min<size_t>(count, size_t{1} << 30), static_cast<off_t>(offset));
-                    if (n < 0 && errno == EINTR) continue;
-                    if (n <= 0) throw UserError(asked, n ? std::strerror(errno) : "it became shorter while it was read", "try again");
-                    p += n, count -= static_cast<size_t>(n), offset += static_cast<uint64_t>(n);
-                  }
-                }});
+  return parse(
+      {asked, static_cast<uint64_t>(status.st_size), [&](uint64_t offset, void *into, size_t count) {
+         auto *p = static_cast<char *>(into);
+         while (count) {
+           ssize_t n = ::pread(file.fd, p, std::min<size_t>(count, size_t{1} << 30), static_cast<off_t>(offset));
+           if (n < 0 && errno == EINTR) continue;
+           if (n <= 0)
+             throw UserError(asked, n ? std::strerror(errno) : "it became shorter while it was read", "try again");
+           p += n, count -= static_cast<size_t>(n), offset += static_cast<uint64_t>(n);
+         }
+       }});
 }
 
 TensorFile parse_safetensors(std::span<const std::byte> file, std::string_view label) {
-  return parse({fmt::format("read {}", label), file.size(),
-                [&](uint64_t offset, void *into, size_t count) {
+  return parse({fmt::format("read {}", label), file.size(), [&](uint64_t offset, void *into, size_t count) {
                   if (count) std::memcpy(into, file.data() + offset, count);
                 }});
 }
@@ -210,7 +222,8 @@ std::vector<std::byte> serialize_safetensors(const TensorFile &file) {
   std::set<std::string> names{"__metadata__"};
   for (const auto &[name, tensor] : file.tensors) {
     if (!names.insert(name).second)
-      throw UserError("write a safetensors file", fmt::format("the name \"{}\" is reserved or appears twice", name), "rename the tensor");
+      throw UserError("write a safetensors file", fmt::format("the name \"{}\" is reserved or appears twice", name),
+                      "rename the tensor");
     if (!tensor.defined())
       throw UserError("write a safetensors file", fmt::format("tensor \"{}\" is missing", name),
                       "give one, or leave the name out");

@@ -1,5 +1,5 @@
-// Reading and writing safetensors files: named tensors and string metadata. The format: 8 bytes with the header's length (little
-// endian), the header as JSON, then the tensors' bytes without gaps. Standard library only.
+// Reading and writing safetensors files: named tensors and string metadata. The format: 8 bytes with the header's
+// length (little endian), the header as JSON, then the tensors' bytes without gaps. Standard library only.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +25,9 @@ struct TensorFile {
   void add(std::string name, Tensor tensor) { tensors.emplace_back(std::move(name), std::move(tensor)); }
 };
 
-/// Reads a file. Dtypes BOOL, I8, U8, I32, I64, F16, BF16, F32, F64, F8_E4M3, F8_E5M2. Every length, offset, shape and name is checked
-/// before memory is allocated for it: throws UserError for a file that cannot be read or is not well-formed, naming tensor and reason.
+/// Reads a file. Dtypes BOOL, I8, U8, I32, I64, F16, BF16, F32, F64, F8_E4M3, F8_E5M2. Every length, offset, shape and
+/// name is checked before memory is allocated for it: throws UserError for a file that cannot be read or is not
+/// well-formed, naming tensor and reason.
 TensorFile read_safetensors(const std::string &path);
 /// The same from memory; `label` stands for the path in errors.
 TensorFile parse_safetensors(std::span<const std::byte> file, std::string_view label = "memory");

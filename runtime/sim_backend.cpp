@@ -41,7 +41,8 @@ public:
     try {
       return std::make_unique<SimExecutable>(image);
     } catch (const std::runtime_error &e) {
-      throw DeviceError(fmt::format("load kernel {} on the simulated GPU", image.kernel), e.what(), "clear the kernel cache: moec cache clear");
+      throw DeviceError(fmt::format("load kernel {} on the simulated GPU", image.kernel), e.what(),
+                        "clear the kernel cache: moec cache clear");
     }
   }
 
@@ -72,7 +73,8 @@ public:
     try {
       findings = sim::launch(e.image, launch, options);
     } catch (const std::invalid_argument &wrong) {
-      throw DeviceError(fmt::format("launch {} on the simulated GPU", e.kernel), wrong.what(), "correct the launch's grid or arguments");
+      throw DeviceError(fmt::format("launch {} on the simulated GPU", e.kernel), wrong.what(),
+                        "correct the launch's grid or arguments");
     }
     if (settings.traffic) settings.traffic->add(e.kernel, traffic);
     if (!findings.empty()) report(e, findings);
@@ -88,7 +90,8 @@ private:
       text += "\n  " + f.text();
     }
     throw DeviceError(fmt::format("run {} on the simulated GPU", e.kernel),
-                      fmt::format("{} problem{} found:{}", findings.size(), findings.size() == 1 ? "" : "s", text), kAfterDeviceError);
+                      fmt::format("{} problem{} found:{}", findings.size(), findings.size() == 1 ? "" : "s", text),
+                      kAfterDeviceError);
   }
 };
 

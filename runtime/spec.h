@@ -44,14 +44,20 @@ template <class T>
 concept SpecField = std::is_arithmetic_v<T> || std::is_enum_v<T>;
 
 template <SpecField T> uint64_t field_word(T v) {
-  if constexpr (std::is_same_v<T, float>) return std::bit_cast<uint32_t>(v);
-  else if constexpr (std::is_same_v<T, double>) return std::bit_cast<uint64_t>(v);
-  else return static_cast<uint64_t>(v);
+  if constexpr (std::is_same_v<T, float>)
+    return std::bit_cast<uint32_t>(v);
+  else if constexpr (std::is_same_v<T, double>)
+    return std::bit_cast<uint64_t>(v);
+  else
+    return static_cast<uint64_t>(v);
 }
 template <SpecField T> std::string field_text(T v) {
-  if constexpr (std::is_same_v<T, bool>) return v ? "true" : "false";
-  else if constexpr (std::is_same_v<T, DType>) return std::string(name(v));
-  else if constexpr (std::is_enum_v<T>) return std::to_string(static_cast<std::underlying_type_t<T>>(v));
+  if constexpr (std::is_same_v<T, bool>)
+    return v ? "true" : "false";
+  else if constexpr (std::is_same_v<T, DType>)
+    return std::string(name(v));
+  else if constexpr (std::is_enum_v<T>)
+    return std::to_string(static_cast<std::underlying_type_t<T>>(v));
   else {
     char text[64];
     return std::string(text, std::to_chars(text, text + sizeof text, v).ptr);
@@ -93,11 +99,13 @@ template <class S, class F> void visit_fields(S &spec, F &&f) {
   using Plain = std::remove_const_t<S>;
   if constexpr (HasFields<Plain>) {
     Plain::fields(spec, [&](const char *field, auto &value) {
-      static_assert(detail::SpecField<std::remove_cvref_t<decltype(value)>>, "a spec's fields are bool, integers, floats, enums or DType");
+      static_assert(detail::SpecField<std::remove_cvref_t<decltype(value)>>,
+                    "a spec's fields are bool, integers, floats, enums or DType");
       f(field, value);
     });
   } else {
-    static_assert(std::is_empty_v<Plain>, "a spec names its fields: static void fields(auto &s, auto &&f) { f(\"block\", s.block); }");
+    static_assert(std::is_empty_v<Plain>,
+                  "a spec names its fields: static void fields(auto &s, auto &&f) { f(\"block\", s.block); }");
   }
 }
 

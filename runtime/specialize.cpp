@@ -22,7 +22,9 @@ namespace moec {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double ms_since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
 
 struct CompileLog {
   std::mutex mutex;
@@ -64,7 +66,8 @@ struct Job {
   std::string source, spec, target, options;
   Device device;
   std::string what() const {
-    return fmt::format("compile {}{}{}{} for {}", recording.kernel, spec.empty() ? "" : " (", spec, spec.empty() ? "" : ")", target);
+    return fmt::format("compile {}{}{}{} for {}", recording.kernel, spec.empty() ? "" : " (", spec,
+                       spec.empty() ? "" : ")", target);
   }
 };
 
@@ -95,12 +98,17 @@ CacheEntry compile_entry(const Job &job) {
     log_line(d.severity == "warning" ? LogLevel::warn : LogLevel::info, d.text());
   Json info;
   std::string wrong;
-  if (!parse_json(out.info, 16, info, wrong)) throw InternalError(job.what(), "the compiler's info: " + wrong, "this is a defect of moec");
+  if (!parse_json(out.info, 16, info, wrong))
+    throw InternalError(job.what(), "the compiler's info: " + wrong, "this is a defect of moec");
   if (job.device.is_cuda() && info.value("format", "") == "ptx") { // no nvJitLink: the driver assembles, once
     out.output = job.device.backend().assemble(out.output);
     info["format"] = "cubin";
   }
-  Json manifest{{"kernel", job.recording.kernel}, {"spec", job.spec}, {"target", job.target}, {"options", job.options}, {"info", info}};
+  Json manifest{{"kernel", job.recording.kernel},
+                {"spec", job.spec},
+                {"target", job.target},
+                {"options", job.options},
+                {"info", info}};
   return {"", manifest.dump(), std::move(out.output)};
 }
 
@@ -109,10 +117,13 @@ CacheEntry entry_of(const Job &job, bool &from_cache) {
   from_cache = false;
   if (env.cache == CacheMode::off || (!env.dump.empty() && env.cache == CacheMode::on)) return compile_entry(job);
   CacheKey key = key_of(job);
-  if (env.cache == CacheMode::on) return DiskCache::shared().load_or_make(key, [&] { return compile_entry(job); }, &from_cache);
+  if (env.cache == CacheMode::on)
+    return DiskCache::shared().load_or_make(key, [&] { return compile_entry(job); }, &from_cache);
   auto hit = DiskCache::shared().load(key);
   if (!hit)
-    throw UserError(job.what(), fmt::format("it is not in the kernel cache {} and MOEC_CACHE=require forbids compiling", DiskCache::shared().directory()),
+    throw UserError(job.what(),
+                    fmt::format("it is not in the kernel cache {} and MOEC_CACHE=require forbids compiling",
+                                DiskCache::shared().directory()),
                     "run it once with MOEC_CACHE=on, or fill the cache beforehand");
   from_cache = true;
   return std::move(*hit);
@@ -181,7 +192,8 @@ std::unique_ptr<Specialization> specialize(const SpecializeRequest &r) {
     record.threads = 32 * r.schedule->num_warps;
   } else {
     bool lineinfo = r.device.is_cuda() && environment().lineinfo;
-    Job job{s->recording, source_of(s->recording, lineinfo), record.spec, record.target, compile_options(record.target, *r.schedule), r.device};
+    Job job{s->recording,  source_of(s->recording, lineinfo),           record.spec,
+            record.target, compile_options(record.target, *r.schedule), r.device};
     entry = entry_of(job, record.from_cache);
     read_manifest(job, entry, record);
     image.payload = entry.payload;
@@ -198,7 +210,8 @@ std::unique_ptr<Specialization> specialize(const SpecializeRequest &r) {
 void check_recording(const Specialization &s, const SpecializeRequest &r) {
   Recording again = r.type->record(r.kernel, r.spec, r.facts, r.name);
   if (again.text == s.recording.text) return;
-  throw UserError(fmt::format("launch {}", s.recording.kernel), "recording it again gave another kernel: it reads something that its spec does not name",
+  throw UserError(fmt::format("launch {}", s.recording.kernel),
+                  "recording it again gave another kernel: it reads something that its spec does not name",
                   "make every constant that the kernel reads a field of its spec (found by MOEC_CHECK=record)");
 }
 

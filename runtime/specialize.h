@@ -31,9 +31,11 @@ struct SpecializeRequest {
   std::vector<ArgFacts> facts;
 };
 
-/// Records, compiles or loads from the cache, loads on the device, and tells on_compile's listener. Throws as a launch does.
+/// Records, compiles or loads from the cache, loads on the device, and tells on_compile's listener. Throws as a launch
+/// does.
 std::unique_ptr<Specialization> specialize(const SpecializeRequest &request);
-/// Records again and throws UserError if the text is another: the kernel reads something that its spec does not name (MOEC_CHECK=record).
+/// Records again and throws UserError if the text is another: the kernel reads something that its spec does not name
+/// (MOEC_CHECK=record).
 void check_recording(const Specialization &s, const SpecializeRequest &request);
 
 } // namespace moec::detail

@@ -36,27 +36,33 @@ template <typename Asked> int64_t checked_numel(const Dims &shape, DType dtype, 
 
 std::string type_text(const Dims &shape, DType dtype) { return fmt::format("{}{}", name(dtype), shape.text()); }
 
-/// Memory with its way back. What is let go while this thread captures goes back with the graph, whose work may use it; and
-/// a captured stream frees only what the capture allocated.
+/// Memory with its way back. What is let go while this thread captures goes back with the graph, whose work may use it;
+/// and a captured stream frees only what the capture allocated.
 std::shared_ptr<void> owned(void *memory, std::function<void(void *)> give_back) {
   return std::shared_ptr<void>(memory, [give_back = std::move(give_back)](void *p) {
-    if (Capture *c = Capture::current()) c->memory.push_back(owned(p, give_back));
-    else give_back(p);
+    if (Capture *c = Capture::current())
+      c->memory.push_back(owned(p, give_back));
+    else
+      give_back(p);
   });
 }
 
 /// Calls f(offset_a, offset_b) for every element in row-major order; offsets in elements.
 template <typename F>
-void for_each_element(const Dims &shape, const Dims &a, const Dims &b, F &&f, int dim = 0, int64_t at_a = 0, int64_t at_b = 0) {
+void for_each_element(const Dims &shape, const Dims &a, const Dims &b, F &&f, int dim = 0, int64_t at_a = 0,
+                      int64_t at_b = 0) {
   if (dim == shape.rank()) return f(at_a, at_b);
-  for (int64_t i = 0; i < shape[dim]; ++i) for_each_element(shape, a, b, f, dim + 1, at_a + i * a[dim], at_b + i * b[dim]);
+  for (int64_t i = 0; i < shape[dim]; ++i)
+    for_each_element(shape, a, b, f, dim + 1, at_a + i * a[dim], at_b + i * b[dim]);
 }
 
-void copy_elements(void *to, const Dims &to_strides, const void *from, const Dims &from_strides, const Dims &shape, int width) {
+void copy_elements(void *to, const Dims &to_strides, const void *from, const Dims &from_strides, const Dims &shape,
+                   int width) {
   auto *out = static_cast<std::byte *>(to);
   auto *in = static_cast<const std::byte *>(from);
-  for_each_element(shape, to_strides, from_strides,
-                   [&](int64_t o, int64_t i) { std::memcpy(out + o * width, in + i * width, static_cast<size_t>(width)); });
+  for_each_element(shape, to_strides, from_strides, [&](int64_t o, int64_t i) {
+    std::memcpy(out + o * width, in + i * width, static_cast<size_t>(width));
+  });
 }
 
 } // namespace
@@ -67,7 +73,8 @@ Dims::Dims(std::span<const int64_t> values) {
   for (int64_t value : values) push_back(value);
 }
 void Dims::push_back(int64_t value) {
-  if (rank_ == kMaxRank) throw UserError("make a shape", fmt::format("it has more than {} dimensions", kMaxRank), "merge some");
+  if (rank_ == kMaxRank)
+    throw UserError("make a shape", fmt::format("it has more than {} dimensions", kMaxRank), "merge some");
   values_[static_cast<size_t>(rank_++)] = value;
 }
 bool Dims::operator==(const Dims &other) const { return std::equal(begin(), end(), other.begin(), other.end()); }
@@ -94,12 +101,14 @@ Tensor Tensor::made(const Dims &shape, DType dtype, Device device, const Stream 
     Backend *backend = &device.backend();
     const auto size = static_cast<size_t>(bytes);
     if (stream && !Capture::current()) // a graph's memory must outlive the stream's order
-      t.owner_ = owned(backend->allocate_on(size, stream->native()), [backend, s = *stream](void *p) { backend->free_on(p, s.native()); });
+      t.owner_ = owned(backend->allocate_on(size, stream->native()),
+                       [backend, s = *stream](void *p) { backend->free_on(p, s.native()); });
     else
       t.owner_ = owned(backend->allocate(size), [backend](void *p) { backend->free(p); });
   } else {
     bool hopeless = bytes > (int64_t{1} << 47); // beyond x86-64's address space
-    void *p = hopeless ? nullptr : ::operator new(static_cast<size_t>(bytes), std::align_val_t(kAlignment), std::nothrow);
+    void *p =
+        hopeless ? nullptr : ::operator new(static_cast<size_t>(bytes), std::align_val_t(kAlignment), std::nothrow);
     if (!p) throw DeviceError(asked(), fmt::format("the host has no {} bytes left", bytes), "use a smaller tensor");
     t.owner_ = owned(p, [](void *q) { ::operator delete(q, std::align_val_t(kAlignment)); });
   }
@@ -172,8 +181,8 @@ Tensor Tensor::lend(void *data, const Dims &shape, DType dtype, Device device, c
     int64_t step = 0;
     if (t.strides_[i] < 0)
       throw UserError(asked(), fmt::format("stride {} is negative", t.strides_[i]), "flip the tensor by a copy");
-    if (count && (__builtin_mul_overflow(t.strides_[i], shape[i] - 1, &step) || __builtin_add_overflow(last, step, &last) ||
-                  last > (int64_t{1} << 59)))
+    if (count && (__builtin_mul_overflow(t.strides_[i], shape[i] - 1, &step) ||
+                  __builtin_add_overflow(last, step, &last) || last > (int64_t{1} << 59)))
       throw UserError(asked(), "its last element lies beyond 2^62 bytes", "check the strides; they are in elements");
   }
   t.dtype_ = dtype;
@@ -201,8 +210,8 @@ Tensor &Tensor::operator=(Tensor &&other) noexcept {
 int Tensor::checked_dim(int dim, const char *what) const {
   int d = dim < 0 ? dim + rank() : dim;
   if (d < 0 || d >= rank())
-    throw UserError(fmt::format("{} of dimension {} of {}", what, dim, text()), fmt::format("it has {} dimensions", rank()),
-                    "count from 0, or from -1 at the end");
+    throw UserError(fmt::format("{} of dimension {} of {}", what, dim, text()),
+                    fmt::format("it has {} dimensions", rank()), "count from 0, or from -1 at the end");
   return d;
 }
 int64_t Tensor::size(int dim) const { return shape_[checked_dim(dim, "size")]; }
@@ -245,7 +254,8 @@ void *Tensor::checked_data(DType expected) const {
   if (dtype_ != expected)
     throw UserError(fmt::format("read {} as {}", text(), name(expected)), "it has another dtype", "ask for its own");
   if (!device_.host_memory())
-    throw UserError(fmt::format("read {} on the host", text()), "its memory is the device's", "copy it with to(Device::host())");
+    throw UserError(fmt::format("read {} on the host", text()), "its memory is the device's",
+                    "copy it with to(Device::host())");
   return data_;
 }
 
@@ -265,8 +275,8 @@ Tensor Tensor::slice(int dim, int64_t begin, int64_t end, int64_t step) const {
 Tensor Tensor::select(int dim, int64_t index) const {
   int d = checked_dim(dim, "select");
   if (index < 0 || index >= shape_[d])
-    throw UserError(fmt::format("select element {} of dimension {} of {}", index, dim, text()), "there is no such element",
-                    fmt::format("pass 0 to {}", shape_[d] - 1));
+    throw UserError(fmt::format("select element {} of dimension {} of {}", index, dim, text()),
+                    "there is no such element", fmt::format("pass 0 to {}", shape_[d] - 1));
   Tensor t = slice(d, index, index + 1);
   Dims shape, strides;
   for (int i = 0; i < rank(); ++i)
@@ -284,7 +294,8 @@ Tensor Tensor::transpose(int a, int b) const {
 }
 Tensor Tensor::expand(const Dims &shape) const {
   auto fail = [&](std::string wrong) {
-    return UserError(fmt::format("expand {} to {}", text(), shape.text()), std::move(wrong), "only sizes of 1 can be repeated");
+    return UserError(fmt::format("expand {} to {}", text(), shape.text()), std::move(wrong),
+                     "only sizes of 1 can be repeated");
   };
   if (shape.rank() != rank()) throw fail(fmt::format("that has {} dimensions", shape.rank()));
   Tensor t = *this;
@@ -299,7 +310,8 @@ Tensor Tensor::expand(const Dims &shape) const {
 }
 Tensor Tensor::bitcast(DType dtype) const {
   if (size_bytes(dtype) != size_bytes(dtype_))
-    throw UserError(fmt::format("see {} as {}", text(), name(dtype)), "its elements have another width", "convert them instead");
+    throw UserError(fmt::format("see {} as {}", text(), name(dtype)), "its elements have another width",
+                    "convert them instead");
   Tensor t = *this;
   t.dtype_ = dtype;
   return t;
@@ -307,8 +319,8 @@ Tensor Tensor::bitcast(DType dtype) const {
 
 namespace {
 
-/// Strides with which memory of `shape`/`strides` reads as `wanted` in row-major order, or false: each run of merged old
-/// dimensions must be walked with one stride.
+/// Strides with which memory of `shape`/`strides` reads as `wanted` in row-major order, or false: each run of merged
+/// old dimensions must be walked with one stride.
 bool merged_strides(const Dims &shape, const Dims &strides, const Dims &wanted, Dims &out) {
   out = wanted;
   int w = wanted.rank() - 1;
@@ -317,8 +329,10 @@ bool merged_strides(const Dims &shape, const Dims &strides, const Dims &wanted, 
     bool started = false;
     for (; d >= 0; --d) { // a run of old dimensions that continue each other
       if (shape[d] == 1) continue;
-      if (!started) step = strides[d], started = true;
-      else if (strides[d] != step * run) break;
+      if (!started)
+        step = strides[d], started = true;
+      else if (strides[d] != step * run)
+        break;
       run *= shape[d];
     }
     if (!started) break;
@@ -341,9 +355,12 @@ Tensor Tensor::reshape(const Dims &asked_shape) const {
   int open = -1;
   int64_t known = 1;
   for (int i = 0; i < shape.rank(); ++i) {
-    if (shape[i] == -1 && open < 0) open = i;
-    else if (shape[i] < 0) throw UserError(asked(), fmt::format("size {} is negative", shape[i]), "one size may be -1");
-    else if (__builtin_mul_overflow(known, shape[i], &known)) throw UserError(asked(), "it has too many elements", "the number of elements must stay");
+    if (shape[i] == -1 && open < 0)
+      open = i;
+    else if (shape[i] < 0)
+      throw UserError(asked(), fmt::format("size {} is negative", shape[i]), "one size may be -1");
+    else if (__builtin_mul_overflow(known, shape[i], &known))
+      throw UserError(asked(), "it has too many elements", "the number of elements must stay");
   }
   if (open >= 0) {
     if (known == 0 || numel() % known)
@@ -355,9 +372,11 @@ Tensor Tensor::reshape(const Dims &asked_shape) const {
     throw UserError(asked(), fmt::format("{} elements are not {}", numel(), known), "the number of elements must stay");
   Tensor t = *this;
   t.shape_ = shape;
-  if (is_contiguous()) t.strides_ = row_major(shape);
+  if (is_contiguous())
+    t.strides_ = row_major(shape);
   else if (!merged_strides(shape_, strides_, shape, t.strides_))
-    throw UserError(asked(), fmt::format("strides {} do not allow it without a copy", strides_.text()), "call contiguous() first");
+    throw UserError(asked(), fmt::format("strides {} do not allow it without a copy", strides_.text()),
+                    "call contiguous() first");
   return t;
 }
 
@@ -372,7 +391,8 @@ Tensor Tensor::contiguous() const { return is_contiguous() ? *this : to(device_)
 
 void Tensor::copy_from(const Tensor &source) const {
   if (source.shape_ != shape_ || source.dtype_ != dtype_)
-    throw UserError(fmt::format("copy {} into {}", source.text(), text()), "shape or dtype differ", "make them equal first");
+    throw UserError(fmt::format("copy {} into {}", source.text(), text()), "shape or dtype differ",
+                    "make them equal first");
   if (numel() == 0) return;
   Capture::refuse(fmt::format("copy {} into {}", source.text(), text()));
   auto width = static_cast<size_t>(size_bytes(dtype_));
@@ -389,8 +409,7 @@ void Tensor::copy_from(const Tensor &source) const {
     return;
   }
   if (both_host && share_memory(*this, source)) return copy_from(source.to(Device::host()));
-  if (both_host)
-    return copy_elements(data_, strides_, source.data_, source.strides_, shape_, static_cast<int>(width));
+  if (both_host) return copy_elements(data_, strides_, source.data_, source.strides_, shape_, static_cast<int>(width));
   // Strided memory of a GPU passes through the host, its gaps included.
   auto staged = [](const Tensor &t) {
     if (t.device_.host_memory()) return t;
@@ -403,8 +422,7 @@ void Tensor::copy_from(const Tensor &source) const {
   };
   Tensor to = staged(*this), from = staged(source);
   copy_elements(to.data_, strides_, from.data_, source.strides_, shape_, static_cast<int>(width));
-  if (device_.is_cuda())
-    lend(data_, {extent_bytes()}, u8, device_).copy_from(lend(to.data_, {extent_bytes()}, u8));
+  if (device_.is_cuda()) lend(data_, {extent_bytes()}, u8, device_).copy_from(lend(to.data_, {extent_bytes()}, u8));
 }
 
 bool share_memory(const Tensor &a, const Tensor &b) {

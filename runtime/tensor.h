@@ -53,13 +53,27 @@ private:
 Dims row_major(const Dims &shape);
 
 template <typename T> struct dtype_of;
-template <> struct dtype_of<bool> { static constexpr DType value = DType::boolean; };
-template <> struct dtype_of<int8_t> { static constexpr DType value = DType::i8; };
-template <> struct dtype_of<uint8_t> { static constexpr DType value = DType::u8; };
-template <> struct dtype_of<int32_t> { static constexpr DType value = DType::i32; };
-template <> struct dtype_of<int64_t> { static constexpr DType value = DType::i64; };
-template <> struct dtype_of<float> { static constexpr DType value = DType::f32; };
-template <> struct dtype_of<double> { static constexpr DType value = DType::f64; };
+template <> struct dtype_of<bool> {
+  static constexpr DType value = DType::boolean;
+};
+template <> struct dtype_of<int8_t> {
+  static constexpr DType value = DType::i8;
+};
+template <> struct dtype_of<uint8_t> {
+  static constexpr DType value = DType::u8;
+};
+template <> struct dtype_of<int32_t> {
+  static constexpr DType value = DType::i32;
+};
+template <> struct dtype_of<int64_t> {
+  static constexpr DType value = DType::i64;
+};
+template <> struct dtype_of<float> {
+  static constexpr DType value = DType::f32;
+};
+template <> struct dtype_of<double> {
+  static constexpr DType value = DType::f64;
+};
 
 /// A handle: copies share memory. Strides are in elements, may be zero (broadcast) but not negative.
 class Tensor {
@@ -73,7 +87,8 @@ public:
   Tensor &operator=(Tensor &&other) noexcept;
 
   // -- making one
-  /// Uninitialised memory, 256-byte aligned. Throws UserError for a negative size or too many bytes, DeviceError if out of memory.
+  /// Uninitialised memory, 256-byte aligned. Throws UserError for a negative size or too many bytes, DeviceError if out
+  /// of memory.
   static Tensor empty(const Dims &shape, DType dtype, Device device = Device::host());
   static Tensor zeros(const Dims &shape, DType dtype, Device device = Device::host());
   /// The same in a stream's order: memory (and zeros) for work that comes later on `stream`, without waiting. Another
@@ -81,7 +96,8 @@ public:
   static Tensor empty(const Dims &shape, DType dtype, const Stream &stream);
   static Tensor zeros(const Dims &shape, DType dtype, const Stream &stream);
   /// A copy of `values` in row-major order, with T's dtype. Throws UserError unless values.size() == shape's product.
-  template <typename T> static Tensor from(std::span<const T> values, const Dims &shape, Device device = Device::host()) {
+  template <typename T>
+  static Tensor from(std::span<const T> values, const Dims &shape, Device device = Device::host()) {
     return from_bytes(values.data(), values.size(), dtype_of<T>::value, shape, device);
   }
   template <typename T>
@@ -89,11 +105,13 @@ public:
     return from(std::span<const T>(values), shape, device);
   }
   /// `values` in row-major order, each rounded once to `dtype` (see store_element).
-  static Tensor from_values(std::span<const double> values, const Dims &shape, DType dtype, Device device = Device::host());
-  /// Memory of the caller's, which must stay until `release` (called when the last handle is gone). `strides` in elements;
-  /// empty: row-major. Throws UserError for a null pointer with elements, a misaligned pointer or a negative stride.
-  static Tensor lend(void *data, const Dims &shape, DType dtype, Device device = Device::host(), const Dims &strides = {},
-                     std::function<void()> release = {});
+  static Tensor from_values(std::span<const double> values, const Dims &shape, DType dtype,
+                            Device device = Device::host());
+  /// Memory of the caller's, which must stay until `release` (called when the last handle is gone). `strides` in
+  /// elements; empty: row-major. Throws UserError for a null pointer with elements, a misaligned pointer or a negative
+  /// stride.
+  static Tensor lend(void *data, const Dims &shape, DType dtype, Device device = Device::host(),
+                     const Dims &strides = {}, std::function<void()> release = {});
 
   // -- what it is
   bool defined() const { return defined_; }
@@ -116,11 +134,13 @@ public:
   std::string text() const;
 
   // -- other views of the same memory
-  /// Elements begin, begin+step, ... below end of dimension `dim`. Throws UserError unless 0 <= begin <= end <= size, step >= 1.
+  /// Elements begin, begin+step, ... below end of dimension `dim`. Throws UserError unless 0 <= begin <= end <= size,
+  /// step >= 1.
   Tensor slice(int dim, int64_t begin, int64_t end, int64_t step = 1) const;
   /// Element `index` of dimension `dim`, which goes away.
   Tensor select(int dim, int64_t index) const;
-  /// Same elements, row-major, in another shape (one size may be -1). Throws UserError if strides do not allow it without a copy.
+  /// Same elements, row-major, in another shape (one size may be -1). Throws UserError if strides do not allow it
+  /// without a copy.
   Tensor reshape(const Dims &shape) const;
   /// Dimensions `a` and `b` swapped.
   Tensor transpose(int a, int b) const;
@@ -135,7 +155,8 @@ public:
   Tensor to(Device device) const;
   /// Itself if row-major without gaps, or a copy that is.
   Tensor contiguous() const;
-  /// Copies elements from a tensor of the same shape and dtype (waits for it). Throws UserError for another shape or dtype.
+  /// Copies elements from a tensor of the same shape and dtype (waits for it). Throws UserError for another shape or
+  /// dtype.
   void copy_from(const Tensor &source) const;
   /// Elements in row-major order. Throws UserError for another dtype.
   template <typename T> std::vector<T> to_vector() const {
@@ -175,7 +196,8 @@ bool share_memory(const Tensor &a, const Tensor &b);
 /// Takes over a DLPack tensor (its deleter runs when the last handle is gone); the DLManagedTensor itself is consumed.
 /// Throws UserError for a device, dtype, lanes, rank or strides that moec does not have; then nothing is consumed.
 Tensor from_dlpack(DLManagedTensor *managed);
-/// A DLPack tensor that shares this tensor's memory; the receiver calls its deleter. The stream's work must be done or ordered by the caller.
+/// A DLPack tensor that shares this tensor's memory; the receiver calls its deleter. The stream's work must be done or
+/// ordered by the caller.
 DLManagedTensor *to_dlpack(const Tensor &tensor);
 
 } // namespace moec

@@ -44,10 +44,8 @@ public:
 
   /// testing::AssertionResult and its like: EXPECT_TRUE(report) prints the text.
   template <class Result>
-  requires std::is_class_v<Result> && std::constructible_from<Result, bool> &&
-      requires(Result result, std::string text) {
-    result << text;
-  }
+    requires std::is_class_v<Result> && std::constructible_from<Result, bool> &&
+             requires(Result result, std::string text) { result << text; }
   operator Result() const {
     Result result(ok());
     result << text();
@@ -113,7 +111,8 @@ namespace detail {
 inline Tensors as_tensors(Tensor tensor) { return {std::move(tensor)}; }
 inline Tensors as_tensors(Tensors tensors) { return tensors; }
 template <class... T>
-requires(std::same_as<T, Tensor> &&...) Tensors as_tensors(std::tuple<T...> tensors) {
+  requires(std::same_as<T, Tensor> && ...)
+Tensors as_tensors(std::tuple<T...> tensors) {
   return std::apply([](auto &...each) { return Tensors{each...}; }, tensors);
 }
 inline Tensors as_tensors(std::pair<Tensor, Tensor> tensors) { return {tensors.first, tensors.second}; }
@@ -121,7 +120,8 @@ template <size_t N> Tensors as_tensors(const std::array<Tensor, N> &tensors) {
   return {tensors.begin(), tensors.end()};
 }
 template <class T>
-requires(!std::convertible_to<T, Tensor> && !std::convertible_to<T, Tensors>) Tensors as_tensors(const T &) {
+  requires(!std::convertible_to<T, Tensor> && !std::convertible_to<T, Tensors>)
+Tensors as_tensors(const T &) {
   static_assert(sizeof(T) == 0, "a function under test returns a Tensor, or a pair, tuple, array or vector of them");
   return {};
 }
@@ -138,8 +138,7 @@ template <size_t N, class F, class... First> Tensors spread(F &f, const Tensors 
       return as_tensors(f(std::forward<First>(first)..., tensors[I]...));
     else
       return Tensors();
-  }
-  (std::make_index_sequence<N>());
+  }(std::make_index_sequence<N>());
 }
 template <size_t N, class F> TensorFunction tensor_function(F f) {
   return [f](const Stream &stream, const Tensors &inputs) { return spread<N>(f, inputs, stream); };
@@ -170,9 +169,9 @@ Report check(F f, R reference, const Tensor (&inputs)[N], const CheckOptions &op
 /// check(kernel, spec, reference, {x, w}, {y}): kernel(stream, spec, x, w, y) of views, with inputs first, against
 /// reference(x, w). The outputs are examples of shape and dtype; the kernel must write them in full.
 template <class Spec, class... P, class R, size_t N, size_t M>
-requires(sizeof...(P) == N + M) Report
-    check(const Kernel<Spec, P...> &kernel, const Spec &spec, R reference, const Tensor (&inputs)[N],
-          const Tensor (&outputs)[M], const CheckOptions &options = {}) {
+  requires(sizeof...(P) == N + M)
+Report check(const Kernel<Spec, P...> &kernel, const Spec &spec, R reference, const Tensor (&inputs)[N],
+             const Tensor (&outputs)[M], const CheckOptions &options = {}) {
   Tensors examples(outputs, outputs + M);
   auto run = [=](const Stream &stream, const Tensors &in) {
     Tensors out;
@@ -183,8 +182,7 @@ requires(sizeof...(P) == N + M) Report
     }
     [&]<size_t... I, size_t... J>(std::index_sequence<I...>, std::index_sequence<J...>) {
       kernel(stream, spec, in[I]..., out[J]...);
-    }
-    (std::make_index_sequence<N>(), std::make_index_sequence<M>());
+    }(std::make_index_sequence<N>(), std::make_index_sequence<M>());
     return out;
   };
   return check(

@@ -1,6 +1,7 @@
-// moec-translate: one compile of a .mlir file, as the library does it, for lit tests and for timing. The file may begin at any phase: tiles,
-// tiles with layouts, or an LLVM+NVVM module.
-//   moec-translate [--target sm_90a] [--emit tile|tilegpu|nvvm|llvm|ptx|binary|cubin|resources] [--options k=v;…] [--repeat N] [-o FILE] FILE
+// moec-translate: one compile of a .mlir file, as the library does it, for lit tests and for timing. The file may begin
+// at any phase: tiles, tiles with layouts, or an LLVM+NVVM module.
+//   moec-translate [--target sm_90a] [--emit tile|tilegpu|nvvm|llvm|ptx|binary|cubin|resources] [--options k=v;…]
+//   [--repeat N] [-o FILE] FILE
 #include "compiler/Compilation.h"
 
 #include "llvm/Support/Format.h"
@@ -33,15 +34,23 @@ Arguments parseArguments(int argc, char **argv) {
       if (++i == argc) die("moec-translate: " + arg + " needs a value");
       return argv[i];
     };
-    if (arg == "--target") args.target = value();
-    else if (arg == "--emit") args.emit = value();
-    else if (arg == "--options") args.options = value();
-    else if (arg == "--repeat") args.repeat = std::stoi(value());
-    else if (arg == "-o") args.output = value();
-    else if (arg.starts_with("-") && arg != "-") die("moec-translate: unknown argument " + arg);
-    else args.input = arg.str();
+    if (arg == "--target")
+      args.target = value();
+    else if (arg == "--emit")
+      args.emit = value();
+    else if (arg == "--options")
+      args.options = value();
+    else if (arg == "--repeat")
+      args.repeat = std::stoi(value());
+    else if (arg == "-o")
+      args.output = value();
+    else if (arg.starts_with("-") && arg != "-")
+      die("moec-translate: unknown argument " + arg);
+    else
+      args.input = arg.str();
   }
-  if (args.input.empty()) die("usage: moec-translate [--target sm_90a] [--emit PHASE] [--options k=v;...] [--repeat N] [-o FILE] FILE");
+  if (args.input.empty())
+    die("usage: moec-translate [--target sm_90a] [--emit PHASE] [--options k=v;...] [--repeat N] [-o FILE] FILE");
   return args;
 }
 
@@ -73,7 +82,8 @@ public:
 private:
   static void printRow(const std::string &name, std::vector<double> list) {
     std::sort(list.begin(), list.end());
-    llvm::errs() << llvm::format("%-28s median %7.3f ms, least %7.3f ms\n", name.c_str(), list[list.size() / 2], list.front());
+    llvm::errs() << llvm::format("%-28s median %7.3f ms, least %7.3f ms\n", name.c_str(), list[list.size() / 2],
+                                 list.front());
   }
   std::vector<std::string> order;
   std::map<std::string, std::vector<double>> times;

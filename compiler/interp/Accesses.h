@@ -1,5 +1,6 @@
-// Loads, stores and atomics element by element, whatever says where the elements are. `address(i)` gives the address of element i, or
-// nothing where it is not to be touched: there a load gives `other`, a store writes nothing, an atomic gives 0.
+// Loads, stores and atomics element by element, whatever says where the elements are. `address(i)` gives the address of
+// element i, or nothing where it is not to be touched: there a load gives `other`, a store writes nothing, an atomic
+// gives 0.
 #pragma once
 
 #include "compiler/interp/Machine.h"
@@ -24,7 +25,8 @@ template <typename Op, typename Address> void storeElements(Machine &m, Op op, c
 }
 
 /// `written(old, i)`: what goes to memory, if anything does.
-template <typename Op, typename Address, typename Written> void exchangeElements(Machine &m, Op op, const Address &address, const Written &written) {
+template <typename Op, typename Address, typename Written>
+void exchangeElements(Machine &m, Op op, const Address &address, const Written &written) {
   mlir::Type element = mlir::getElementTypeOrSelf(op.getType());
   std::vector<Bits> out(countOf(op.getType()));
   for (size_t i = 0; i < out.size(); ++i) {
@@ -38,12 +40,16 @@ template <typename Op, typename Address, typename Written> void exchangeElements
 
 template <typename Op, typename Address> void atomicRmwElements(Machine &m, Op op, const Address &address) {
   Value value = m.get(op.getValue());
-  exchangeElements(m, op, address, [&](Bits old, size_t i) { return std::optional(atomicResult(op.getKind(), value.element(), old, value.at(i))); });
+  exchangeElements(m, op, address, [&](Bits old, size_t i) {
+    return std::optional(atomicResult(op.getKind(), value.element(), old, value.at(i)));
+  });
 }
 
 template <typename Op, typename Address> void atomicCasElements(Machine &m, Op op, const Address &address) {
   Value compare = m.get(op.getCompare()), value = m.get(op.getValue());
-  exchangeElements(m, op, address, [&](Bits old, size_t i) { return old == compare.at(i) ? std::optional(value.at(i)) : std::nullopt; });
+  exchangeElements(m, op, address, [&](Bits old, size_t i) {
+    return old == compare.at(i) ? std::optional(value.at(i)) : std::nullopt;
+  });
 }
 
 } // namespace moec::compiler::interp

@@ -24,7 +24,8 @@ Bits castElement(Type from, Type to, Bits bits, Signs signs, bool saturate) {
 /// An arith conversion: no saturation of f8, and i1 is a one-bit number like others.
 template <typename Op, typename F> void conversion(Table &table, F f) {
   table.set(Op::getOperationName(), [f](Machine &m, Operation *op) {
-    Type from = getElementTypeOrSelf(op->getOperand(0).getType()), to = getElementTypeOrSelf(op->getResult(0).getType());
+    Type from = getElementTypeOrSelf(op->getOperand(0).getType()),
+         to = getElementTypeOrSelf(op->getResult(0).getType());
     mapUnary(m, op, [&](Bits a) -> Bits { return f(from, to, a); });
   });
 }
@@ -48,7 +49,9 @@ void registerCast(Table &table) {
   conversion<arith::ExtFOp>(table, floatToFloat);
   conversion<arith::TruncFOp>(table, floatToFloat);
   auto toFloat = [](bool isSigned) {
-    return [isSigned](Type from, Type to, Bits a) { return encodeInteger(to, llvm::APInt(widthOf(from), a), isSigned, false); };
+    return [isSigned](Type from, Type to, Bits a) {
+      return encodeInteger(to, llvm::APInt(widthOf(from), a), isSigned, false);
+    };
   };
   auto toInt = [](bool isSigned) {
     return [isSigned](Type from, Type to, Bits a) { return toInteger(decode(from, a), widthOf(to), isSigned); };

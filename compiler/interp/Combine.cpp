@@ -54,7 +54,8 @@ void runReduce(Machine &m, tile::ReduceOp op) {
       for (size_t k = 0; k < c.length; k += 2 * step) c.combine(line, k, k, k + step);
     for (size_t t = 0; t < out.size(); ++t) out[t][l] = line[t][0];
   }
-  for (size_t t = 0; t < out.size(); ++t) m.set(op.getResult(t), makeValue(op.getResult(t).getType(), std::move(out[t])));
+  for (size_t t = 0; t < out.size(); ++t)
+    m.set(op.getResult(t), makeValue(op.getResult(t).getType(), std::move(out[t])));
 }
 
 void runScan(Machine &m, tile::ScanOp op) {
@@ -70,7 +71,8 @@ void runScan(Machine &m, tile::ScanOp op) {
     for (size_t t = 0; t < out.size(); ++t)
       for (size_t k = 0; k < c.length; ++k) out[t][c.element(l, op.getReverse() ? c.length - 1 - k : k)] = line[t][k];
   }
-  for (size_t t = 0; t < out.size(); ++t) m.set(op.getResult(t), makeValue(op.getResult(t).getType(), std::move(out[t])));
+  for (size_t t = 0; t < out.size(); ++t)
+    m.set(op.getResult(t), makeValue(op.getResult(t).getType(), std::move(out[t])));
 }
 
 } // namespace

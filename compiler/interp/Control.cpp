@@ -13,15 +13,17 @@ void runGrid(Machine &m, tile::GridOp op) {
   for (auto [i, extent] : llvm::enumerate(op.getExtents())) extents[i] = m.get(extent).signedScalar();
   for (int axis = 0; axis < 3; ++axis)
     if (extents[axis] != m.options.grid[axis])
-      m.finding(op, "the launch has " + Twine(m.options.grid[axis]) + " programs along axis " + Twine(axis) + ", the kernel says " +
-                        Twine(extents[axis]));
+      m.finding(op, "the launch has " + Twine(m.options.grid[axis]) + " programs along axis " + Twine(axis) +
+                        ", the kernel says " + Twine(extents[axis]));
 }
 
 void runExpect(Machine &m, tile::ExpectOp op) {
   Value view = m.get(op.getView());
   for (auto [d, size] : llvm::enumerate(op.getSizes())) {
     int64_t wanted = m.get(size).signedScalar(), is = view.view->sizes[d];
-    if (wanted != is) m.finding(op, "dimension " + Twine(d) + " of the view has size " + Twine(is) + ", the kernel expects " + Twine(wanted));
+    if (wanted != is)
+      m.finding(op, "dimension " + Twine(d) + " of the view has size " + Twine(is) + ", the kernel expects " +
+                        Twine(wanted));
   }
 }
 
@@ -32,7 +34,8 @@ void runAssert(Machine &m, tile::AssertOp op) {
     std::string where = position(condition.shape(), i), message = op.getMessage().str();
     for (auto [n, value] : llvm::enumerate(op.getValues())) {
       std::string mark = "{" + std::to_string(n) + "}";
-      if (size_t at = message.find(mark); at != std::string::npos) message.replace(at, mark.size(), std::to_string(m.get(value).signedAt(i)));
+      if (size_t at = message.find(mark); at != std::string::npos)
+        message.replace(at, mark.size(), std::to_string(m.get(value).signedAt(i)));
     }
     m.finding(op, "assertion failed: " + message + (where.empty() ? "" : ", at element " + where));
     return m.stop();
@@ -79,7 +82,8 @@ void runWhile(Machine &m, scf::WhileOp op) {
   for (uint64_t iterations = 0;; ++iterations) {
     if (m.options.whileLimit && iterations == m.options.whileLimit) {
       m.finding(op, "the loop has not ended after " + Twine(iterations) +
-                        " iterations (programs run one after the other here, so none may wait for a later one; MOEC_INTERP_ITERATIONS sets the limit, 0 is none)");
+                        " iterations (programs run one after the other here, so none may wait for a later one; "
+                        "MOEC_INTERP_ITERATIONS sets the limit, 0 is none)");
       return m.stop();
     }
     // scf.condition: whether to go on, then what both the after region and the results are given.
@@ -96,8 +100,10 @@ void runWhile(Machine &m, scf::WhileOp op) {
 void registerControl(Table &table) {
   table.on<tile::GridOp>(runGrid);
   table.on<tile::ExpectOp>(runExpect);
-  table.on<tile::ProgramIdOp>([](Machine &m, tile::ProgramIdOp op) { m.setResult(op, {uint32_t(m.program[op.getAxis()])}); });
-  table.on<tile::NumProgramsOp>([](Machine &m, tile::NumProgramsOp op) { m.setResult(op, {uint32_t(m.options.grid[op.getAxis()])}); });
+  table.on<tile::ProgramIdOp>(
+      [](Machine &m, tile::ProgramIdOp op) { m.setResult(op, {uint32_t(m.program[op.getAxis()])}); });
+  table.on<tile::NumProgramsOp>(
+      [](Machine &m, tile::NumProgramsOp op) { m.setResult(op, {uint32_t(m.options.grid[op.getAxis()])}); });
   table.on<tile::BarrierOp>([](Machine &, tile::BarrierOp) {});
   table.on<tile::AssertOp>(runAssert);
   table.on<scf::ForOp>(runFor);

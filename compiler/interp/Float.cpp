@@ -1,5 +1,6 @@
-// arith on floats. Every dtype but f64 is computed in f64 and rounded once: for +, -, *, / of dtypes with at most 24 significant bits that is
-// the correctly rounded result (f64 has more than twice as many and two), and minima, maxima and remainders are exact.
+// arith on floats. Every dtype but f64 is computed in f64 and rounded once: for +, -, *, / of dtypes with at most 24
+// significant bits that is the correctly rounded result (f64 has more than twice as many and two), and minima, maxima
+// and remainders are exact.
 #include "compiler/interp/Machine.h"
 
 #include <cmath>
@@ -42,7 +43,8 @@ bool compare(arith::CmpFPredicate predicate, double a, double b) {
 
 void runSelect(Machine &m, arith::SelectOp op) {
   Value condition = m.get(op.getCondition()), yes = m.get(op.getTrueValue()), no = m.get(op.getFalseValue());
-  if (!isa<RankedTensorType>(condition.type)) return m.set(op.getResult(), condition.scalar() ? yes : no); // also of pointers and views
+  if (!isa<RankedTensorType>(condition.type))
+    return m.set(op.getResult(), condition.scalar() ? yes : no); // also of pointers and views
   std::vector<Bits> out(condition.size());
   for (size_t i = 0; i < out.size(); ++i) out[i] = condition.at(i) ? yes.at(i) : no.at(i);
   m.setResult(op, std::move(out));
@@ -66,7 +68,9 @@ void registerFloat(Table &table) {
   });
   table.on<arith::CmpFOp>([](Machine &m, arith::CmpFOp op) {
     Type element = getElementTypeOrSelf(op.getLhs().getType());
-    mapBinary(m, op, [&](Bits a, Bits b) -> Bits { return compare(op.getPredicate(), decode(element, a), decode(element, b)); });
+    mapBinary(m, op, [&](Bits a, Bits b) -> Bits {
+      return compare(op.getPredicate(), decode(element, a), decode(element, b));
+    });
   });
   table.on<arith::SelectOp>(runSelect);
 }

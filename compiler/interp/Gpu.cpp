@@ -1,4 +1,5 @@
-// tilegpu, as far as it means something for one program: buffers of tiles, and copies that arrive when they are waited for.
+// tilegpu, as far as it means something for one program: buffers of tiles, and copies that arrive when they are waited
+// for.
 #include "compiler/interp/Machine.h"
 
 using namespace mlir;

@@ -13,8 +13,11 @@ template <typename Op> void binary(Table &table, uint64_t (*f)(Type, Bits, Bits)
   });
 }
 
-/// What GPUs give for a division by zero, quotient and remainder alike: all bits set, of an i64 only the low half where the dividend has no other bits.
-Bits dividedByZero(Type element, Bits dividend) { return widthOf(element) == 64 && dividend >> 32 == 0 ? 0xffffffff : truncate(element, ~Bits(0)); }
+/// What GPUs give for a division by zero, quotient and remainder alike: all bits set, of an i64 only the low half where
+/// the dividend has no other bits.
+Bits dividedByZero(Type element, Bits dividend) {
+  return widthOf(element) == 64 && dividend >> 32 == 0 ? 0xffffffff : truncate(element, ~Bits(0));
+}
 
 /// Divisions: by 0 they are a finding.
 template <typename Op> void division(Table &table, uint64_t (*f)(Type, Bits, Bits)) {
@@ -29,7 +32,8 @@ template <typename Op> void division(Table &table, uint64_t (*f)(Type, Bits, Bit
       }
       out[i] = dividedByZero(element, a.at(i));
       std::string where = position(a.shape(), i);
-      m.finding(op, "integer division of " + Twine(a.signedAt(i)) + " by zero" + (where.empty() ? "" : ", at element " + where));
+      m.finding(op, "integer division of " + Twine(a.signedAt(i)) + " by zero" +
+                        (where.empty() ? "" : ", at element " + where));
     }
     m.setResult(op, std::move(out));
   });
@@ -68,7 +72,8 @@ void registerInteger(Table &table) {
   binary<arith::XOrIOp>(table, [](Type, Bits a, Bits b) { return a ^ b; });
   binary<arith::ShLIOp>(table, [](Type t, Bits a, Bits b) { return b < widthOf(t) ? a << b : 0; });
   binary<arith::ShRUIOp>(table, [](Type t, Bits a, Bits b) { return b < widthOf(t) ? a >> b : 0; });
-  binary<arith::ShRSIOp>(table, [](Type t, Bits a, Bits b) { return uint64_t(signedOf(t, a) >> std::min<Bits>(b, widthOf(t) - 1)); });
+  binary<arith::ShRSIOp>(
+      table, [](Type t, Bits a, Bits b) { return uint64_t(signedOf(t, a) >> std::min<Bits>(b, widthOf(t) - 1)); });
   binary<arith::MaxSIOp>(table, [](Type t, Bits a, Bits b) { return signedOf(t, a) > signedOf(t, b) ? a : b; });
   binary<arith::MinSIOp>(table, [](Type t, Bits a, Bits b) { return signedOf(t, a) < signedOf(t, b) ? a : b; });
   binary<arith::MaxUIOp>(table, [](Type, Bits a, Bits b) { return std::max(a, b); });
@@ -79,8 +84,10 @@ void registerInteger(Table &table) {
   division<arith::CeilDivUIOp>(table, [](Type, Bits a, Bits b) { return a / b + (a % b != 0); });
   division<arith::DivSIOp>(table, [](Type t, Bits a, Bits b) { return uint64_t(wide(t, a) / wide(t, b)); });
   division<arith::RemSIOp>(table, [](Type t, Bits a, Bits b) { return uint64_t(wide(t, a) % wide(t, b)); });
-  division<arith::FloorDivSIOp>(table, [](Type t, Bits a, Bits b) { return uint64_t(floorDiv(wide(t, a), wide(t, b))); });
-  division<arith::CeilDivSIOp>(table, [](Type t, Bits a, Bits b) { return uint64_t(-floorDiv(-wide(t, a), wide(t, b))); });
+  division<arith::FloorDivSIOp>(table,
+                                [](Type t, Bits a, Bits b) { return uint64_t(floorDiv(wide(t, a), wide(t, b))); });
+  division<arith::CeilDivSIOp>(table,
+                               [](Type t, Bits a, Bits b) { return uint64_t(-floorDiv(-wide(t, a), wide(t, b))); });
 
   table.on<arith::CmpIOp>([](Machine &m, arith::CmpIOp op) {
     Type element = getElementTypeOrSelf(op.getLhs().getType());

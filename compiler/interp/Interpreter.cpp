@@ -33,8 +33,10 @@ Value readView(tile::ViewType type, ParameterReader &reader, Builder &b) {
   auto view = std::make_shared<View>();
   view->base = reader.next(b.getI64Type());
   Type offset = type.getOffsetType();
-  for (int64_t d = 0; d < type.getRank(); ++d) view->sizes.push_back(signedOf(b.getI32Type(), reader.next(b.getI32Type())));
-  for (int64_t d = 0; d < type.getRank(); ++d) view->strides.push_back(type.isUnitStride(d) ? 1 : signedOf(offset, reader.next(offset)));
+  for (int64_t d = 0; d < type.getRank(); ++d)
+    view->sizes.push_back(signedOf(b.getI32Type(), reader.next(b.getI32Type())));
+  for (int64_t d = 0; d < type.getRank(); ++d)
+    view->strides.push_back(type.isUnitStride(d) ? 1 : signedOf(offset, reader.next(offset)));
   return {type, nullptr, std::move(view), nullptr};
 }
 
@@ -43,11 +45,14 @@ bool bindArguments(Machine &m, tile::KernelOp kernel) {
   Builder b(kernel.getContext());
   for (BlockArgument argument : kernel.getBody().getArguments()) {
     Type type = argument.getType();
-    if (auto view = dyn_cast<tile::ViewType>(type)) m.set(argument, readView(view, reader, b));
-    else m.set(argument, makeValue(type, {reader.next(type)}));
+    if (auto view = dyn_cast<tile::ViewType>(type))
+      m.set(argument, readView(view, reader, b));
+    else
+      m.set(argument, makeValue(type, {reader.next(type)}));
   }
   if (reader.exact()) return true;
-  m.finding(kernel, "the kernel has " + Twine(reader.count()) + " parameters, the launch gives " + Twine(m.options.params.size()));
+  m.finding(kernel, "the kernel has " + Twine(reader.count()) + " parameters, the launch gives " +
+                        Twine(m.options.params.size()));
   return false;
 }
 
@@ -66,10 +71,11 @@ void runGrid(Machine &m, tile::KernelOp kernel) {
 
 std::vector<Finding> interpret(ModuleOp module, const InterpretOptions &options) {
   auto kernels = llvm::to_vector(module.getOps<tile::KernelOp>());
-  if (kernels.size() != 1) return {{module.getLoc(), "a module to interpret has one tile.kernel, this has " + std::to_string(kernels.size())}};
+  if (kernels.size() != 1)
+    return {{module.getLoc(), "a module to interpret has one tile.kernel, this has " + std::to_string(kernels.size())}};
   Table table(module.getContext());
-  for (auto *add : {registerControl, registerShape, registerInteger, registerFloat, registerCast, registerMath, registerView, registerMemory,
-                    registerCombine, registerSort, registerDot, registerGpu})
+  for (auto *add : {registerControl, registerShape, registerInteger, registerFloat, registerCast, registerMath,
+                    registerView, registerMemory, registerCombine, registerSort, registerDot, registerGpu})
     add(table);
   Machine m(table, options);
   if (bindArguments(m, kernels.front())) runGrid(m, kernels.front());

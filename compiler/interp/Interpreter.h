@@ -1,11 +1,12 @@
-// The reference interpreter: what every op of the tile dialect means, as code. It knows nothing of layouts, threads or lowering and
-// ignores encodings, so it runs after every pass up to the lowering. Slow and obvious on purpose.
+// The reference interpreter: what every op of the tile dialect means, as code. It knows nothing of layouts, threads or
+// lowering and ignores encodings, so it runs after every pass up to the lowering. Slow and obvious on purpose.
 //
 // Where docs and ODS leave a choice, it is made here:
 // - Programs of a grid run one after the other, in order of their ids (x fastest), so barriers do nothing.
 // - arith on f8 types overflows as the type does (to NaN or infinity); only tile.cast saturates.
 // - Shifts by the width or more give 0, or the sign for shrsi. minimum divided by -1 wraps.
-// - An async copy reads when it is issued and arrives when it is waited for; shared memory that nothing wrote must not be read.
+// - An async copy reads when it is issued and arrives when it is waited for; shared memory that nothing wrote must not
+// be read.
 #pragma once
 
 #include "mlir/IR/BuiltinOps.h"
@@ -32,8 +33,8 @@ struct InterpretOptions {
 struct Finding {
   mlir::Location loc;
   std::string message;
-  uint64_t repeats = 0;      ///< how often the same op went wrong after that
-  bool unsupported = false;  ///< the interpreter has no rule for the op: moec's defect, not the kernel's
+  uint64_t repeats = 0;     ///< how often the same op went wrong after that
+  bool unsupported = false; ///< the interpreter has no rule for the op: moec's defect, not the kernel's
 };
 
 /// Runs the module's only tile.kernel over the grid. The module must verify. Writes through the parameters' pointers.

@@ -51,7 +51,8 @@ Value Machine::get(mlir::Value value) const {
 }
 
 void Machine::unsupported(Operation *op) {
-  findings.push_back({op->getLoc(), ("the interpreter has no rule for '" + op->getName().getStringRef() + "'").str(), 0, true});
+  findings.push_back(
+      {op->getLoc(), ("the interpreter has no rule for '" + op->getName().getStringRef() + "'").str(), 0, true});
   stop();
 }
 
@@ -69,7 +70,8 @@ SmallVector<Value, 2> Machine::call(Block &block, ArrayRef<Value> arguments, uns
   run(block);
   SmallVector<Value, 2> results;
   if (stopped()) return results;
-  for (mlir::Value operand : block.getTerminator()->getOperands().drop_front(firstOperand)) results.push_back(get(operand));
+  for (mlir::Value operand : block.getTerminator()->getOperands().drop_front(firstOperand))
+    results.push_back(get(operand));
   return results;
 }
 
@@ -87,7 +89,8 @@ void Machine::finding(Operation *op, const Twine &message) {
   }
   std::string where;
   if (options.grid != std::array<int32_t, 3>{1, 1, 1}) {
-    where = " (program " + std::to_string(program[0]) + ", " + std::to_string(program[1]) + ", " + std::to_string(program[2]) + ")";
+    where = " (program " + std::to_string(program[0]) + ", " + std::to_string(program[1]) + ", " +
+            std::to_string(program[2]) + ")";
   }
   findings.push_back({op->getLoc(), message.str() + where});
 }
@@ -107,21 +110,25 @@ bool Machine::accessible(Operation *op, uint64_t address, Type element, const ch
   if (after != ranges.begin() && std::prev(after)->second >= address + bytes) return true;
   std::string nearest;
   if (after != ranges.begin()) {
-    nearest = ", " + std::to_string(address - std::prev(after)->second) + " bytes after the end of the nearest tensor before it";
+    nearest = ", " + std::to_string(address - std::prev(after)->second) +
+              " bytes after the end of the nearest tensor before it";
   }
-  finding(op, Twine(what) + " of " + Twine(bytes) + " bytes at 0x" + Twine::utohexstr(address) + " is outside every tensor of the launch" + nearest);
+  finding(op, Twine(what) + " of " + Twine(bytes) + " bytes at 0x" + Twine::utohexstr(address) +
+                  " is outside every tensor of the launch" + nearest);
   return false;
 }
 
 Bits Machine::read(Operation *op, uint64_t address, Type element) {
   if (!accessible(op, address, element, "load")) return 0;
   Bits bits = 0;
-  std::memcpy(&bits, reinterpret_cast<const void *>(address), bytesOf(element)); // little-endian hosts only, as the GPU is
+  std::memcpy(&bits, reinterpret_cast<const void *>(address),
+              bytesOf(element)); // little-endian hosts only, as the GPU is
   return element.isInteger(1) ? bits != 0 : bits;
 }
 
 void Machine::write(Operation *op, uint64_t address, Type element, Bits bits) {
-  if (accessible(op, address, element, "store")) std::memcpy(reinterpret_cast<void *>(address), &bits, bytesOf(element));
+  if (accessible(op, address, element, "store"))
+    std::memcpy(reinterpret_cast<void *>(address), &bits, bytesOf(element));
 }
 
 void Machine::commitCopies() {

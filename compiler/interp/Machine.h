@@ -15,7 +15,8 @@ namespace moec::compiler::interp {
 struct View {
   uint64_t base = 0;
   llvm::SmallVector<int64_t, 4> sizes, strides; ///< strides in elements
-  /// Why nothing may be accessed through it, and the op that made it so: a view is only computed, so a wrong one counts when it is used.
+  /// Why nothing may be accessed through it, and the op that made it so: a view is only computed, so a wrong one counts
+  /// when it is used.
   std::string problem;
   mlir::Operation *culprit = nullptr;
 };
@@ -77,7 +78,9 @@ public:
   Value get(mlir::Value value) const;
   void set(mlir::Value value, Value result) { environment[value] = std::move(result); }
   /// Sets an op's only result, of the op's type.
-  void setResult(mlir::Operation *op, std::vector<Bits> cells) { set(op->getResult(0), makeValue(op->getResult(0).getType(), std::move(cells))); }
+  void setResult(mlir::Operation *op, std::vector<Bits> cells) {
+    set(op->getResult(0), makeValue(op->getResult(0).getType(), std::move(cells)));
+  }
 
   // ---- control
   /// Runs a block's ops, its terminator excepted.
@@ -120,18 +123,18 @@ private:
 };
 
 // One per op family, each in the file of its name.
-void registerControl(Table &);     // Control.cpp: tile structure, scf, barriers, assert
-void registerShape(Table &);       // Shape.cpp: arange, splat, broadcast, expand_dims, reshape, trans, constants
-void registerInteger(Table &);     // Integer.cpp: arith on integers
-void registerFloat(Table &);       // Float.cpp: arith on floats, select
-void registerCast(Table &);        // Cast.cpp: tile.cast and arith's conversions
-void registerMath(Table &);        // Math.cpp: math, tile.sigmoid, tile.fast_*
-void registerView(Table &);        // View.cpp: views and accesses through them
-void registerMemory(Table &);      // Memory.cpp: pointers, atomics
-void registerCombine(Table &);     // Combine.cpp: reduce, scan
-void registerSort(Table &);        // Sort.cpp: sort, topk, histogram
-void registerDot(Table &);         // Dot.cpp
-void registerGpu(Table &);         // Gpu.cpp: tilegpu
+void registerControl(Table &); // Control.cpp: tile structure, scf, barriers, assert
+void registerShape(Table &);   // Shape.cpp: arange, splat, broadcast, expand_dims, reshape, trans, constants
+void registerInteger(Table &); // Integer.cpp: arith on integers
+void registerFloat(Table &);   // Float.cpp: arith on floats, select
+void registerCast(Table &);    // Cast.cpp: tile.cast and arith's conversions
+void registerMath(Table &);    // Math.cpp: math, tile.sigmoid, tile.fast_*
+void registerView(Table &);    // View.cpp: views and accesses through them
+void registerMemory(Table &);  // Memory.cpp: pointers, atomics
+void registerCombine(Table &); // Combine.cpp: reduce, scan
+void registerSort(Table &);    // Sort.cpp: sort, topk, histogram
+void registerDot(Table &);     // Dot.cpp
+void registerGpu(Table &);     // Gpu.cpp: tilegpu
 
 // ---- elementwise: f of each element's bits (operands broadcast from scalars)
 template <typename F> void mapUnary(Machine &m, mlir::Operation *op, F f) {

@@ -1,5 +1,5 @@
-// Elementary functions: in f64 and rounded once, for f64 in long double. No more than a unit in the last place off anywhere, so a yardstick
-// for approximations, not bit for bit. Exact ones (sqrt, floor, …) are exact.
+// Elementary functions: in f64 and rounded once, for f64 in long double. No more than a unit in the last place off
+// anywhere, so a yardstick for approximations, not bit for bit. Exact ones (sqrt, floor, …) are exact.
 #include "compiler/interp/Machine.h"
 
 #include <bit>
@@ -60,7 +60,8 @@ void registerMath(Table &table) {
   unary<math::LogOp>(table, [](auto x) { return std::log(x); });
   unary<math::Log2Op>(table, [](auto x) { return std::log2(x); });
   unary<math::Log1pOp>(table, [](auto x) { return std::log1p(x); });
-  unary<math::SqrtOp>(table, [](auto x) { return decltype(x)(std::sqrt(double(x))); }); // in double: a wider root would round twice
+  unary<math::SqrtOp>(
+      table, [](auto x) { return decltype(x)(std::sqrt(double(x))); }); // in double: a wider root would round twice
   unary<math::RsqrtOp>(table, [](auto x) { return 1 / std::sqrt(x); });
   unary<math::TanhOp>(table, [](auto x) { return std::tanh(x); });
   unary<math::ErfOp>(table, [](auto x) { return std::erf(x); });
@@ -83,8 +84,10 @@ void registerMath(Table &table) {
   });
   integerUnary<math::AbsIOp>(table, [](Type t, Bits a) { return signedOf(t, a) < 0 ? -a : a; });
   integerUnary<math::CtPopOp>(table, [](Type, Bits a) { return Bits(std::popcount(a)); });
-  integerUnary<math::CountLeadingZerosOp>(table, [](Type t, Bits a) { return Bits(std::countl_zero(a) - (64 - widthOf(t))); });
-  integerUnary<math::CountTrailingZerosOp>(table, [](Type t, Bits a) { return std::min<Bits>(std::countr_zero(a), widthOf(t)); });
+  integerUnary<math::CountLeadingZerosOp>(table,
+                                          [](Type t, Bits a) { return Bits(std::countl_zero(a) - (64 - widthOf(t))); });
+  integerUnary<math::CountTrailingZerosOp>(
+      table, [](Type t, Bits a) { return std::min<Bits>(std::countr_zero(a), widthOf(t)); });
 }
 
 } // namespace moec::compiler::interp

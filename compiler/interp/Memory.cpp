@@ -28,7 +28,8 @@ namespace {
 /// ptr[offset] of each element under a mask.
 class Access {
 public:
-  Access(Machine &m, mlir::Value pointer, mlir::Value offset, mlir::Value mask) : base(m.get(pointer).scalar()), offset(m.get(offset)) {
+  Access(Machine &m, mlir::Value pointer, mlir::Value offset, mlir::Value mask)
+      : base(m.get(pointer).scalar()), offset(m.get(offset)) {
     elementBytes = bytesOf(cast<tile::PtrType>(pointer.getType()).getElementType());
     if (mask) this->mask = m.get(mask);
   }
@@ -53,10 +54,16 @@ void runAddPtr(Machine &m, tile::AddPtrOp op) {
 
 void registerMemory(Table &table) {
   table.on<tile::AddPtrOp>(runAddPtr);
-  table.on<tile::LoadOp>([](Machine &m, tile::LoadOp op) { loadElements(m, op, Access(m, op.getPtr(), op.getOffset(), op.getMask())); });
-  table.on<tile::StoreOp>([](Machine &m, tile::StoreOp op) { storeElements(m, op, Access(m, op.getPtr(), op.getOffset(), op.getMask())); });
-  table.on<tile::AtomicRmwOp>([](Machine &m, tile::AtomicRmwOp op) { atomicRmwElements(m, op, Access(m, op.getPtr(), op.getOffset(), op.getMask())); });
-  table.on<tile::AtomicCasOp>([](Machine &m, tile::AtomicCasOp op) { atomicCasElements(m, op, Access(m, op.getPtr(), op.getOffset(), nullptr)); });
+  table.on<tile::LoadOp>(
+      [](Machine &m, tile::LoadOp op) { loadElements(m, op, Access(m, op.getPtr(), op.getOffset(), op.getMask())); });
+  table.on<tile::StoreOp>(
+      [](Machine &m, tile::StoreOp op) { storeElements(m, op, Access(m, op.getPtr(), op.getOffset(), op.getMask())); });
+  table.on<tile::AtomicRmwOp>([](Machine &m, tile::AtomicRmwOp op) {
+    atomicRmwElements(m, op, Access(m, op.getPtr(), op.getOffset(), op.getMask()));
+  });
+  table.on<tile::AtomicCasOp>([](Machine &m, tile::AtomicCasOp op) {
+    atomicCasElements(m, op, Access(m, op.getPtr(), op.getOffset(), nullptr));
+  });
 }
 
 } // namespace moec::compiler::interp

@@ -51,9 +51,7 @@ double decode(Type element, Bits bits) {
   return decodeSlowly(element, bits);
 }
 
-static Bits canonicalNaN(Type element) {
-  return truncate(element, ~uint64_t(0)) >> 1;
-}
+static Bits canonicalNaN(Type element) { return truncate(element, ~uint64_t(0)) >> 1; }
 
 Bits encode(Type element, double value) {
   if (std::isnan(value)) return canonicalNaN(element);

@@ -1,9 +1,9 @@
 // Elements as bits: each dtype's bits to numbers and back, with one rounding.
 #pragma once
 
+#include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/APInt.h"
-#include "mlir/IR/BuiltinTypes.h"
 
 #include <cstdint>
 

@@ -53,7 +53,8 @@ void gather(Machine &m, Operation *op, ArrayRef<int64_t> sourceStrides) {
   std::vector<Bits> cells(type.getNumElements());
   for (size_t i = 0; i < cells.size(); ++i) {
     size_t rest = i, from = 0;
-    for (size_t d = type.getRank(); d-- > 0; rest /= type.getDimSize(d)) from += rest % type.getDimSize(d) * sourceStrides[d];
+    for (size_t d = type.getRank(); d-- > 0; rest /= type.getDimSize(d))
+      from += rest % type.getDimSize(d) * sourceStrides[d];
     cells[i] = source.at(from);
   }
   m.setResult(op, std::move(cells));
@@ -92,7 +93,8 @@ void registerShape(Table &table) {
                          tilegpu::ConvertLayoutOp::getOperationName(), arith::BitcastOp::getOperationName()})
     table.set(name, keepElements);
   // What folding makes of an op without meaning; nothing may depend on it, so any value does.
-  table.on<ub::PoisonOp>([](Machine &m, ub::PoisonOp op) { m.setResult(op, std::vector<Bits>(countOf(op.getType()))); });
+  table.on<ub::PoisonOp>(
+      [](Machine &m, ub::PoisonOp op) { m.setResult(op, std::vector<Bits>(countOf(op.getType()))); });
 }
 
 } // namespace moec::compiler::interp

@@ -42,7 +42,8 @@ void runSort(Machine &m, tile::SortOp op) {
     for (size_t t = 0; t < tiles.size(); ++t)
       for (size_t k = 0; k < n; ++k) out[t][begin + k] = tiles[t].at(begin + order[k]);
   }
-  for (size_t t = 0; t < tiles.size(); ++t) m.set(op.getResult(t), makeValue(op.getResult(t).getType(), std::move(out[t])));
+  for (size_t t = 0; t < tiles.size(); ++t)
+    m.set(op.getResult(t), makeValue(op.getResult(t).getType(), std::move(out[t])));
 }
 
 void runTopK(Machine &m, tile::TopKOp op) {

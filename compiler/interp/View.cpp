@@ -13,7 +13,8 @@ void runSubview(Machine &m, tile::SubviewOp op) {
   auto part = std::make_shared<View>(*parent.view);
   int64_t bytes = bytesOf(op.getView().getType().getElementType());
   for (auto [d, pair] : llvm::enumerate(llvm::zip(op.getOffsets(), op.getSizes()))) {
-    int64_t offset = m.get(std::get<0>(pair)).signedScalar(), size = m.get(std::get<1>(pair)).signedScalar(), whole = parent.view->sizes[d];
+    int64_t offset = m.get(std::get<0>(pair)).signedScalar(), size = m.get(std::get<1>(pair)).signedScalar(),
+            whole = parent.view->sizes[d];
     part->base += offset * part->strides[d] * bytes;
     part->sizes[d] = size;
     if (part->culprit || (0 <= offset && offset <= whole && 0 <= size && size <= whole - offset)) continue;
@@ -33,7 +34,8 @@ void runViewAt(Machine &m, tile::ViewAtOp op) {
   part->strides.erase(part->strides.begin());
   if (!part->culprit && (index < 0 || index >= size)) {
     part->culprit = op;
-    part->problem = "index " + std::to_string(index) + " is outside 0.." + std::to_string(size) + " of the view's first dimension";
+    part->problem =
+        "index " + std::to_string(index) + " is outside 0.." + std::to_string(size) + " of the view's first dimension";
   }
   m.set(op.getResult(), {op.getType(), nullptr, std::move(part), nullptr});
 }
@@ -43,7 +45,8 @@ void runViewAt(Machine &m, tile::ViewAtOp op) {
 /// One access of a tile's worth of elements through a view: index tiles broadcast to the tile's shape.
 class Access {
 public:
-  Access(Machine &m, Operation *op, mlir::Value view, ValueRange indices, Type tile, mlir::Value mask, ArrayRef<bool> clip)
+  Access(Machine &m, Operation *op, mlir::Value view, ValueRange indices, Type tile, mlir::Value mask,
+         ArrayRef<bool> clip)
       : m(m), op(op), view(m.get(view).view), clip(clip) {
     elementBytes = bytesOf(cast<tile::ViewType>(view.getType()).getElementType());
     if (auto type = dyn_cast<RankedTensorType>(tile)) shape = type.getShape();
@@ -102,7 +105,8 @@ void runViewLoad(Machine &m, tile::ViewLoadOp op) {
 }
 
 void runViewStore(Machine &m, tile::ViewStoreOp op) {
-  storeElements(m, op, Access(m, op, op.getView(), op.getIndices(), op.getValue().getType(), op.getMask(), op.getClip()));
+  storeElements(m, op,
+                Access(m, op, op.getView(), op.getIndices(), op.getValue().getType(), op.getMask(), op.getClip()));
 }
 
 void runViewAtomicRmw(Machine &m, tile::ViewAtomicRmwOp op) {
@@ -120,7 +124,8 @@ void runViewAtomicCas(Machine &m, tile::ViewAtomicCasOp op) {
 class BlockAccess {
 public:
   BlockAccess(Machine &m, mlir::Value view, ValueRange origins, RankedTensorType tile)
-      : m(m), view(m.get(view).view), tile(tile), elementBytes(bytesOf(cast<tile::ViewType>(view.getType()).getElementType())) {
+      : m(m), view(m.get(view).view), tile(tile),
+        elementBytes(bytesOf(cast<tile::ViewType>(view.getType()).getElementType())) {
     for (mlir::Value v : origins) origin.push_back(m.get(v).signedScalar());
   }
   std::optional<uint64_t> operator()(size_t i) const {
@@ -145,7 +150,9 @@ private:
   SmallVector<int64_t> origin;
 };
 
-void runBlockLoad(Machine &m, tile::BlockLoadOp op) { loadElements(m, op, BlockAccess(m, op.getView(), op.getOrigins(), op.getType())); }
+void runBlockLoad(Machine &m, tile::BlockLoadOp op) {
+  loadElements(m, op, BlockAccess(m, op.getView(), op.getOrigins(), op.getType()));
+}
 
 void runBlockStore(Machine &m, tile::BlockStoreOp op) {
   storeElements(m, op, BlockAccess(m, op.getView(), op.getOrigins(), cast<RankedTensorType>(op.getValue().getType())));
@@ -154,7 +161,8 @@ void runBlockStore(Machine &m, tile::BlockStoreOp op) {
 } // namespace
 
 void registerView(Table &table) {
-  table.on<tile::DimOp>([](Machine &m, tile::DimOp op) { m.setResult(op, {uint32_t(m.get(op.getView()).view->sizes[op.getAxis()])}); });
+  table.on<tile::DimOp>(
+      [](Machine &m, tile::DimOp op) { m.setResult(op, {uint32_t(m.get(op.getView()).view->sizes[op.getAxis()])}); });
   table.on<tile::SubviewOp>(runSubview);
   table.on<tile::ViewAtOp>(runViewAt);
   table.on<tile::ViewLoadOp>(runViewLoad);

@@ -1,5 +1,7 @@
-// The `tile` dialect: registration, kernel syntax, verifiers and folders. Each verifier rule has a label that its test names.
+// The `tile` dialect: registration, kernel syntax, verifiers and folders. Each verifier rule has a label that its test
+// names.
 #include "compiler/ir/Tile.h"
+#include "compiler/ir/Verify.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -11,15 +13,18 @@
 using namespace mlir;
 using namespace moec::tile;
 
-// ---- [, mask %m : type] [, other %o : type]: each may stand without the other, which optional groups that both begin with a comma cannot parse.
+// ---- [, mask %m : type] [, other %o : type]: each may stand without the other, which optional groups that both begin
+// with a comma cannot parse.
 
 using OptionalOperand = std::optional<OpAsmParser::UnresolvedOperand>;
 
-static ParseResult parseMaskAndOther(OpAsmParser &parser, OptionalOperand &mask, Type &maskType, OptionalOperand &other, Type &otherType) {
+static ParseResult parseMaskAndOther(OpAsmParser &parser, OptionalOperand &mask, Type &maskType, OptionalOperand &other,
+                                     Type &otherType) {
   while (succeeded(parser.parseOptionalComma())) {
     bool isMask = !mask && !other && succeeded(parser.parseOptionalKeyword("mask"));
     if (!isMask && (other || failed(parser.parseOptionalKeyword("other"))))
-      return parser.emitError(parser.getCurrentLocation(), other ? "nothing more comes after other" : "expected mask or other");
+      return parser.emitError(parser.getCurrentLocation(),
+                              other ? "nothing more comes after other" : "expected mask or other");
     OptionalOperand &operand = isMask ? mask : other;
     operand.emplace();
     if (parser.parseOperand(*operand) || parser.parseColonType(isMask ? maskType : otherType)) return failure();
@@ -27,7 +32,8 @@ static ParseResult parseMaskAndOther(OpAsmParser &parser, OptionalOperand &mask,
   return success();
 }
 
-static void printMaskAndOther(OpAsmPrinter &printer, Operation *, Value mask, Type maskType, Value other, Type otherType) {
+static void printMaskAndOther(OpAsmPrinter &printer, Operation *, Value mask, Type maskType, Value other,
+                              Type otherType) {
   if (mask) printer << ", mask " << mask << " : " << maskType;
   if (other) printer << ", other " << other << " : " << otherType;
 }
@@ -66,119 +72,45 @@ Operation *moec::tile::singleCombinerOp(Region &combiner) {
   return &op;
 }
 
-// ------------------------------------------------------------------------------------------------------------- helpers
-
-namespace {
-ArrayRef<int64_t> shapeOf(Type type) {
-  if (auto tile = dyn_cast<RankedTensorType>(type)) return tile.getShape();
-  return {};
-}
-bool isTile(Type type) { return isa<RankedTensorType>(type); }
-Type elementOf(Type type) { return getElementTypeOrSelf(type); }
-
-std::string text(ArrayRef<int64_t> shape) {
-  std::string s = "[";
-  for (size_t i = 0; i < shape.size(); ++i) s += (i ? ", " : "") + std::to_string(shape[i]);
-  return s + "]";
-}
-
-/// Tile shapes: powers of two, at most 2^20 elements, rank 1 to 5.
-LogicalResult verifyTileShape(Operation *op, Type type) {
-  auto tile = dyn_cast<RankedTensorType>(type);
-  if (!tile) return success();
-  if (tile.getRank() < 1 || tile.getRank() > 5) return op->emitOpError("a tile has 1 to 5 dimensions, this has ") << tile.getRank(); // tile_c1
-  int64_t count = 1;
-  for (int64_t size : tile.getShape()) {
-    if (ShapedType::isDynamic(size) || !llvm::isPowerOf2_64(size))
-      return op->emitOpError("every dimension of a tile is a power of two, this is ") << text(tile.getShape()); // tile_c2
-    count *= size;
-  }
-  if (count > (1 << 20)) return op->emitOpError("a tile has at most 1048576 elements, this is ") << text(tile.getShape()); // tile_c3
-  return success();
-}
-
-/// An operand per element: a scalar stays one only where the result is a scalar too.
-LogicalResult verifySameShape(Operation *op, Type type, Type result, StringRef what) {
-  if (shapeOf(type) == shapeOf(result) && isTile(type) == isTile(result)) return success();
-  return op->emitOpError() << what << " has shape " << text(shapeOf(type)) << ", the value has " << text(shapeOf(result)); // shape_c1
-}
-
-LogicalResult verifyIndices(Operation *op, ViewType view, ValueRange indices, Type result, ArrayRef<bool> clip) {
-  if ((int64_t)indices.size() != view.getRank())
-    return op->emitOpError("the view has ") << view.getRank() << " dimensions, but " << indices.size() << " indices are given"; // index_c1
-  if (clip.size() != indices.size()) return op->emitOpError("clip needs one entry per index"); // index_c2
-  ArrayRef<int64_t> shape = shapeOf(result);
-  for (Value index : indices) {
-    auto tile = dyn_cast<RankedTensorType>(index.getType());
-    if (!tile) continue;
-    if (!isTile(result) || tile.getRank() != (int64_t)shape.size())
-      return op->emitOpError("an index tile has the value's rank ") << shape.size() << ", this one has " << tile.getRank(); // index_c3
-    for (int64_t d = 0; d < tile.getRank(); ++d)
-      if (tile.getDimSize(d) != 1 && tile.getDimSize(d) != shape[d])
-        return op->emitOpError("index of shape ") << text(tile.getShape()) << " does not broadcast to " << text(shape); // index_c4
-  }
-  return success();
-}
-
-LogicalResult verifyElement(Operation *op, Type memory, Type value) {
-  if (memory == value) return success();
-  return op->emitOpError("memory holds ") << memory << ", the value is " << value << ": cast it first"; // element_c1
-}
-
-LogicalResult verifyMask(Operation *op, Value mask, Type result) {
-  if (!mask || !isTile(mask.getType())) return success(); // a scalar mask holds for all elements
-  return verifySameShape(op, mask.getType(), result, "mask");
-}
-
-LogicalResult verifyAtomic(Operation *op, AtomicKind kind, Type element) {
-  bool ok = false;
-  switch (kind) {
-  case AtomicKind::add: ok = element.isInteger(32) || element.isInteger(64) || element.isF16() || element.isBF16() || element.isF32() || element.isF64(); break;
-  case AtomicKind::max: case AtomicKind::min: case AtomicKind::exchange:
-    ok = element.isInteger(32) || element.isInteger(64) || element.isF32() || element.isF64(); break;
-  case AtomicKind::umax: case AtomicKind::umin: ok = element.isInteger(32) || element.isInteger(64); break;
-  }
-  if (ok) return success();
-  return op->emitOpError("atomic ") << stringifyAtomicKind(kind) << " is not defined for " << element; // atomic_c1
-}
-} // namespace
-
 // ------------------------------------------------------------------------------------------------------------- types
 
-LogicalResult ViewType::verify(function_ref<InFlightDiagnostic()> emitError, Type elementType, ArrayRef<int64_t> sizeDivisors,
-                               ArrayRef<int64_t> strideDivisors, int64_t align, bool wide, bool packed) {
-  if (sizeDivisors.size() != strideDivisors.size()) return emitError() << "a view has as many strides as sizes"; // view_c1
-  if (sizeDivisors.size() > 5) return emitError() << "a view has at most 5 dimensions";                           // view_c2
+LogicalResult ViewType::verify(function_ref<InFlightDiagnostic()> emitError, Type elementType,
+                               ArrayRef<int64_t> sizeDivisors, ArrayRef<int64_t> strideDivisors, int64_t align,
+                               bool wide, bool packed) {
+  if (sizeDivisors.size() != strideDivisors.size())
+    return emitError() << "a view has as many strides as sizes";                        // view_c1
+  if (sizeDivisors.size() > 5) return emitError() << "a view has at most 5 dimensions"; // view_c2
   for (int64_t d : sizeDivisors)
-    if (d < 1) return emitError() << "a size's divisor is at least 1";                                            // view_c3
+    if (d < 1) return emitError() << "a size's divisor is at least 1"; // view_c3
   for (int64_t d : strideDivisors)
-    if (d < 0) return emitError() << "a stride's divisor is at least 0 (0: the stride is 1)";                     // view_c4
-  if (align < 1 || !llvm::isPowerOf2_64(align)) return emitError() << "alignment is a power of two in bytes";      // view_c5
+    if (d < 0) return emitError() << "a stride's divisor is at least 0 (0: the stride is 1)";                 // view_c4
+  if (align < 1 || !llvm::isPowerOf2_64(align)) return emitError() << "alignment is a power of two in bytes"; // view_c5
   if (packed && !strideDivisors.empty() && strideDivisors.back() != 0)
-    return emitError() << "a packed view's last stride is 1 (divisor 0)";                                           // view_c6
+    return emitError() << "a packed view's last stride is 1 (divisor 0)"; // view_c6
   return success();
 }
 
 // ------------------------------------------------------------------------------------------------------------- kernel
 
 ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
-  auto build = [](Builder &b, ArrayRef<Type> args, ArrayRef<Type> results, function_interface_impl::VariadicFlag, std::string &) {
-    return b.getFunctionType(args, results);
-  };
-  return function_interface_impl::parseFunctionOp(parser, result, /*allowVariadic=*/false, getFunctionTypeAttrName(result.name), build,
+  auto build = [](Builder &b, ArrayRef<Type> args, ArrayRef<Type> results, function_interface_impl::VariadicFlag,
+                  std::string &) { return b.getFunctionType(args, results); };
+  return function_interface_impl::parseFunctionOp(parser, result, /*allowVariadic=*/false,
+                                                  getFunctionTypeAttrName(result.name), build,
                                                   getArgAttrsAttrName(result.name), getResAttrsAttrName(result.name));
 }
 
 void KernelOp::print(OpAsmPrinter &printer) {
-  function_interface_impl::printFunctionOp(printer, *this, /*isVariadic=*/false, getFunctionTypeAttrName(), getArgAttrsAttrName(),
-                                           getResAttrsAttrName());
+  function_interface_impl::printFunctionOp(printer, *this, /*isVariadic=*/false, getFunctionTypeAttrName(),
+                                           getArgAttrsAttrName(), getResAttrsAttrName());
 }
 
 LogicalResult KernelOp::verify() {
-  if (!getFunctionType().getResults().empty()) return emitOpError("returns nothing; write results through views or pointers"); // kernel_c1
+  if (!getFunctionType().getResults().empty())
+    return emitOpError("returns nothing; write results through views or pointers"); // kernel_c1
   for (Type type : getArgumentTypes())
     if (!isa<ViewType, PtrType, IntegerType, FloatType>(type) && type.getDialect().getNamespace() != "tilegpu")
-      return emitOpError("an argument is a view, a pointer or a scalar, not ") << type; // kernel_c2
+      return emitOpError("an argument is a view, a pointer or a scalar, not ") << type;               // kernel_c2
   if (!isa<ReturnOp>(getBody().front().getTerminator())) return emitOpError("ends with tile.return"); // kernel_c3
   int grids = 0;
   for (Operation &op : getBody().front()) grids += isa<GridOp>(op);
@@ -192,14 +124,17 @@ LogicalResult KernelOp::verify() {
 }
 
 LogicalResult GridOp::verify() {
-  if (getExtents().size() > 3) return emitOpError("a grid has at most 3 extents");                       // grid_c1
-  if (!isa_and_nonnull<KernelOp>((*this)->getParentOp())) return emitOpError("stands at the top of a kernel"); // grid_c2
+  if (getExtents().size() > 3) return emitOpError("a grid has at most 3 extents"); // grid_c1
+  if (!isa_and_nonnull<KernelOp>((*this)->getParentOp()))
+    return emitOpError("stands at the top of a kernel"); // grid_c2
   return success();
 }
 
 LogicalResult ExpectOp::verify() {
-  if ((int64_t)getSizes().size() != getView().getType().getRank()) return emitOpError("needs one size per dimension of the view"); // expect_c1
-  if (!isa_and_nonnull<KernelOp>((*this)->getParentOp())) return emitOpError("stands at the top of a kernel");                     // expect_c2
+  if ((int64_t)getSizes().size() != getView().getType().getRank())
+    return emitOpError("needs one size per dimension of the view"); // expect_c1
+  if (!isa_and_nonnull<KernelOp>((*this)->getParentOp()))
+    return emitOpError("stands at the top of a kernel"); // expect_c2
   return success();
 }
 
@@ -212,7 +147,8 @@ LogicalResult ArangeOp::verify() {
 }
 
 LogicalResult SplatOp::verify() {
-  if (getValue().getType() != getType().getElementType()) return emitOpError("value and tile have different dtypes"); // splat_c1
+  if (getValue().getType() != getType().getElementType())
+    return emitOpError("value and tile have different dtypes"); // splat_c1
   return success();
 }
 
@@ -224,18 +160,20 @@ OpFoldResult SplatOp::fold(FoldAdaptor adaptor) {
 
 LogicalResult BroadcastOp::verify() {
   auto from = cast<RankedTensorType>(getValue().getType()), to = getType();
-  if (from.getElementType() != to.getElementType()) return emitOpError("keeps the dtype"); // broadcast_c1
+  if (from.getElementType() != to.getElementType()) return emitOpError("keeps the dtype");         // broadcast_c1
   if (from.getRank() != to.getRank()) return emitOpError("keeps the rank; use expand_dims first"); // broadcast_c2
   for (int64_t d = 0; d < to.getRank(); ++d)
     if (from.getDimSize(d) != 1 && from.getDimSize(d) != to.getDimSize(d))
-      return emitOpError("dimension ") << d << " has size " << from.getDimSize(d) << ", only size 1 is repeated"; // broadcast_c3
+      return emitOpError("dimension ") << d << " has size " << from.getDimSize(d)
+                                       << ", only size 1 is repeated"; // broadcast_c3
   return success();
 }
 
 LogicalResult ExpandDimsOp::verify() {
   auto from = cast<RankedTensorType>(getValue().getType()), to = getType();
   int64_t axis = (int32_t)getAxis();
-  if (axis < 0 || axis > from.getRank()) return emitOpError("axis ") << axis << " is outside 0.." << from.getRank(); // expand_c1
+  if (axis < 0 || axis > from.getRank())
+    return emitOpError("axis ") << axis << " is outside 0.." << from.getRank(); // expand_c1
   SmallVector<int64_t> shape(from.getShape());
   shape.insert(shape.begin() + axis, 1);
   if (from.getElementType() != to.getElementType() || to.getShape() != ArrayRef<int64_t>(shape))
@@ -255,26 +193,32 @@ LogicalResult TransOp::verify() {
   ArrayRef<int32_t> order = getOrder();
   SmallVector<int32_t> sorted(order);
   llvm::sort(sorted);
-  if ((int64_t)order.size() != from.getRank() || llvm::any_of(llvm::enumerate(sorted), [](auto e) { return (int64_t)e.index() != e.value(); }))
+  if ((int64_t)order.size() != from.getRank() ||
+      llvm::any_of(llvm::enumerate(sorted), [](auto e) { return (int64_t)e.index() != e.value(); }))
     return emitOpError("order is a permutation of the operand's dimensions"); // trans_c1
-  if (to.getElementType() != from.getElementType() || to.getRank() != from.getRank()) return emitOpError("keeps dtype and rank"); // trans_c2
+  if (to.getElementType() != from.getElementType() || to.getRank() != from.getRank())
+    return emitOpError("keeps dtype and rank"); // trans_c2
   for (int64_t d = 0; d < to.getRank(); ++d)
-    if (to.getDimSize(d) != from.getDimSize(order[d])) return emitOpError("result dimension ") << d << " has the wrong size"; // trans_c3
+    if (to.getDimSize(d) != from.getDimSize(order[d]))
+      return emitOpError("result dimension ") << d << " has the wrong size"; // trans_c3
   return success();
 }
 
 // ------------------------------------------------------------------------------------------------------------- views
 
 LogicalResult DimOp::verify() {
-  if ((int32_t)getAxis() < 0 || (int64_t)getAxis() >= getView().getType().getRank()) return emitOpError("axis is outside the view's rank"); // dim_c1
+  if ((int32_t)getAxis() < 0 || (int64_t)getAxis() >= getView().getType().getRank())
+    return emitOpError("axis is outside the view's rank"); // dim_c1
   return success();
 }
 
 LogicalResult SubviewOp::verify() {
   int64_t rank = getView().getType().getRank();
-  if ((int64_t)getOffsets().size() != rank || (int64_t)getSizes().size() != rank) return emitOpError("needs one offset and one size per dimension"); // subview_c1
+  if ((int64_t)getOffsets().size() != rank || (int64_t)getSizes().size() != rank)
+    return emitOpError("needs one offset and one size per dimension"); // subview_c1
   auto to = getType();
-  if (to.getRank() != rank || to.getElementType() != getView().getType().getElementType()) return emitOpError("keeps dtype and rank"); // subview_c2
+  if (to.getRank() != rank || to.getElementType() != getView().getType().getElementType())
+    return emitOpError("keeps dtype and rank"); // subview_c2
   return success();
 }
 
@@ -287,7 +231,8 @@ LogicalResult ViewAtOp::verify() {
 
 LogicalResult ViewLoadOp::verify() {
   if (failed(verifyElement(*this, getView().getType().getElementType(), elementOf(getType())))) return failure();
-  if (getOther() && getOther().getType() != elementOf(getType())) return emitOpError("other has the element's dtype"); // other_c1
+  if (getOther() && getOther().getType() != elementOf(getType()))
+    return emitOpError("other has the element's dtype"); // other_c1
   if (failed(verifyIndices(*this, getView().getType(), getIndices(), getType(), getClip()))) return failure();
   return verifyMask(*this, getMask(), getType());
 }
@@ -306,25 +251,29 @@ static LogicalResult verifyBlock(Operation *op, ViewType view, ValueRange origin
 }
 
 LogicalResult BlockLoadOp::verify() {
-  if (getOther() && getOther().getType() != getType().getElementType()) return emitOpError("other has the element's dtype"); // other_c1
+  if (getOther() && getOther().getType() != getType().getElementType())
+    return emitOpError("other has the element's dtype"); // other_c1
   return verifyBlock(*this, getView().getType(), getOrigins(), getType());
 }
 LogicalResult BlockStoreOp::verify() {
   return verifyBlock(*this, getView().getType(), getOrigins(), cast<RankedTensorType>(getValue().getType()));
 }
 
-// ------------------------------------------------------------------------------------------------------------- pointers
+// ------------------------------------------------------------------------------------------------------------ pointers
 
 LogicalResult AssertOp::verify() {
   if (getValues().size() > 2) return emitOpError("prints at most two values"); // assert_c1
   for (Value value : getValues())
-    if (isa<RankedTensorType>(value.getType()) && failed(verifySameShape(*this, value.getType(), getCondition().getType(), "a printed value"))) return failure();
+    if (isa<RankedTensorType>(value.getType()) &&
+        failed(verifySameShape(*this, value.getType(), getCondition().getType(), "a printed value")))
+      return failure();
   return success();
 }
 
 LogicalResult LoadOp::verify() {
   if (failed(verifyElement(*this, getPtr().getType().getElementType(), elementOf(getType())))) return failure();
-  if (getOther() && getOther().getType() != elementOf(getType())) return emitOpError("other has the element's dtype"); // other_c1
+  if (getOther() && getOther().getType() != elementOf(getType()))
+    return emitOpError("other has the element's dtype"); // other_c1
   if (failed(verifySameShape(*this, getOffset().getType(), getType(), "offset"))) return failure();
   return verifyMask(*this, getMask(), getType());
 }
@@ -347,7 +296,8 @@ LogicalResult AtomicRmwOp::verify() {
 
 LogicalResult AtomicCasOp::verify() {
   Type value = getValue().getType(), element = elementOf(value);
-  if (!element.isInteger(32) && !element.isInteger(64)) return emitOpError("compares i32 or i64, not ") << element; // atomic_c3
+  if (!element.isInteger(32) && !element.isInteger(64))
+    return emitOpError("compares i32 or i64, not ") << element; // atomic_c3
   if (failed(verifyElement(*this, getPtr().getType().getElementType(), element))) return failure();
   return verifySameShape(*this, getOffset().getType(), value, "offset");
 }
@@ -363,13 +313,14 @@ LogicalResult ViewAtomicRmwOp::verify() {
 
 LogicalResult ViewAtomicCasOp::verify() {
   Type value = getValue().getType(), element = elementOf(value);
-  if (!element.isInteger(32) && !element.isInteger(64)) return emitOpError("compares i32 or i64, not ") << element; // atomic_c3
+  if (!element.isInteger(32) && !element.isInteger(64))
+    return emitOpError("compares i32 or i64, not ") << element; // atomic_c3
   if (failed(verifyElement(*this, getView().getType().getElementType(), element))) return failure();
   SmallVector<bool> clip(getIndices().size(), false);
   return verifyIndices(*this, getView().getType(), getIndices(), value, clip);
 }
 
-// ------------------------------------------------------------------------------------------------------------- elementwise
+// --------------------------------------------------------------------------------------------------------- elementwise
 
 OpFoldResult CastOp::fold(FoldAdaptor) {
   if (getValue().getType() == getType() && getUnsignedInput() == getUnsignedResult()) return getValue();
@@ -379,29 +330,34 @@ OpFoldResult CastOp::fold(FoldAdaptor) {
 static LogicalResult verifyFloats(Operation *op, Type type, bool f64) {
   Type element = elementOf(type);
   if (element.isF32() || (f64 && element.isF64())) return success();
-  return op->emitOpError("takes ") << (f64 ? "f32 or f64" : "f32") << ", not " << element << ": cast it first"; // float_c1
+  return op->emitOpError("takes ") << (f64 ? "f32 or f64" : "f32") << ", not " << element
+                                   << ": cast it first"; // float_c1
 }
 LogicalResult SigmoidOp::verify() { return verifyFloats(*this, getType(), true); }
 LogicalResult FastExp2Op::verify() { return verifyFloats(*this, getType(), false); }
 LogicalResult FastDivOp::verify() { return verifyFloats(*this, getType(), false); }
 
-// ------------------------------------------------------------------------------------------------------------- across elements
+// ----------------------------------------------------------------------------------------------------- across elements
 
 /// Shared by reduce and scan: operands of one shape, a combiner of 2N scalars that yields N.
 static LogicalResult verifyCombiner(Operation *op, ValueRange operands, int64_t axis, Region &combiner) {
   if (operands.empty()) return op->emitOpError("needs at least one operand"); // combine_c1
   auto first = cast<RankedTensorType>(operands[0].getType());
-  if (axis < 0 || axis >= first.getRank()) return op->emitOpError("axis ") << axis << " is outside 0.." << first.getRank() - 1; // combine_c2
+  if (axis < 0 || axis >= first.getRank())
+    return op->emitOpError("axis ") << axis << " is outside 0.." << first.getRank() - 1; // combine_c2
   for (Value v : operands)
     if (shapeOf(v.getType()) != first.getShape()) return op->emitOpError("operands have one shape"); // combine_c3
   Block &body = combiner.front();
   size_t n = operands.size();
-  if (body.getNumArguments() != 2 * n) return op->emitOpError("the combiner takes ") << 2 * n << " scalars"; // combine_c4
+  if (body.getNumArguments() != 2 * n)
+    return op->emitOpError("the combiner takes ") << 2 * n << " scalars"; // combine_c4
   auto yield = dyn_cast<YieldOp>(body.getTerminator());
-  if (!yield || yield.getValues().size() != n) return op->emitOpError("the combiner yields ") << n << " scalars"; // combine_c5
+  if (!yield || yield.getValues().size() != n)
+    return op->emitOpError("the combiner yields ") << n << " scalars"; // combine_c5
   for (size_t i = 0; i < n; ++i) {
     Type element = elementOf(operands[i].getType());
-    if (body.getArgument(i).getType() != element || body.getArgument(n + i).getType() != element || yield.getValues()[i].getType() != element)
+    if (body.getArgument(i).getType() != element || body.getArgument(n + i).getType() != element ||
+        yield.getValues()[i].getType() != element)
       return op->emitOpError("the combiner's operand ") << i << " has dtype " << element; // combine_c6
   }
   return success();
@@ -413,8 +369,8 @@ LogicalResult ReduceOp::verify() {
   for (auto [operand, result] : llvm::zip(getOperands(), getResults())) {
     SmallVector<int64_t> shape(shapeOf(operand.getType()));
     shape.erase(shape.begin() + getAxis());
-    if (elementOf(operand.getType()) != elementOf(result.getType()) || shapeOf(result.getType()) != ArrayRef<int64_t>(shape) ||
-        isTile(result.getType()) != !shape.empty())
+    if (elementOf(operand.getType()) != elementOf(result.getType()) ||
+        shapeOf(result.getType()) != ArrayRef<int64_t>(shape) || isTile(result.getType()) != !shape.empty())
       return emitOpError("drops the axis and keeps the dtype: result shape ") << text(shape); // reduce_c2
   }
   return success();
@@ -423,7 +379,8 @@ LogicalResult ReduceOp::verify() {
 static LogicalResult verifySameTypes(Operation *op) {
   if (op->getNumOperands() != op->getNumResults()) return op->emitOpError("gives one result per operand"); // same_c1
   for (auto [operand, result] : llvm::zip(op->getOperands(), op->getResults()))
-    if (elementOf(operand.getType()) != elementOf(result.getType()) || shapeOf(operand.getType()) != shapeOf(result.getType()))
+    if (elementOf(operand.getType()) != elementOf(result.getType()) ||
+        shapeOf(operand.getType()) != shapeOf(result.getType()))
       return op->emitOpError("results have the operands' shapes and dtypes"); // same_c2
   return success();
 }
@@ -436,17 +393,20 @@ LogicalResult ScanOp::verify() {
 LogicalResult SortOp::verify() {
   if (getOperands().empty()) return emitOpError("needs at least the keys"); // sort_c1
   for (Value v : getOperands())
-    if (shapeOf(v.getType()) != shapeOf(getOperands()[0].getType())) return emitOpError("operands have one shape"); // sort_c2
+    if (shapeOf(v.getType()) != shapeOf(getOperands()[0].getType()))
+      return emitOpError("operands have one shape"); // sort_c2
   return verifySameTypes(*this);
 }
 
 LogicalResult TopKOp::verify() {
   auto from = cast<RankedTensorType>(getValue().getType());
   int64_t k = (int32_t)getK(), n = from.getShape().back();
-  if (k < 1 || k > n || !llvm::isPowerOf2_64(k)) return emitOpError("k is a power of two from 1 to ") << n << ", not " << k; // topk_c1
+  if (k < 1 || k > n || !llvm::isPowerOf2_64(k))
+    return emitOpError("k is a power of two from 1 to ") << n << ", not " << k; // topk_c1
   SmallVector<int64_t> shape(from.getShape());
   shape.back() = k;
-  if (shapeOf(getValues().getType()) != ArrayRef<int64_t>(shape) || shapeOf(getIndices().getType()) != ArrayRef<int64_t>(shape) ||
+  if (shapeOf(getValues().getType()) != ArrayRef<int64_t>(shape) ||
+      shapeOf(getIndices().getType()) != ArrayRef<int64_t>(shape) ||
       elementOf(getValues().getType()) != from.getElementType() || !elementOf(getIndices().getType()).isInteger(32))
     return emitOpError("gives values and i32 indices of shape ") << text(shape); // topk_c2
   return success();
@@ -454,20 +414,24 @@ LogicalResult TopKOp::verify() {
 
 LogicalResult HistogramOp::verify() {
   if (getType().getRank() != 1) return emitOpError("gives a 1-D tile of counts"); // histogram_c1
-  if (getMask() && shapeOf(getMask().getType()) != shapeOf(getValue().getType())) return emitOpError("mask has the values' shape"); // histogram_c2
+  if (getMask() && shapeOf(getMask().getType()) != shapeOf(getValue().getType()))
+    return emitOpError("mask has the values' shape"); // histogram_c2
   return success();
 }
 
 LogicalResult DotOp::verify() {
-  auto a = cast<RankedTensorType>(getA().getType()), b = cast<RankedTensorType>(getB().getType()), c = cast<RankedTensorType>(getAcc().getType());
+  auto a = cast<RankedTensorType>(getA().getType()), b = cast<RankedTensorType>(getB().getType()),
+       c = cast<RankedTensorType>(getAcc().getType());
   if (a.getRank() != 2 || b.getRank() != 2 || c.getRank() != 2) return emitOpError("takes 2-D tiles"); // dot_c1
   if (a.getDimSize(1) != b.getDimSize(0) || a.getDimSize(0) != c.getDimSize(0) || b.getDimSize(1) != c.getDimSize(1))
-    return emitOpError("multiplies [M,K] by [K,N] into [M,N]; got ") << text(a.getShape()) << ", " << text(b.getShape()) << ", " << text(c.getShape()); // dot_c2
+    return emitOpError("multiplies [M,K] by [K,N] into [M,N]; got ")
+           << text(a.getShape()) << ", " << text(b.getShape()) << ", " << text(c.getShape()); // dot_c2
   Type ea = a.getElementType(), eb = b.getElementType(), ec = c.getElementType();
   bool fp8 = isa<Float8E4M3FNType, Float8E5M2Type>(ea) && isa<Float8E4M3FNType, Float8E5M2Type>(eb);
   bool half = ea == eb && (ea.isF16() || ea.isBF16());
   bool same = ea == eb && ea == ec && (ea.isF32() || ea.isF64());
   if (!same && !((fp8 || half) && ec.isF32()))
-    return emitOpError("takes f16, bf16 or fp8 operands with an f32 accumulator, or all f32, or all f64; got ") << ea << ", " << eb << ", " << ec; // dot_c3
+    return emitOpError("takes f16, bf16 or fp8 operands with an f32 accumulator, or all f32, or all f64; got ")
+           << ea << ", " << eb << ", " << ec; // dot_c3
   return success();
 }

@@ -26,6 +26,7 @@
 #include "compiler/ir/TileOps.h.inc"
 
 namespace moec::tile {
-/// The combiner's ops of a reduce or scan as one opcode, for the common case of a single `arith` op on both arguments; nullptr otherwise.
+/// The combiner's ops of a reduce or scan as one opcode, for the common case of a single `arith` op on both arguments;
+/// nullptr otherwise.
 mlir::Operation *singleCombinerOp(mlir::Region &combiner);
 } // namespace moec::tile

@@ -41,10 +41,13 @@ static mc::Dims dims(ArrayRef<int64_t> shape) { return mc::Dims(std::vector<int6
 static mc::Dims dims(ArrayRef<int32_t> list) { return mc::Dims(std::vector<int64_t>(list.begin(), list.end())); }
 
 LinearLayout BlockedAttr::toLinearLayout(ArrayRef<int64_t> shape) const {
-  return mc::blocked(dims(shape), dims(getSizePerThread()), dims(getThreadsPerWarp()), dims(getWarpsPerCta()), dims(getOrder()));
+  return mc::blocked(dims(shape), dims(getSizePerThread()), dims(getThreadsPerWarp()), dims(getWarpsPerCta()),
+                     dims(getOrder()));
 }
 
-LinearLayout MmaAttr::toLinearLayout(ArrayRef<int64_t> shape) const { return mc::mmaAccumulator(dims(shape), getWarpsM(), getWarpsN()); }
+LinearLayout MmaAttr::toLinearLayout(ArrayRef<int64_t> shape) const {
+  return mc::mmaAccumulator(dims(shape), getWarpsM(), getWarpsN());
+}
 
 LinearLayout DotOperandAttr::toLinearLayout(ArrayRef<int64_t> shape) const {
   auto operand = getOperand() == 0 ? mc::DotOperand::A : mc::DotOperand::B;
@@ -64,7 +67,8 @@ LogicalResult LinearAttr::verify(function_ref<InFlightDiagnostic()> emitError, S
 }
 
 LinearLayout LinearAttr::toLinearLayout(ArrayRef<int64_t> shape) const {
-  // The text was checked when the attribute was made; a mismatch with the shape is a defect of the pass that put them together.
+  // The text was checked when the attribute was made; a mismatch with the shape is a defect of the pass that put them
+  // together.
   auto layout = mc::LinearLayout::parse(getText());
   assert(layout && "linear layout text");
   return layout->resizeTo(dims(shape));
@@ -76,7 +80,8 @@ LinearLayout moec::tilegpu::layoutOf(RankedTensorType type) {
 
 // ---- verifiers; each rule has a label that its test names
 
-LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<int64_t> shape, Type, int32_t stages, SwizzledAttr) {
+LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<int64_t> shape, Type,
+                                 int32_t stages, SwizzledAttr) {
   if (shape.empty() || llvm::any_of(shape, [](int64_t size) { return size < 1 || !llvm::isPowerOf2_64(size); }))
     return emitError() << "every dimension of a buffer's tiles is a power of two"; // buffer_c1
   if (stages < 1) return emitError() << "a buffer has at least one stage";         // buffer_c2
@@ -84,7 +89,8 @@ LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError, A
 }
 
 /// A tile of the buffer's shape and dtype.
-static LogicalResult verifyStage(Operation *op, BufferType buffer, ArrayRef<int64_t> shape, Type element, StringRef what) {
+static LogicalResult verifyStage(Operation *op, BufferType buffer, ArrayRef<int64_t> shape, Type element,
+                                 StringRef what) {
   if (shape == buffer.getShape() && element == buffer.getElementType()) return success();
   return op->emitOpError() << what << " has another shape or dtype than the buffer's tiles"; // stage_c1
 }
@@ -106,9 +112,12 @@ LogicalResult LocalLoadOp::verify() {
 
 LogicalResult AsyncCopyOp::verify() {
   auto offset = cast<RankedTensorType>(getOffset().getType());
-  if (failed(verifyStage(*this, getBuffer().getType(), offset.getShape(), getPtr().getType().getElementType(), "what is copied"))) return failure();
+  if (failed(verifyStage(*this, getBuffer().getType(), offset.getShape(), getPtr().getType().getElementType(),
+                         "what is copied")))
+    return failure();
   auto mask = getMask() ? dyn_cast<RankedTensorType>(getMask().getType()) : RankedTensorType();
-  if (mask && mask.getShape() != offset.getShape()) return emitOpError("mask and offset have different shapes"); // async_copy_c1
+  if (mask && mask.getShape() != offset.getShape())
+    return emitOpError("mask and offset have different shapes"); // async_copy_c1
   return success();
 }
 
@@ -126,7 +135,8 @@ LogicalResult MBarrierWaitOp::verify() { return verifyBarriers(*this, getBarrier
 
 LogicalResult TmaLoadOp::verify() {
   TensorMapType map = getMap().getType();
-  if (failed(verifyStage(*this, getBuffer().getType(), map.getBox(), map.getElementType(), "the tensor map's box"))) return failure();
+  if (failed(verifyStage(*this, getBuffer().getType(), map.getBox(), map.getElementType(), "the tensor map's box")))
+    return failure();
   if (getCoordinates().size() != map.getBox().size() || map.getBox().size() > 5)
     return emitOpError("one coordinate per dimension of the box, at most 5"); // tma_load_c1
   return verifyBarriers(*this, getBarriers().getType());
@@ -136,8 +146,9 @@ LogicalResult TmaLoadOp::verify() {
 static bool isWgmmaOperand(BufferType buffer) {
   SwizzledAttr layout = buffer.getLayout();
   Type element = buffer.getElementType();
-  return (element.isF16() || element.isBF16()) && buffer.getShape().size() == 2 && buffer.getShape()[1] == 64 && layout.getVec() == 8 &&
-         layout.getPerPhase() == 1 && layout.getMaxPhase() == 8 && layout.getOrder() == ArrayRef<int32_t>{1, 0};
+  return (element.isF16() || element.isBF16()) && buffer.getShape().size() == 2 && buffer.getShape()[1] == 64 &&
+         layout.getVec() == 8 && layout.getPerPhase() == 1 && layout.getMaxPhase() == 8 &&
+         layout.getOrder() == ArrayRef<int32_t>{1, 0};
 }
 
 LogicalResult WgmmaOp::verify() {
@@ -148,7 +159,8 @@ LogicalResult WgmmaOp::verify() {
   auto mma = dyn_cast_or_null<MmaAttr>(acc.getEncoding());
   int64_t n = b.getShape()[0];
   if (!acc.getElementType().isF32() || acc.getShape() != ArrayRef<int64_t>{a.getShape()[0], n} || n % 8 || n > 256)
-    return emitOpError("the accumulator is f32 [rows of a, rows of b], at most 256 columns, a multiple of 8"); // wgmma_c2
+    return emitOpError(
+        "the accumulator is f32 [rows of a, rows of b], at most 256 columns, a multiple of 8"); // wgmma_c2
   if (!mma || mma.getWarpsN() != 1 || mma.getWarpsM() % 4 || acc.getDimSize(0) != 16 * mma.getWarpsM())
     return emitOpError("the accumulator's layout gives every warpgroup of 4 warps one block of 64 rows"); // wgmma_c3
   return success();

@@ -78,11 +78,13 @@ public:
   Dims() = default;
   Dims(std::initializer_list<int64_t> v) { assign(v.begin(), v.size()); }
   template <class Range>
-  requires(!std::is_same_v<Range, Dims>) && requires(const Range &r) {
-    { r.data() } -> std::convertible_to<const int64_t *>;
-    r.size();
+    requires(!std::is_same_v<Range, Dims>) && requires(const Range &r) {
+      { r.data() } -> std::convertible_to<const int64_t *>;
+      r.size();
+    }
+  Dims(const Range &r) {
+    assign(r.data(), r.size());
   }
-  Dims(const Range &r) { assign(r.data(), r.size()); }
   static Dims filled(int n, int64_t value) {
     Dims d;
     for (int i = 0; i < n; ++i) d.push_back(value);

@@ -1,4 +1,5 @@
-// tilegpu.async_copy: cp.async of 4, 8 or 16 bytes per thread and access; where the addresses do not allow that, loads and stores.
+// tilegpu.async_copy: cp.async of 4, 8 or 16 bytes per thread and access; where the addresses do not allow that, loads
+// and stores.
 #include "compiler/lower/Exchange.h"
 #include "compiler/lower/SharedTile.h"
 
@@ -12,8 +13,10 @@ class AsyncCopyLowering {
 public:
   AsyncCopyLowering(Lowering &l, tilegpu::AsyncCopyOp op)
       : l(l), b(l.b), loc(l.loc), op(op), regs(tilegpu::layoutOf(cast<RankedTensorType>(op.getOffset().getType()))),
-        element(l.storageType(op.getPtr().getType().getElementType())), bytes(std::max(8u, element.getIntOrFloatBitWidth()) / 8),
-        shared(l, stageBase(l, op.getBuffer(), l.scalar(op.getStage())), bufferLayout(op.getBuffer().getType()), regs, element),
+        element(l.storageType(op.getPtr().getType().getElementType())),
+        bytes(std::max(8u, element.getIntOrFloatBitWidth()) / 8),
+        shared(l, stageBase(l, op.getBuffer(), l.scalar(op.getStage())), bufferLayout(op.getBuffer().getType()), regs,
+               element),
         ptr(l.scalar(op.getPtr())), offsets(l.regs(op.getOffset())) {
     if (op.getMask()) masks = l.regs(op.getMask());
     if (masks.size() == 1) scalarMask = masks[0], masks = {};
@@ -30,7 +33,7 @@ private:
     for (unsigned start : shared.vectorStarts())
       for (int first = 0; first < shared.vector().width; first += width) {
         unsigned reg = shared.vectorRegister(start, first);
-        width * bytes >= 4 ? copy(reg, width) : loadAndStore(reg);
+        width *bytes >= 4 ? copy(reg, width) : loadAndStore(reg);
       }
   }
 
@@ -71,13 +74,15 @@ private:
     // Only 16-byte copies can pass by L1, which the data will not be read from again.
     auto cache = size == 16 ? NVVM::LoadCacheModifierKind::CG : NVVM::LoadCacheModifierKind::CA;
     Value count;
-    if (Value m = mask(reg)) count = LLVM::SelectOp::create(b, loc, m, l.i32(size), l.i32(0)); // the rest is filled with zeros
+    if (Value m = mask(reg))
+      count = LLVM::SelectOp::create(b, loc, m, l.i32(size), l.i32(0)); // the rest is filled with zeros
     NVVM::CpAsyncOp::create(b, loc, shared.address(reg), globalAddress(reg), uint32_t(size), cache, count);
   }
 
   void loadAndStore(unsigned reg) {
     Value zero = l.bitcast(l.constant(b.getIntegerType(bytes * 8), 0), element);
-    Value v = emitIf(l, mask(reg), zero, [&]() -> Value { return LLVM::LoadOp::create(b, loc, element, globalAddress(reg), bytes); });
+    Value v = emitIf(l, mask(reg), zero,
+                     [&]() -> Value { return LLVM::LoadOp::create(b, loc, element, globalAddress(reg), bytes); });
     LLVM::StoreOp::create(b, loc, v, shared.address(reg), bytes);
   }
 

@@ -1,5 +1,6 @@
-// tile.atomic_rmw and tile.atomic_cas: relaxed at device scope, once per element whatever the layout's copies; the old value then goes to
-// all copies. Monotonic only: LLVM 22's NVPTX drops any stronger ordering and any other scope of atomicrmw without a word.
+// tile.atomic_rmw and tile.atomic_cas: relaxed at device scope, once per element whatever the layout's copies; the old
+// value then goes to all copies. Monotonic only: LLVM 22's NVPTX drops any stronger ordering and any other scope of
+// atomicrmw without a word.
 #include "compiler/lower/Memory.h"
 #include "compiler/lower/SortNetwork.h"
 
@@ -113,11 +114,12 @@ CasResult emitCas(Lowering &l, Value address, Value expected, Value replacement)
   return {LLVM::ExtractValueOp::create(l.b, l.loc, both, 0), LLVM::ExtractValueOp::create(l.b, l.loc, both, 1)};
 }
 
-/// A loop around compare-and-swap on integers of the element's width. `update` gives the new bits from the old ones, and whether (i1)
-/// they must be written at all. Returns the old bits.
+/// A loop around compare-and-swap on integers of the element's width. `update` gives the new bits from the old ones,
+/// and whether (i1) they must be written at all. Returns the old bits.
 Value emitCasLoop(Lowering &l, Value address, Type bits, function_ref<std::pair<Value, Value>(Value)> update) {
   OpBuilder &b = l.b;
-  Value first = LLVM::LoadOp::create(b, l.loc, bits, address, bits.getIntOrFloatBitWidth() / 8, /*isVolatile=*/false, /*isNonTemporal=*/false,
+  Value first = LLVM::LoadOp::create(b, l.loc, bits, address, bits.getIntOrFloatBitWidth() / 8, /*isVolatile=*/false,
+                                     /*isNonTemporal=*/false,
                                      /*isInvariant=*/false, /*isInvariantGroup=*/false, kRelaxed, kScope);
   Block *before = b.getInsertionBlock(), *after = before->splitBlock(b.getInsertionPoint());
   b.setInsertionPointToEnd(before);
@@ -176,7 +178,8 @@ LLVM::AtomicBinOp integerKind(tile::AtomicKind kind) {
 Value emitRmw(Lowering &l, tile::AtomicKind kind, Value address, Value v) {
   Type type = v.getType();
   bool isFloat = isa<FloatType>(type);
-  if (isFloat && (kind == tile::AtomicKind::max || kind == tile::AtomicKind::min)) return emitFloatExtremum(l, address, v, kind == tile::AtomicKind::max);
+  if (isFloat && (kind == tile::AtomicKind::max || kind == tile::AtomicKind::min))
+    return emitFloatExtremum(l, address, v, kind == tile::AtomicKind::max);
   if (isFloat && kind == tile::AtomicKind::add)
     return LLVM::AtomicRMWOp::create(l.b, l.loc, LLVM::AtomicBinOp::fadd, address, v, kRelaxed, kScope);
   Value bits = isFloat ? l.bitcast(v, l.b.getIntegerType(type.getIntOrFloatBitWidth())) : v;
@@ -218,7 +221,8 @@ int64_t atomicScratchBytes(Operation *op, int numWarps) {
   LinearLayout layout = layoutOrScalar(op->getResult(0).getType());
   CopyMasks masks = copyMasks(layout, numWarps);
   if (!masks.any() || copiesByShuffle(layout, masks)) return 0;
-  return alignTo16(layout.numElements() * (getElementTypeOrSelf(op->getResult(0).getType()).getIntOrFloatBitWidth() / 8));
+  return alignTo16(layout.numElements() *
+                   (getElementTypeOrSelf(op->getResult(0).getType()).getIntOrFloatBitWidth() / 8));
 }
 
 } // namespace moec::compiler

@@ -1,8 +1,8 @@
 // tile.cast between every two dtypes, exactly as its op documentation says, and arith's conversions.
 //
-// Float to a narrow float goes through f32. Where the source does not fit f32 exactly (f64, i32, i64), it is first rounded *to odd* there:
-// truncated, with the lowest bit set if anything was lost. f32 has more than two bits beyond every narrow format, so the second
-// rounding then sees all that it needs and the result is rounded once.
+// Float to a narrow float goes through f32. Where the source does not fit f32 exactly (f64, i32, i64), it is first
+// rounded *to odd* there: truncated, with the lowest bit set if anything was lost. f32 has more than two bits beyond
+// every narrow format, so the second rounding then sees all that it needs and the result is rounded once.
 #include "compiler/lower/Elementwise.h"
 #include "compiler/target/F8Conversions.h"
 
@@ -36,7 +36,8 @@ Value bytePair(Lowering &l, Value low, Value high) {
   Code k(l, l.b.getI16Type());
   if (!high) return k.zext(low);
   auto first = l.partOf(low), second = l.partOf(high);
-  if (!first.word || first.word != second.word || first.index % 2 || second.index != first.index + 1) return k.or_(k.zext(low), k.shl(k.zext(high), 8));
+  if (!first.word || first.word != second.word || first.index % 2 || second.index != first.index + 1)
+    return k.or_(k.zext(low), k.shl(k.zext(high), 8));
   return k.trunc(first.index ? Code(l, l.b.getI32Type()).shr(first.word, 16) : first.word);
 }
 
@@ -57,7 +58,8 @@ SmallVector<Value> narrowToF32(Lowering &l, ArrayRef<Value> regs, Type from) {
   SmallVector<Value> halves;
   if (isF8(from)) regs = halves = f8ToHalves(l, regs, from);
   SmallVector<Value> result;
-  for (Value v : regs) result.push_back(from.isBF16() ? bf16ToF32(l, v) : Value(LLVM::FPExtOp::create(l.b, l.loc, l.b.getF32Type(), v)));
+  for (Value v : regs)
+    result.push_back(from.isBF16() ? bf16ToF32(l, v) : Value(LLVM::FPExtOp::create(l.b, l.loc, l.b.getF32Type(), v)));
   return result;
 }
 
@@ -67,7 +69,8 @@ SmallVector<Value> narrowToF32(Lowering &l, ArrayRef<Value> regs, Type from) {
 Value f32PairToF8(Lowering &l, Value low, Value high, Type to, bool saturate) {
   Code k(l, l.b.getI32Type());
   if (saturate)
-    return k.zext(NVVM::ConvertF32x2ToF8x2Op::create(l.b, l.loc, l.b.getI16Type(), high, low, NVVM::FPRoundingMode::RN, NVVM::SaturationMode::SATFINITE,
+    return k.zext(NVVM::ConvertF32x2ToF8x2Op::create(l.b, l.loc, l.b.getI16Type(), high, low, NVVM::FPRoundingMode::RN,
+                                                     NVVM::SaturationMode::SATFINITE,
                                                      /*relu=*/false, to));
   bool e4m3 = isa<Float8E4M3FNType>(to);
   return k.or_(f8Code(k, low, e4m3, saturate), k.shl(f8Code(k, high, e4m3, saturate), 8));
@@ -77,7 +80,8 @@ SmallVector<Value> f32ToF8s(Lowering &l, ArrayRef<Value> regs, Type to, bool sat
   Code k(l, l.b.getI32Type());
   SmallVector<Value> pairs, result;
   Value zero = l.floatConstant(l.b.getF32Type(), 0);
-  for (size_t i = 0; i < regs.size(); i += 2) pairs.push_back(f32PairToF8(l, regs[i], i + 1 < regs.size() ? regs[i + 1] : zero, to, saturate));
+  for (size_t i = 0; i < regs.size(); i += 2)
+    pairs.push_back(f32PairToF8(l, regs[i], i + 1 < regs.size() ? regs[i + 1] : zero, to, saturate));
   for (size_t i = 0; i < pairs.size(); i += 2) {
     Value word = i + 1 < pairs.size() ? k.or_(pairs[i], k.shl(pairs[i + 1], 16)) : pairs[i];
     result.append(l.unpack(word, l.b.getI8Type()));
@@ -110,7 +114,8 @@ Value f64ToOddF32(Lowering &l, Value d) {
   Type f32 = l.b.getF32Type();
   Value f = LLVM::FPTruncOp::create(l.b, l.loc, f32, d), back = LLVM::FPExtOp::create(l.b, l.loc, l.b.getF64Type(), f);
   Value inexact = LLVM::FCmpOp::create(l.b, l.loc, LLVM::FCmpPredicate::one, back, d);
-  Value away = LLVM::FCmpOp::create(l.b, l.loc, LLVM::FCmpPredicate::ogt, LLVM::FAbsOp::create(l.b, l.loc, back), LLVM::FAbsOp::create(l.b, l.loc, d));
+  Value away = LLVM::FCmpOp::create(l.b, l.loc, LLVM::FCmpPredicate::ogt, LLVM::FAbsOp::create(l.b, l.loc, back),
+                                    LLVM::FAbsOp::create(l.b, l.loc, d));
   return l.bitcast(k.or_(k.sub(l.bitcast(f, k.type), k.zext(away)), k.zext(inexact)), f32);
 }
 
@@ -148,8 +153,8 @@ SmallVector<Value> intToFloat(Lowering &l, ArrayRef<Value> regs, Type from, Type
 
 /// Toward zero, saturating, NaN gives 0.
 Value floatToInt(Lowering &l, Value v, Type to, bool isUnsigned) {
-  std::string name = std::string(isUnsigned ? "llvm.fptoui.sat.i" : "llvm.fptosi.sat.i") + std::to_string(to.getIntOrFloatBitWidth()) +
-                     (v.getType().isF64() ? ".f64" : ".f32");
+  std::string name = std::string(isUnsigned ? "llvm.fptoui.sat.i" : "llvm.fptosi.sat.i") +
+                     std::to_string(to.getIntOrFloatBitWidth()) + (v.getType().isF64() ? ".f64" : ".f32");
   return LLVM::CallIntrinsicOp::create(l.b, l.loc, to, l.b.getStringAttr(name), v).getResult(0);
 }
 
@@ -164,7 +169,8 @@ Value intToInt(Lowering &l, Value v, Type to, bool zeroExtend) {
 /// != 0, and NaN is not 0.
 Value toBool(Lowering &l, Value v, Type from) {
   Type type = v.getType();
-  if (type.isF32() || type.isF64()) return LLVM::FCmpOp::create(l.b, l.loc, LLVM::FCmpPredicate::une, v, l.floatConstant(type, 0.0));
+  if (type.isF32() || type.isF64())
+    return LLVM::FCmpOp::create(l.b, l.loc, LLVM::FCmpPredicate::une, v, l.floatConstant(type, 0.0));
   unsigned bits = type.getIntOrFloatBitWidth();
   Code k(l, l.b.getIntegerType(bits));
   Value x = l.bitcast(v, k.type);
@@ -175,7 +181,9 @@ Value toBool(Lowering &l, Value v, Type from) {
 Value boolTo(Lowering &l, Value v, Type to) {
   if (to.isInteger()) return LLVM::ZExtOp::create(l.b, l.loc, to, v);
   Type type = l.storageType(to);
-  Value one = isa<Float8E4M3FNType>(to) ? l.constant(type, 0x38) : isa<Float8E5M2Type>(to) ? l.constant(type, 0x3c) : l.floatConstant(type, 1.0);
+  Value one = isa<Float8E4M3FNType>(to) ? l.constant(type, 0x38)
+              : isa<Float8E5M2Type>(to) ? l.constant(type, 0x3c)
+                                        : l.floatConstant(type, 1.0);
   return LLVM::SelectOp::create(l.b, l.loc, v, one, l.constant(type, 0));
 }
 
@@ -187,7 +195,8 @@ template <class F> SmallVector<Value> each(ArrayRef<Value> regs, F f) {
 
 SmallVector<Value> floatToFloat(Lowering &l, ArrayRef<Value> regs, Type from, Type to, bool saturate) {
   Type f32 = l.b.getF32Type();
-  if (from.isF64() && to.isF32()) return each(regs, [&](Value v) -> Value { return LLVM::FPTruncOp::create(l.b, l.loc, to, v); });
+  if (from.isF64() && to.isF32())
+    return each(regs, [&](Value v) -> Value { return LLVM::FPTruncOp::create(l.b, l.loc, to, v); });
   SmallVector<Value> wide(regs);
   if (isF8(from) && to.isF16()) return f8ToHalves(l, regs, from);
   if (isNarrow(from)) wide = narrowToF32(l, regs, from);
@@ -228,7 +237,8 @@ LogicalResult lowerSigned(Lowering &l, Operation *op) {
 }
 LogicalResult lowerUnsigned(Lowering &l, Operation *op) { return lowerCastWith(l, op, {true, true}); }
 LogicalResult lowerBitcast(Lowering &l, Operation *op) {
-  return mapRegisters(l, op, [&](ArrayRef<Value> v) { return l.bitcast(v[0], l.storageType(op->getResult(0).getType())); });
+  return mapRegisters(l, op,
+                      [&](ArrayRef<Value> v) { return l.bitcast(v[0], l.storageType(op->getResult(0).getType())); });
 }
 LogicalResult lowerTruncI(Lowering &l, Operation *op) {
   return mapRegisters(l, op, [&](ArrayRef<Value> v) -> Value {
@@ -238,7 +248,8 @@ LogicalResult lowerTruncI(Lowering &l, Operation *op) {
 
 } // namespace
 
-SmallVector<Value> moec::compiler::castRegisters(Lowering &l, ArrayRef<Value> regs, Type from, Type to, CastFlags flags) {
+SmallVector<Value> moec::compiler::castRegisters(Lowering &l, ArrayRef<Value> regs, Type from, Type to,
+                                                 CastFlags flags) {
   SmallVector<Value> distinct;
   llvm::SmallDenseMap<Value, unsigned> index;
   for (Value v : regs)
@@ -250,10 +261,12 @@ SmallVector<Value> moec::compiler::castRegisters(Lowering &l, ArrayRef<Value> re
 
 void moec::compiler::registerCastLowerings(MLIRContext *ctx, HandlerTable &t) {
   setHandler<tile::CastOp>(ctx, t, lowerCast);
-  for (auto name : {arith::ExtSIOp::getOperationName(), arith::ExtFOp::getOperationName(), arith::TruncFOp::getOperationName(),
-                    arith::SIToFPOp::getOperationName(), arith::FPToSIOp::getOperationName()})
+  for (auto name :
+       {arith::ExtSIOp::getOperationName(), arith::ExtFOp::getOperationName(), arith::TruncFOp::getOperationName(),
+        arith::SIToFPOp::getOperationName(), arith::FPToSIOp::getOperationName()})
     t[OperationName(name, ctx)] = lowerSigned;
-  for (auto name : {arith::ExtUIOp::getOperationName(), arith::UIToFPOp::getOperationName(), arith::FPToUIOp::getOperationName()})
+  for (auto name :
+       {arith::ExtUIOp::getOperationName(), arith::UIToFPOp::getOperationName(), arith::FPToUIOp::getOperationName()})
     t[OperationName(name, ctx)] = lowerUnsigned;
   setHandler<arith::TruncIOp>(ctx, t, lowerTruncI);
   setHandler<arith::BitcastOp>(ctx, t, lowerBitcast);

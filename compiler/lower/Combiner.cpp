@@ -9,8 +9,8 @@ namespace moec::compiler {
 CombinerTraits::CombinerTraits(Region &region) : op(tile::singleCombinerOp(region)) {
   if (!op) return;
   bool integer = isa<arith::AddIOp, arith::MulIOp, arith::XOrIOp>(op);
-  idempotent = isa<arith::AndIOp, arith::OrIOp, arith::MaxSIOp, arith::MaxUIOp, arith::MinSIOp, arith::MinUIOp, arith::MaximumFOp,
-                   arith::MinimumFOp>(op);
+  idempotent = isa<arith::AndIOp, arith::OrIOp, arith::MaxSIOp, arith::MaxUIOp, arith::MinSIOp, arith::MinUIOp,
+                   arith::MaximumFOp, arith::MinimumFOp>(op);
   orderFree = integer || idempotent;
   commutative = orderFree || isa<arith::AddFOp, arith::MulFOp, arith::MaxNumFOp, arith::MinNumFOp>(op);
 }

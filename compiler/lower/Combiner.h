@@ -5,7 +5,8 @@
 
 namespace moec::compiler {
 
-/// What is known of a combiner without emitting it. A single arith op on both arguments is recognized; anything else is opaque.
+/// What is known of a combiner without emitting it. A single arith op on both arguments is recognized; anything else is
+/// opaque.
 struct CombinerTraits {
   mlir::Operation *op = nullptr; ///< that single op
   bool commutative = false;      ///< a ∘ b and b ∘ a have equal bits

@@ -1,4 +1,5 @@
-// The kernel's frame and control flow: structured regions become blocks whose arguments are the registers of carried values.
+// The kernel's frame and control flow: structured regions become blocks whose arguments are the registers of carried
+// values.
 #include "compiler/lower/Elementwise.h"
 #include "compiler/target/Assertions.h"
 
@@ -84,7 +85,8 @@ LogicalResult lowerKernel(Lowering &l, Operation *op) {
       l.b.getNamedAttr("nvvm.kernel", l.b.getUnitAttr()),
       l.b.getNamedAttr("nvvm.reqntid", l.b.getDenseI32ArrayAttr({32 * l.options.numWarps})),
   };
-  auto func = LLVM::LLVMFuncOp::create(l.b, l.loc, kernel.getSymName(), type, LLVM::Linkage::External, false, LLVM::CConv::C, {}, attrs, argAttrs);
+  auto func = LLVM::LLVMFuncOp::create(l.b, l.loc, kernel.getSymName(), type, LLVM::Linkage::External, false,
+                                       LLVM::CConv::C, {}, attrs, argAttrs);
 
   OpBuilder::InsertionGuard guard(l.b);
   Block &body = kernel.getBody().front();
@@ -96,7 +98,8 @@ LogicalResult lowerKernel(Lowering &l, Operation *op) {
     auto [arg, lowered] = pair;
     Value value = lowered;
     if (auto ptr = dyn_cast<moec::tile::PtrType>(arg.getType()))
-      l.setDivisor(value, std::max<int64_t>(ptr.getAlign(), (l.storageType(ptr.getElementType()).getIntOrFloatBitWidth() + 7) / 8));
+      l.setDivisor(value, std::max<int64_t>(ptr.getAlign(),
+                                            (l.storageType(ptr.getElementType()).getIntOrFloatBitWidth() + 7) / 8));
     else if (auto divisor = kernel.getArgAttrOfType<IntegerAttr>(i, "tile.divisor"))
       l.setDivisor(value, divisor.getInt());
     if (arg.getType().isInteger(1))
@@ -118,7 +121,9 @@ LogicalResult lowerKernel(Lowering &l, Operation *op) {
 template <class X, class Y, class Z> LogicalResult lowerGridCoordinate(Lowering &l, Operation *op) {
   auto axis = op->getAttrOfType<IntegerAttr>("axis").getInt();
   Type i32 = l.b.getI32Type();
-  auto range = [&](int64_t end) { return LLVM::ConstantRangeAttr::get(op->getContext(), APInt(32, 0), APInt(32, end)); };
+  auto range = [&](int64_t end) {
+    return LLVM::ConstantRangeAttr::get(op->getContext(), APInt(32, 0), APInt(32, end));
+  };
   Value v = axis == 0   ? Value(X::create(l.b, l.loc, i32, range(INT32_MAX)))
             : axis == 1 ? Value(Y::create(l.b, l.loc, i32, range(65536)))
                         : Value(Z::create(l.b, l.loc, i32, range(65536)));
@@ -128,7 +133,8 @@ template <class X, class Y, class Z> LogicalResult lowerGridCoordinate(Lowering 
 
 // ---- structured control flow
 
-void condBranch(Lowering &l, Value cond, Block *yes, ValueRange yesArgs, Block *no, ValueRange noArgs, bool backEdge = false) {
+void condBranch(Lowering &l, Value cond, Block *yes, ValueRange yesArgs, Block *no, ValueRange noArgs,
+                bool backEdge = false) {
   auto br = LLVM::CondBrOp::create(l.b, l.loc, cond, yes, yesArgs, no, noArgs);
   if (backEdge) br.setLoopAnnotationAttr(noUnroll(l.b.getContext()));
 }
@@ -188,7 +194,8 @@ LogicalResult lowerFor(Lowering &l, Operation *op) {
 LogicalResult lowerIf(Lowering &l, Operation *op) {
   auto branch = cast<scf::IfOp>(op);
   Carried carried(l, branch.getResultTypes());
-  Block *thenBlock = newBlock(l, {}), *elseBlock = branch.elseBlock() ? newBlock(l, {}) : nullptr, *exit = newBlock(l, carried.types());
+  Block *thenBlock = newBlock(l, {}), *elseBlock = branch.elseBlock() ? newBlock(l, {}) : nullptr,
+        *exit = newBlock(l, carried.types());
   condBranch(l, l.scalar(branch.getCondition()), thenBlock, {}, elseBlock ? elseBlock : exit, {});
   for (auto [from, to] : {std::pair{branch.thenBlock(), thenBlock}, std::pair{branch.elseBlock(), elseBlock}}) {
     if (!to) continue;
@@ -234,7 +241,8 @@ LogicalResult lowerBarrier(Lowering &l, Operation *) {
   return success();
 }
 
-/// The integers that an assertion prints, as i64 and of a register where it fails: arguments of a function that only the simulator knows.
+/// The integers that an assertion prints, as i64 and of a register where it fails: arguments of a function that only
+/// the simulator knows.
 void emitPrinted(Lowering &l, moec::tile::AssertOp assertion) {
   if (assertion.getValues().empty()) return;
   Type i64 = l.b.getI64Type();
@@ -290,7 +298,8 @@ LLVM::LoopAnnotationAttr moec::compiler::noUnroll(MLIRContext *ctx) {
 void moec::compiler::registerControlLowerings(MLIRContext *ctx, HandlerTable &table) {
   setHandler<tile::KernelOp>(ctx, table, lowerKernel);
   setHandler<tile::ProgramIdOp>(ctx, table, lowerGridCoordinate<NVVM::BlockIdXOp, NVVM::BlockIdYOp, NVVM::BlockIdZOp>);
-  setHandler<tile::NumProgramsOp>(ctx, table, lowerGridCoordinate<NVVM::GridDimXOp, NVVM::GridDimYOp, NVVM::GridDimZOp>);
+  setHandler<tile::NumProgramsOp>(ctx, table,
+                                  lowerGridCoordinate<NVVM::GridDimXOp, NVVM::GridDimYOp, NVVM::GridDimZOp>);
   setHandler<scf::ForOp>(ctx, table, lowerFor);
   setHandler<scf::IfOp>(ctx, table, lowerIf);
   setHandler<scf::WhileOp>(ctx, table, lowerWhile);

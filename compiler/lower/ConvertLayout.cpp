@@ -1,5 +1,5 @@
-// tilegpu.convert_layout, and the same for tiles on their way through other lowerings: by registers, by shuffles or through
-// swizzled shared memory, as the algebra of layouts says.
+// tilegpu.convert_layout, and the same for tiles on their way through other lowerings: by registers, by shuffles or
+// through swizzled shared memory, as the algebra of layouts says.
 #include "compiler/layout/Conversion.h"
 #include "compiler/layout/SharedAccess.h"
 #include "compiler/lower/Exchange.h"
@@ -62,7 +62,8 @@ public:
   Registers emit(unsigned count) {
     Registers result;
     for (unsigned r = 0; r < count; ++r)
-      result.push_back(exchanged(plan.after, plan.after.size(), r, received, [&](unsigned slot) { return round(plan.slotRound[slot]); }));
+      result.push_back(exchanged(plan.after, plan.after.size(), r, received,
+                                 [&](unsigned slot) { return round(plan.slotRound[slot]); }));
     return result;
   }
 
@@ -70,7 +71,8 @@ private:
   using Memo = llvm::DenseMap<std::pair<size_t, unsigned>, Value>;
 
   /// Register r after the first `steps` exchanges.
-  Value exchanged(const std::vector<ShufflePlan::Exchange> &list, size_t steps, unsigned r, Memo &memo, function_ref<Value(unsigned)> first) {
+  Value exchanged(const std::vector<ShufflePlan::Exchange> &list, size_t steps, unsigned r, Memo &memo,
+                  function_ref<Value(unsigned)> first) {
     if (steps == 0) return first(r);
     if (auto it = memo.find({steps, r}); it != memo.end()) return it->second;
     const ShufflePlan::Exchange &e = list[steps - 1];
@@ -83,7 +85,8 @@ private:
   Value round(unsigned i) {
     if (sent[i]) return sent[i];
     const ShufflePlan::Round &round = plan.rounds[i];
-    Value v = exchanged(plan.before, plan.before.size(), round.sendRegister, before, [&](unsigned r) { return source[r]; });
+    Value v =
+        exchanged(plan.before, plan.before.size(), round.sendRegister, before, [&](unsigned r) { return source[r]; });
     if (!plan.isButterfly())
       v = shuffleFrom(l, v, sourceLane(round.laneXor));
     else if (round.laneXor)
@@ -92,7 +95,8 @@ private:
   }
 
   Value sourceLane(uint32_t laneXor) {
-    SmallVector<int32_t> lanes(plan.laneBases.begin(), plan.laneBases.end()), warps(plan.warpBases.begin(), plan.warpBases.end());
+    SmallVector<int32_t> lanes(plan.laneBases.begin(), plan.laneBases.end()),
+        warps(plan.warpBases.begin(), plan.warpBases.end());
     Value lane = l.linearOfThread(lanes, warps);
     return laneXor ? Value(LLVM::XOrOp::create(l.b, l.loc, lane, l.i32(laneXor))) : lane;
   }
@@ -110,7 +114,8 @@ private:
 /// i1 lies in shared memory as i8.
 static Type sharedType(Lowering &l, Type storage) { return storage.isInteger(1) ? Type(l.b.getI8Type()) : storage; }
 
-static void storeShared(Lowering &l, Value buffer, ArrayRef<Value> values, const LinearLayout &regs, const LinearLayout &shared) {
+static void storeShared(Lowering &l, Value buffer, ArrayRef<Value> values, const LinearLayout &regs,
+                        const LinearLayout &shared) {
   Type type = values[0].getType();
   Registers stored(values);
   if (type.isInteger(1))
@@ -118,7 +123,8 @@ static void storeShared(Lowering &l, Value buffer, ArrayRef<Value> values, const
   SharedTile(l, buffer, shared, regs, sharedType(l, type)).store(stored);
 }
 
-static Registers loadShared(Lowering &l, Value buffer, Type type, const LinearLayout &regs, const LinearLayout &shared) {
+static Registers loadShared(Lowering &l, Value buffer, Type type, const LinearLayout &regs,
+                            const LinearLayout &shared) {
   Registers loaded = SharedTile(l, buffer, shared, regs, sharedType(l, type)).load();
   if (type.isInteger(1))
     for (Value &v : loaded) v = LLVM::TruncOp::create(l.b, l.loc, type, v);
@@ -127,10 +133,12 @@ static Registers loadShared(Lowering &l, Value buffer, Type type, const LinearLa
 
 void storeRowMajor(Lowering &l, Value buffer, ArrayRef<Value> values, const LinearLayout &layout) {
   LinearLayout flat = layout.flattenOuts();
-  emitIf(l, l.isOwner(layout), [&] { storeShared(l, buffer, values, flat, LinearLayout::identity(Offset, flat.shape())); });
+  emitIf(l, l.isOwner(layout),
+         [&] { storeShared(l, buffer, values, flat, LinearLayout::identity(Offset, flat.shape())); });
 }
 
-static SmallVector<Registers> throughShared(Lowering &l, Scratch &scratch, ArrayRef<Registers> operands, const LinearLayout &from, const LinearLayout &to) {
+static SmallVector<Registers> throughShared(Lowering &l, Scratch &scratch, ArrayRef<Registers> operands,
+                                            const LinearLayout &from, const LinearLayout &to) {
   Value base = scratch.open();
   SmallVector<LinearLayout> layouts;
   SmallVector<Value> buffers;
@@ -141,15 +149,18 @@ static SmallVector<Registers> throughShared(Lowering &l, Scratch &scratch, Array
     offset += alignTo16(from.numElements() * sharedElementBytes(operand[0].getType()));
   }
   emitIf(l, l.isOwner(from), [&] {
-    for (auto [operand, buffer, shared] : llvm::zip(operands, buffers, layouts)) storeShared(l, buffer, operand, from, shared);
+    for (auto [operand, buffer, shared] : llvm::zip(operands, buffers, layouts))
+      storeShared(l, buffer, operand, from, shared);
   });
   l.barrier();
   SmallVector<Registers> result;
-  for (auto [operand, buffer, shared] : llvm::zip(operands, buffers, layouts)) result.push_back(loadShared(l, buffer, operand[0].getType(), to, shared));
+  for (auto [operand, buffer, shared] : llvm::zip(operands, buffers, layouts))
+    result.push_back(loadShared(l, buffer, operand[0].getType(), to, shared));
   return result;
 }
 
-SmallVector<Registers> convertTogether(Lowering &l, Scratch &scratch, ArrayRef<Registers> operands, const LinearLayout &from, const LinearLayout &to) {
+SmallVector<Registers> convertTogether(Lowering &l, Scratch &scratch, ArrayRef<Registers> operands,
+                                       const LinearLayout &from, const LinearLayout &to) {
   SmallVector<Type> elements;
   for (const Registers &operand : operands) elements.push_back(operand[0].getType());
   ConversionPlan plan = choosePlan(from, to, widestBits(elements));
@@ -162,13 +173,15 @@ SmallVector<Registers> convertTogether(Lowering &l, Scratch &scratch, ArrayRef<R
       continue;
     }
     Registers moved;
-    for (unsigned r = 0; r < to.inSize(Register); ++r) moved.push_back(operand[plan.kind == ConversionKind::None ? r : plan.registers[r]]);
+    for (unsigned r = 0; r < to.inSize(Register); ++r)
+      moved.push_back(operand[plan.kind == ConversionKind::None ? r : plan.registers[r]]);
     result.push_back(std::move(moved));
   }
   return result;
 }
 
-Registers convertRegisters(Lowering &l, ArrayRef<Value> values, const LinearLayout &from, const LinearLayout &to, Type, Operation *scratchOwner) {
+Registers convertRegisters(Lowering &l, ArrayRef<Value> values, const LinearLayout &from, const LinearLayout &to, Type,
+                           Operation *scratchOwner) {
   Scratch scratch(l, scratchOwner);
   return convertTogether(l, scratch, Registers(values), from, to).front();
 }
@@ -178,7 +191,8 @@ Registers convertRegisters(Lowering &l, ArrayRef<Value> values, const LinearLayo
 static LogicalResult lowerConvertLayout(Lowering &l, Operation *op) {
   auto convert = cast<tilegpu::ConvertLayoutOp>(op);
   auto from = cast<RankedTensorType>(convert.getValue().getType()), to = cast<RankedTensorType>(convert.getType());
-  l.setRegs(convert, convertRegisters(l, l.regs(convert.getValue()), tilegpu::layoutOf(from), tilegpu::layoutOf(to), Type(), op));
+  l.setRegs(convert, convertRegisters(l, l.regs(convert.getValue()), tilegpu::layoutOf(from), tilegpu::layoutOf(to),
+                                      Type(), op));
   return success();
 }
 

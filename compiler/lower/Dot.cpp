@@ -15,23 +15,25 @@ bool usesTensorCores(tile::DotOp op) {
   return element.isF16() || element.isBF16();
 }
 
-/// Registers of a fragment for 8-bit elements, which has 4 neighbours along K in a word, in the order of one for 16-bit elements: the
-/// word's halves are then K's halves of an instruction, for both operands alike. (B's order is that already.)
+/// Registers of a fragment for 8-bit elements, which has 4 neighbours along K in a word, in the order of one for 16-bit
+/// elements: the word's halves are then K's halves of an instruction, for both operands alike. (B's order is that
+/// already.)
 SmallVector<Value> asHalfFragment(ArrayRef<Value> regs, bool isA) {
   SmallVector<Value> result(regs);
   for (unsigned r = 0; r < regs.size() && isA; ++r) result[r] = regs[(r & ~6u) | (r & 2) << 1 | (r & 4) >> 1];
   return result;
 }
 
-/// The words of a dot operand, in register order. Where the tile is shorter along K than the instruction, the layout holds copies: they
-/// must not be added up, so they become 0 (in both operands: 0 * inf is NaN).
+/// The words of a dot operand, in register order. Where the tile is shorter along K than the instruction, the layout
+/// holds copies: they must not be added up, so they become 0 (in both operands: 0 * inf is NaN).
 SmallVector<Value> operandWords(Lowering &l, Value tile, Type wordType, bool isA, int64_t K) {
   OpBuilder &b = l.b;
   SmallVector<Value> regs(l.regs(tile));
   auto fragment = dyn_cast<tilegpu::DotOperandAttr>(cast<RankedTensorType>(tile.getType()).getEncoding());
   if (fragment && fragment.getBits() == 8) regs = asHalfFragment(regs, isA);
   Value zero = l.i32(0), keeps;
-  // K's bits are: the element in the word, two lane bits, and the register bit above the word's (A's rows come between).
+  // K's bits are: the element in the word, two lane bits, and the register bit above the word's (A's rows come
+  // between).
   const unsigned upperHalf = isA ? 4 : 2;
   if (K <= 4) {
     Value copy = LLVM::AndOp::create(b, l.loc, l.lane(), l.i32(K <= 2 ? 3 : 2));
@@ -57,11 +59,13 @@ bool isAccumulator(const LinearLayout &layout, int numWarps) {
 
 LogicalResult lowerMma(Lowering &l, tile::DotOp op) {
   auto aType = cast<RankedTensorType>(op.getA().getType()), cType = cast<RankedTensorType>(op.getType());
-  if (!isAccumulator(tilegpu::layoutOf(cType), l.options.numWarps)) return op.emitError("a dot of 16-bit operands needs an mma accumulator layout");
+  if (!isAccumulator(tilegpu::layoutOf(cType), l.options.numWarps))
+    return op.emitError("a dot of 16-bit operands needs an mma accumulator layout");
   bool half = aType.getElementType().isF16();
   int64_t K = aType.getDimSize(1);
   Type wordType = half ? Type(VectorType::get({2}, l.b.getF16Type())) : Type(l.b.getI32Type());
-  SmallVector<Value> a = operandWords(l, op.getA(), wordType, true, K), b = operandWords(l, op.getB(), wordType, false, K);
+  SmallVector<Value> a = operandWords(l, op.getA(), wordType, true, K),
+                     b = operandWords(l, op.getB(), wordType, false, K);
   SmallVector<Value> c(l.regs(op.getAcc()));
 
   // Register orders: A [words 4][k][m], B [words 2][k][n], C [values 4][n][m], the first index fastest.
@@ -72,10 +76,12 @@ LogicalResult lowerMma(Lowering &l, tile::DotOp op) {
   for (int k = 0; k < kSteps; ++k)
     for (int m = 0; m < mSteps; ++m)
       for (int n = 0; n < nSteps; ++n) {
-        ArrayRef<Value> aWords = ArrayRef(a).slice(4 * (k + kSteps * m), 4), bWords = ArrayRef(b).slice(2 * (k + kSteps * n), 2);
+        ArrayRef<Value> aWords = ArrayRef(a).slice(4 * (k + kSteps * m), 4),
+                        bWords = ArrayRef(b).slice(2 * (k + kSteps * n), 2);
         MutableArrayRef<Value> acc = MutableArrayRef(c).slice(4 * (n + nSteps * m), 4);
-        Value d = NVVM::MmaOp::create(l.b, l.loc, result, aWords, bWords, ValueRange(acc), ArrayRef<int64_t>{16, 8, 16}, std::nullopt,
-                                      std::nullopt, std::array{type, type}, std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+        Value d = NVVM::MmaOp::create(l.b, l.loc, result, aWords, bWords, ValueRange(acc), ArrayRef<int64_t>{16, 8, 16},
+                                      std::nullopt, std::nullopt, std::array{type, type},
+                                      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
         for (int i = 0; i < 4; ++i) acc[i] = LLVM::ExtractValueOp::create(l.b, l.loc, d, ArrayRef<int64_t>{i});
       }
   l.setRegs(op.getResult(), c);
@@ -98,10 +104,13 @@ LogicalResult lowerFma(Lowering &l, tile::DotOp op) {
   int64_t K = aType.getDimSize(1), N = bType.getDimSize(1);
   int bytes = aType.getElementTypeBitWidth() / 8;
   Value aBase = l.scratch(op);
-  Value bBase = LLVM::GEPOp::create(b, loc, aBase.getType(), b.getI8Type(), aBase, ArrayRef<LLVM::GEPArg>{int32_t(aType.getNumElements() * bytes)});
+  Value bBase = LLVM::GEPOp::create(b, loc, aBase.getType(), b.getI8Type(), aBase,
+                                    ArrayRef<LLVM::GEPArg>{int32_t(aType.getNumElements() * bytes)});
   auto put = [&](Value tile, RankedTensorType type, Value base) {
     LinearLayout regs = tilegpu::layoutOf(type);
-    emitIf(l, l.isOwner(regs), [&] { SharedTile(l, base, LinearLayout::identity(InDim::Offset, regs.shape()), regs, element).store(l.regs(tile)); });
+    emitIf(l, l.isOwner(regs), [&] {
+      SharedTile(l, base, LinearLayout::identity(InDim::Offset, regs.shape()), regs, element).store(l.regs(tile));
+    });
   };
   put(op.getA(), aType, aBase);
   put(op.getB(), bType, bBase);
@@ -138,7 +147,8 @@ LogicalResult lowerFma(Lowering &l, tile::DotOp op) {
   for (auto &[at, offset] : rowOffset) rows[at] = load(aBase, offset, aStep);
   for (auto &[at, offset] : colOffset) cols[at] = load(bBase, offset, bStep);
   SmallVector<Value> next{LLVM::AddOp::create(b, loc, k, l.i32(1))};
-  for (auto [i, at] : llvm::enumerate(where)) next.push_back(LLVM::FMAOp::create(b, loc, rows[at.first], cols[at.second], acc[i]));
+  for (auto [i, at] : llvm::enumerate(where))
+    next.push_back(LLVM::FMAOp::create(b, loc, rows[at.first], cols[at.second], acc[i]));
   Value more = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::slt, next[0], l.i32(K));
   for (unsigned i = 0; i < kept.size(); ++i) after->addArgument(element, loc);
   LLVM::CondBrOp::create(b, loc, more, body, next, after, ArrayRef(next).drop_front());
@@ -173,7 +183,8 @@ LogicalResult lowerLocalStore(Lowering &l, Operation *op) {
   Value base = stageBase(l, store.getBuffer(), l.scalar(store.getStage()));
   LinearLayout regs = tilegpu::layoutOf(type);
   emitIf(l, l.isOwner(regs), [&] {
-    SharedTile(l, base, bufferLayout(store.getBuffer().getType()), regs, l.storageType(type)).store(l.regs(store.getValue()));
+    SharedTile(l, base, bufferLayout(store.getBuffer().getType()), regs, l.storageType(type))
+        .store(l.regs(store.getValue()));
   });
   return success();
 }

@@ -1,4 +1,5 @@
-// arith ops, register by register. Index arithmetic goes through Lowering::add/mul, so that equal sums are computed once.
+// arith ops, register by register. Index arithmetic goes through Lowering::add/mul, so that equal sums are computed
+// once.
 #include "compiler/lower/Elementwise.h"
 
 using namespace mlir;
@@ -51,7 +52,8 @@ LogicalResult moec::compiler::mapRegisters(Lowering &l, Operation *op, RegisterF
 LogicalResult moec::compiler::mapFloatRegisters(Lowering &l, Operation *op, RegisterFunction fn) {
   Type element = getElementTypeOrSelf(op->getResult(0).getType());
   if (element.isF32() || element.isF64()) return mapRegisters(l, op, fn);
-  // bf16, f16 and f8: f32 has at least 2p+2 bits, so rounding its correctly rounded result once more is correct rounding.
+  // bf16, f16 and f8: f32 has at least 2p+2 bits, so rounding its correctly rounded result once more is correct
+  // rounding.
   Type f32 = l.b.getF32Type();
   Tuples tuples(l, op);
   SmallVector<SmallVector<Value>> wide; // per operand
@@ -86,7 +88,7 @@ LogicalResult lowerConstant(Lowering &l, Operation *op) {
   } else {
     APFloat x = cast<FloatAttr>(one).getValue();
     v = isa<Float8E4M3FNType, Float8E5M2Type>(type) ? l.constant(l.b.getI8Type(), x.bitcastToAPInt().getZExtValue())
-                                                      : l.floatBits(type, x);
+                                                    : l.floatBits(type, x);
   }
   l.setRegs(op->getResult(0), SmallVector<Value>(l.registerCount(op->getResult(0).getType()), v));
   return success();
@@ -129,7 +131,8 @@ template <class Op> Value shifted(Lowering &l, Value x, Value by) {
   auto amount = l.affine(by);
   if (!amount.root && amount.offset >= 0 && amount.offset < bits) return Op::create(b, l.loc, x, by);
   Value last = l.constant(type, bits - 1);
-  if constexpr (std::is_same_v<Op, LLVM::AShrOp>) return Op::create(b, l.loc, x, LLVM::UMinOp::create(b, l.loc, by, last));
+  if constexpr (std::is_same_v<Op, LLVM::AShrOp>)
+    return Op::create(b, l.loc, x, LLVM::UMinOp::create(b, l.loc, by, last));
   Value inside = LLVM::ICmpOp::create(b, l.loc, LLVM::ICmpPredicate::ule, by, last);
   Value moved = Op::create(b, l.loc, x, LLVM::AndOp::create(b, l.loc, by, last));
   return LLVM::SelectOp::create(b, l.loc, inside, moved, l.constant(type, 0));
@@ -199,8 +202,8 @@ LLVM::ICmpPredicate icmpPredicate(arith::CmpIPredicate p) {
   llvm_unreachable("predicate");
 }
 
-/// Comparisons x + c < y and x + c >= y, where both x and y are multiples of D = 2^k: c's low k bits cannot change the answer
-/// (no carry leaves them), so they are dropped and the lanes of a vector share one comparison.
+/// Comparisons x + c < y and x + c >= y, where both x and y are multiples of D = 2^k: c's low k bits cannot change the
+/// answer (no carry leaves them), so they are dropped and the lanes of a vector share one comparison.
 LogicalResult lowerCmpI(Lowering &l, Operation *op) {
   using P = LLVM::ICmpPredicate;
   P pred = icmpPredicate(cast<arith::CmpIOp>(op).getPredicate());
@@ -232,7 +235,8 @@ LogicalResult lowerNegF(Lowering &l, Operation *op) {
     unsigned bits = v[0].getType().getIntOrFloatBitWidth();
     if (element.isF32() || element.isF64()) return LLVM::FNegOp::create(l.b, l.loc, v[0]);
     Type integer = l.b.getIntegerType(bits);
-    Value flipped = LLVM::XOrOp::create(l.b, l.loc, l.bitcast(v[0], integer), l.constant(integer, int64_t(1) << (bits - 1)));
+    Value flipped =
+        LLVM::XOrOp::create(l.b, l.loc, l.bitcast(v[0], integer), l.constant(integer, int64_t(1) << (bits - 1)));
     return l.bitcast(flipped, v[0].getType());
   });
 }

@@ -45,7 +45,9 @@ static Value shuffle(Lowering &l, Value v, Value offset, NVVM::ShflKind kind) {
   });
 }
 
-Value shuffleXor(Lowering &l, Value v, uint32_t laneMask) { return shuffle(l, v, l.i32(laneMask), NVVM::ShflKind::bfly); }
+Value shuffleXor(Lowering &l, Value v, uint32_t laneMask) {
+  return shuffle(l, v, l.i32(laneMask), NVVM::ShflKind::bfly);
+}
 Value shuffleFrom(Lowering &l, Value v, Value lane) { return shuffle(l, v, lane, NVVM::ShflKind::idx); }
 
 // ---- branches
@@ -58,7 +60,8 @@ Value emitIf(Lowering &l, Value condition, Value otherwise, function_ref<Value()
   Value result = body();
   LLVM::BrOp::create(b, l.loc, result ? ValueRange(result) : ValueRange(), after);
   b.setInsertionPointToEnd(before);
-  LLVM::CondBrOp::create(b, l.loc, condition, taken, ValueRange(), after, otherwise ? ValueRange(otherwise) : ValueRange());
+  LLVM::CondBrOp::create(b, l.loc, condition, taken, ValueRange(), after,
+                         otherwise ? ValueRange(otherwise) : ValueRange());
   b.setInsertionPointToStart(after);
   return result ? Value(after->addArgument(result.getType(), l.loc)) : Value();
 }
@@ -97,7 +100,8 @@ Value loadShared(Lowering &l, Value buffer, Value index, Type storageType) {
   return bit ? Value(LLVM::TruncOp::create(l.b, l.loc, storageType, v)) : v;
 }
 
-SmallVector<Registers> exchangeSlots(Lowering &l, Scratch &scratch, ArrayRef<Registers> operands, Place at, ArrayRef<unsigned> sources) {
+SmallVector<Registers> exchangeSlots(Lowering &l, Scratch &scratch, ArrayRef<Registers> operands, Place at,
+                                     ArrayRef<unsigned> sources) {
   int threads = l.options.numWarps * 32;
   Value base = scratch.open(), other = LLVM::XOrOp::create(l.b, l.loc, l.thread(), l.i32(at.lane | at.warp << 5));
   SmallVector<Value> buffers;
@@ -115,7 +119,8 @@ SmallVector<Registers> exchangeSlots(Lowering &l, Scratch &scratch, ArrayRef<Reg
     Type type = operand[0].getType();
     Registers got;
     for (unsigned r : sources)
-      got.push_back(loadShared(l, l.gep(buffer, l.b.getI8Type(), l.i32(int64_t(r) * threads * sharedElementBytes(type))), other, type));
+      got.push_back(loadShared(
+          l, l.gep(buffer, l.b.getI8Type(), l.i32(int64_t(r) * threads * sharedElementBytes(type))), other, type));
     result.push_back(std::move(got));
   }
   return result;

@@ -13,7 +13,8 @@ mlir::Value threadParity(Lowering &l, ThreadBits bits);
 /// `condition ? a : b`, folded where both are one value.
 mlir::Value select(Lowering &l, mlir::Value condition, mlir::Value a, mlir::Value b);
 
-/// The value that lane `lane ^ laneMask` passes here. Any storage type: narrow ones travel in 32 bits, 64-bit ones as two words.
+/// The value that lane `lane ^ laneMask` passes here. Any storage type: narrow ones travel in 32 bits, 64-bit ones as
+/// two words.
 mlir::Value shuffleXor(Lowering &l, mlir::Value v, uint32_t laneMask);
 /// The value that lane number `lane` (i32) passes.
 mlir::Value shuffleFrom(Lowering &l, mlir::Value v, mlir::Value lane);
@@ -40,14 +41,15 @@ private:
 int sharedElementBytes(mlir::Type storageType);
 int64_t alignTo16(int64_t bytes);
 
-/// Whether a conversion goes through shared memory, and how much it then needs. `elements` are storage types, one per operand.
+/// Whether a conversion goes through shared memory, and how much it then needs. `elements` are storage types, one per
+/// operand.
 int64_t conversionScratchBytes(const LinearLayout &from, const LinearLayout &to, llvm::ArrayRef<mlir::Type> elements);
 /// The same tiles in another layout, all operands in one go. Both layouts are surjective on one shape.
-llvm::SmallVector<Registers> convertTogether(Lowering &l, Scratch &scratch, llvm::ArrayRef<Registers> operands, const LinearLayout &from,
-                                             const LinearLayout &to);
+llvm::SmallVector<Registers> convertTogether(Lowering &l, Scratch &scratch, llvm::ArrayRef<Registers> operands,
+                                             const LinearLayout &from, const LinearLayout &to);
 /// For other lowerings: one tile whose scratch (conversionScratchBytes) belongs to `scratchOwner` and is not in use.
-Registers convertRegisters(Lowering &l, llvm::ArrayRef<mlir::Value> values, const LinearLayout &from, const LinearLayout &to,
-                           mlir::Type elementType, mlir::Operation *scratchOwner);
+Registers convertRegisters(Lowering &l, llvm::ArrayRef<mlir::Value> values, const LinearLayout &from,
+                           const LinearLayout &to, mlir::Type elementType, mlir::Operation *scratchOwner);
 
 /// Writes a tile row-major into a shared buffer (one writer per element; no barrier).
 void storeRowMajor(Lowering &l, mlir::Value buffer, llvm::ArrayRef<mlir::Value> values, const LinearLayout &layout);

@@ -42,7 +42,8 @@ std::optional<Guard> guardBefore(Block *join) {
 }
 
 bool onlyReads(Block *block) {
-  return llvm::all_of(block->without_terminator(), [](Operation &op) { return isa<LLVM::LoadOp>(op) || isPureCode(&op); });
+  return llvm::all_of(block->without_terminator(),
+                      [](Operation &op) { return isa<LLVM::LoadOp>(op) || isPureCode(&op); });
 }
 
 /// The guard under `mask` that an access at the end of `at` could join.
@@ -57,7 +58,8 @@ std::optional<Guard> findGuard(Block *at, Value mask, GuardedAccess access) {
   return std::nullopt;
 }
 
-/// The ops between `guard` and the end of `at` that hang on nothing loaded there; nullopt if one keeps the access from passing.
+/// The ops between `guard` and the end of `at` that hang on nothing loaded there; nullopt if one keeps the access from
+/// passing.
 std::optional<SmallVector<Operation *>> independentOps(const Guard &guard, Block *at, GuardedAccess access,
                                                        llvm::SmallDenseSet<Value> &dependent) {
   SmallVector<Block *> blocks{at};
@@ -78,7 +80,8 @@ std::optional<SmallVector<Operation *>> independentOps(const Guard &guard, Block
   return independent;
 }
 
-/// Opens an earlier guard under the same mask again, if nothing that `needs` comes from behind it: what was computed since moves before it.
+/// Opens an earlier guard under the same mask again, if nothing that `needs` comes from behind it: what was computed
+/// since moves before it.
 std::optional<Guard> reopen(Lowering &l, Value mask, GuardedAccess access, ArrayRef<Value> needs) {
   Block *at = l.b.getInsertionBlock();
   auto guard = findGuard(at, mask, access);
@@ -105,8 +108,8 @@ Guard open(Lowering &l, Value mask) {
 
 } // namespace
 
-SmallVector<Value> moec::compiler::under(Lowering &l, Value mask, GuardedAccess access, ArrayRef<Value> otherwise, ArrayRef<Value> needs,
-                                         llvm::function_ref<SmallVector<Value>()> body) {
+SmallVector<Value> moec::compiler::under(Lowering &l, Value mask, GuardedAccess access, ArrayRef<Value> otherwise,
+                                         ArrayRef<Value> needs, llvm::function_ref<SmallVector<Value>()> body) {
   if (!mask) return body();
   auto always = l.affine(mask);
   if (!always.root) return always.offset ? body() : SmallVector<Value>(otherwise);

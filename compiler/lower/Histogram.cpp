@@ -5,7 +5,9 @@ using namespace mlir;
 
 namespace moec::compiler {
 
-static LinearLayout flatLayoutOf(Value v) { return tilegpu::layoutOf(cast<RankedTensorType>(v.getType())).flattenOuts(); }
+static LinearLayout flatLayoutOf(Value v) {
+  return tilegpu::layoutOf(cast<RankedTensorType>(v.getType())).flattenOuts();
+}
 
 int64_t histogramScratchBytes(tile::HistogramOp op) {
   int64_t counters = alignTo16(cast<RankedTensorType>(op.getType()).getNumElements() * 4);
@@ -19,7 +21,9 @@ static void clearCounters(Lowering &l, Value counters, int64_t bins) {
   int64_t threads = l.options.numWarps * 32;
   Value zero = l.i32(0);
   for (int64_t first = 0; first < bins; first += threads) {
-    Value inside = bins < threads ? Value(LLVM::ICmpOp::create(l.b, l.loc, LLVM::ICmpPredicate::ult, l.thread(), l.i32(bins))) : Value();
+    Value inside = bins < threads
+                       ? Value(LLVM::ICmpOp::create(l.b, l.loc, LLVM::ICmpPredicate::ult, l.thread(), l.i32(bins)))
+                       : Value();
     emitIf(l, inside, [&] { storeShared(l, counters, l.addConstant(l.thread(), first), zero); });
   }
 }
@@ -27,13 +31,15 @@ static void clearCounters(Lowering &l, Value counters, int64_t bins) {
 LogicalResult lowerHistogram(Lowering &l, Operation *op) {
   auto histogram = cast<tile::HistogramOp>(op);
   auto &b = l.b;
-  auto valueType = cast<RankedTensorType>(histogram.getValue().getType()), resultType = cast<RankedTensorType>(histogram.getType());
+  auto valueType = cast<RankedTensorType>(histogram.getValue().getType()),
+       resultType = cast<RankedTensorType>(histogram.getType());
   LinearLayout layout = tilegpu::layoutOf(valueType), result = tilegpu::layoutOf(resultType);
   int64_t bins = resultType.getNumElements();
   Scratch scratch(l, op);
   SmallVector<Value> values(l.regs(histogram.getValue())), masks;
   if (Value mask = histogram.getMask())
-    masks = convertTogether(l, scratch, Registers(l.regs(mask)), flatLayoutOf(mask), flatLayoutOf(histogram.getValue())).front();
+    masks = convertTogether(l, scratch, Registers(l.regs(mask)), flatLayoutOf(mask), flatLayoutOf(histogram.getValue()))
+                .front();
   Value counters = scratch.open();
   clearCounters(l, counters, bins);
   l.barrier();
@@ -47,7 +53,8 @@ LogicalResult lowerHistogram(Lowering &l, Operation *op) {
     if (!masks.empty()) counts = LLVM::AndOp::create(b, l.loc, counts, masks[r]);
     emitIf(l, counts, [&] {
       Value counter = l.gep(counters, b.getI32Type(), values[r]);
-      LLVM::AtomicRMWOp::create(b, l.loc, LLVM::AtomicBinOp::add, counter, l.i32(1), LLVM::AtomicOrdering::monotonic, "block");
+      LLVM::AtomicRMWOp::create(b, l.loc, LLVM::AtomicBinOp::add, counter, l.i32(1), LLVM::AtomicOrdering::monotonic,
+                                "block");
     });
   }
   l.barrier();

@@ -1,5 +1,5 @@
-// TMA, mbarriers and wgmma (sm_90a): one thread issues copies, an mbarrier's phase tells all when they are there, warpgroups multiply
-// straight from swizzled shared memory.
+// TMA, mbarriers and wgmma (sm_90a): one thread issues copies, an mbarrier's phase tells all when they are there,
+// warpgroups multiply straight from swizzled shared memory.
 #include "compiler/lower/Elementwise.h"
 #include "compiler/lower/SharedTile.h"
 
@@ -37,7 +37,8 @@ LogicalResult lowerInit(Lowering &l, Operation *op) {
   if (failed(requireHopper(l, op))) return failure();
   emitIf(l, isZero(l, l.thread()), [&] {
     for (int stage = 0; stage < init.getBarriers().getType().getStages(); ++stage)
-      NVVM::MBarrierInitOp::create(l.b, l.loc, stageBase(l, init.getBarriers(), l.i32(stage)), l.i32(init.getCount()), Value());
+      NVVM::MBarrierInitOp::create(l.b, l.loc, stageBase(l, init.getBarriers(), l.i32(stage)), l.i32(init.getCount()),
+                                   Value());
     NVVM::FenceMbarrierInitOp::create(l.b, l.loc); // the asynchronous copies see them too
   });
   l.barrier();
@@ -49,7 +50,8 @@ LogicalResult lowerExpect(Lowering &l, Operation *op) {
   if (failed(requireHopper(l, op))) return failure();
   Value barrier = stageBase(l, expect.getBarriers(), l.scalar(expect.getStage()));
   emitIf(l, isZero(l, l.thread()), [&] {
-    NVVM::MBarrierArriveExpectTxOp::create(l.b, l.loc, Type(), barrier, l.i32(expect.getBytes()), NVVM::MemScopeKind::CTA, false, Value());
+    NVVM::MBarrierArriveExpectTxOp::create(l.b, l.loc, Type(), barrier, l.i32(expect.getBytes()),
+                                           NVVM::MemScopeKind::CTA, false, Value());
   });
   return success();
 }
@@ -59,7 +61,8 @@ LogicalResult lowerArrive(Lowering &l, Operation *op) {
   if (failed(requireHopper(l, op))) return failure();
   Value barrier = stageBase(l, arrive.getBarriers(), l.scalar(arrive.getStage()));
   NVVM::SyncWarpOp::create(l.b, l.loc, l.i32(-1));
-  emitIf(l, isZero(l, l.lane()), [&] { NVVM::MBarrierArriveOp::create(l.b, l.loc, l.b.getI64Type(), barrier, Value()); });
+  emitIf(l, isZero(l, l.lane()),
+         [&] { NVVM::MBarrierArriveOp::create(l.b, l.loc, l.b.getI64Type(), barrier, Value()); });
   return success();
 }
 
@@ -91,25 +94,29 @@ LogicalResult lowerTmaLoad(Lowering &l, Operation *op) {
   SmallVector<Value> coordinates;
   for (Value c : load.getCoordinates()) coordinates.push_back(l.scalar(c));
   emitIf(l, isZero(l, l.thread()), [&] {
-    NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp::create(l.b, l.loc, to, l.scalar(load.getMap()), coordinates, barrier, ValueRange(), Value(),
-                                                           Value(), NVVM::TMALoadMode::TILE, /*isCTAOnly=*/true, nullptr, Value());
+    NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp::create(
+        l.b, l.loc, to, l.scalar(load.getMap()), coordinates, barrier, ValueRange(), Value(), Value(),
+        NVVM::TMALoadMode::TILE, /*isCTAOnly=*/true, nullptr, Value());
   });
   return success();
 }
 
-/// The descriptor of an operand whose 128-byte rows begin at `base`: address and strides in units of 16 bytes, 128-byte swizzle.
+/// The descriptor of an operand whose 128-byte rows begin at `base`: address and strides in units of 16 bytes, 128-byte
+/// swizzle.
 Value descriptor(Lowering &l, Value base) {
   constexpr int64_t leadingStride = 1, rowGroupStride = 1024 >> 4, swizzle128 = 1;
   Value address = LLVM::PtrToIntOp::create(l.b, l.loc, l.b.getI32Type(), base);
   Value units = LLVM::LShrOp::create(l.b, l.loc, LLVM::AndOp::create(l.b, l.loc, address, l.i32(0x3FFFF)), l.i32(4));
   Value wide = LLVM::ZExtOp::create(l.b, l.loc, l.b.getI64Type(), units);
-  return LLVM::OrOp::create(l.b, l.loc, wide, l.constant(l.b.getI64Type(), swizzle128 << 62 | rowGroupStride << 32 | leadingStride << 16));
+  return LLVM::OrOp::create(
+      l.b, l.loc, wide, l.constant(l.b.getI64Type(), swizzle128 << 62 | rowGroupStride << 32 | leadingStride << 16));
 }
 
 Value pack(Lowering &l, ArrayRef<Value> regs) {
   auto type = LLVM::LLVMStructType::getLiteral(l.b.getContext(), SmallVector<Type>(regs.size(), l.b.getF32Type()));
   Value packed = LLVM::PoisonOp::create(l.b, l.loc, type);
-  for (auto [i, v] : llvm::enumerate(regs)) packed = LLVM::InsertValueOp::create(l.b, l.loc, packed, v, ArrayRef<int64_t>{int64_t(i)});
+  for (auto [i, v] : llvm::enumerate(regs))
+    packed = LLVM::InsertValueOp::create(l.b, l.loc, packed, v, ArrayRef<int64_t>{int64_t(i)});
   return packed;
 }
 
@@ -139,9 +146,10 @@ LogicalResult lowerWgmma(Lowering &l, Operation *op) {
     return i ? Value(LLVM::AddOp::create(l.b, l.loc, base, l.constant(l.b.getI64Type(), i * stepUnits))) : base;
   };
   for (int i = 0; i < wgmma.getA().getType().getShape()[1] / k; ++i)
-    packed = NVVM::WgmmaMmaAsyncOp::create(l.b, l.loc, packed.getType(), packed, step(a, i), step(b, i), shape, dtype, dtype,
-                                           NVVM::WGMMATypes::f32, NVVM::WGMMAScaleOut::one, NVVM::WGMMAScaleIn::one, NVVM::WGMMAScaleIn::one,
-                                           NVVM::MMALayout::row, NVVM::MMALayout::col, NVVM::MMAIntOverflowAttr());
+    packed = NVVM::WgmmaMmaAsyncOp::create(l.b, l.loc, packed.getType(), packed, step(a, i), step(b, i), shape, dtype,
+                                           dtype, NVVM::WGMMATypes::f32, NVVM::WGMMAScaleOut::one,
+                                           NVVM::WGMMAScaleIn::one, NVVM::WGMMAScaleIn::one, NVVM::MMALayout::row,
+                                           NVVM::MMALayout::col, NVVM::MMAIntOverflowAttr());
   l.setRegs(wgmma.getResult(), unpack(l, packed));
   return success();
 }
@@ -156,7 +164,8 @@ LogicalResult lowerWgmmaCommit(Lowering &l, Operation *op) {
   return requireHopper(l, op);
 }
 
-/// NVVM's wait has no operands, so nothing would keep reads of the accumulator behind it: inline PTX with the registers tied does.
+/// NVVM's wait has no operands, so nothing would keep reads of the accumulator behind it: inline PTX with the registers
+/// tied does.
 LogicalResult lowerWgmmaWait(Lowering &l, Operation *op) {
   auto wait = cast<tilegpu::WgmmaWaitOp>(op);
   if (failed(requireHopper(l, op))) return failure();
@@ -167,9 +176,10 @@ LogicalResult lowerWgmmaWait(Lowering &l, Operation *op) {
     ties += "," + std::to_string(i);
   }
   Type type = LLVM::LLVMStructType::getLiteral(op->getContext(), SmallVector<Type>(regs.size(), l.b.getF32Type()));
-  auto wgmmaWait = LLVM::InlineAsmOp::create(l.b, l.loc, type, regs, "wgmma.wait_group.sync.aligned " + std::to_string(wait.getPending()) + ";",
-                                             outputs + ties, /*has_side_effects=*/true, /*is_align_stack=*/false,
-                                             LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr());
+  auto wgmmaWait = LLVM::InlineAsmOp::create(
+      l.b, l.loc, type, regs, "wgmma.wait_group.sync.aligned " + std::to_string(wait.getPending()) + ";",
+      outputs + ties, /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::tailcallkind::TailCallKind::None,
+      LLVM::AsmDialectAttr(), ArrayAttr());
   l.setRegs(wait.getResult(), unpack(l, wgmmaWait.getResult(0)));
   return success();
 }

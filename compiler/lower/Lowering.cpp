@@ -1,46 +1,13 @@
 // The emitter's state: value map, entry-block coordinates and constants, the walk over ops.
-#include "compiler/lower/Lowering.h"
+#include "compiler/lower/LoweringImpl.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "llvm/Support/Allocator.h"
 
 using namespace mlir;
 
 namespace moec::compiler {
 
-namespace {
-/// Facts reach no further than this: larger powers of two help nobody.
-constexpr int64_t kMaxDivisor = int64_t(1) << 30;
-constexpr int kLaneBits = 5;
-
-int64_t powerOf2Part(int64_t v) { return v == 0 ? kMaxDivisor : std::min(v & -v, kMaxDivisor); }
-
-/// Sign-extends the low bits of an integer type's width.
-int64_t wrap(int64_t v, unsigned bits) { return bits >= 64 ? v : (int64_t(uint64_t(v) << (64 - bits)) >> (64 - bits)); }
-} // namespace
-
-struct Lowering::Impl {
-  ModuleOp module;
-  HandlerTable handlers;
-  llvm::DenseMap<Value, ArrayRef<Value>> values;
-  llvm::BumpPtrAllocator arena;
-
-  llvm::DenseMap<Type, std::unique_ptr<LinearLayout>> layouts;
-
-  // Entry-block code that is emitted once: the builder's insertion point moves on with every op.
-  Operation *lastEntryOp = nullptr;
-  Value thread, lane, warp, shared;
-  llvm::DenseMap<std::pair<Type, Attribute>, Value> constants;
-  std::map<std::vector<int32_t>, Value> linears;
-
-  // Facts about emitted values.
-  llvm::DenseMap<Value, Affine> affine;
-  llvm::DenseMap<Value, int64_t> divisors;
-  llvm::DenseMap<Value, Part> parts;
-  // Integer ops already emitted in a block: (block, kind, operands).
-  llvm::DenseMap<std::tuple<Block *, unsigned, Value, Value>, Value> known;
-  llvm::DenseMap<std::tuple<Block *, Value, int64_t>, Value> sums;
-};
+static constexpr int kLaneBits = 5;
 
 Lowering::Lowering(ModuleOp module, const LoweringOptions &options)
     : b(module.getContext()), loc(module.getLoc()), options(options), impl(std::make_shared<Impl>()) {
@@ -74,7 +41,8 @@ LogicalResult Lowering::lowerBlock(Block &block) {
     if (op.hasTrait<OpTrait::IsTerminator>()) continue;
     auto handler = impl->handlers.find(op.getName());
     loc = op.getLoc();
-    if (handler == impl->handlers.end()) return op.emitError() << "'" << op.getName() << "' has no lowering to a GPU thread's code";
+    if (handler == impl->handlers.end())
+      return op.emitError() << "'" << op.getName() << "' has no lowering to a GPU thread's code";
     if (failed(handler->second(*this, &op))) return failure();
   }
   return success();
@@ -97,7 +65,8 @@ void Lowering::setRegs(Value tile, SmallVector<Value> registers) {
 Type Lowering::storageType(Type type) {
   if (auto tile = dyn_cast<RankedTensorType>(type)) type = tile.getElementType();
   if (isa<tile::PtrType>(type)) return LLVM::LLVMPointerType::get(type.getContext(), 1);
-  if (isa<tilegpu::TensorMapType>(type)) return LLVM::LLVMPointerType::get(type.getContext()); // in the kernel's parameters
+  if (isa<tilegpu::TensorMapType>(type))
+    return LLVM::LLVMPointerType::get(type.getContext()); // in the kernel's parameters
   if (isa<Float8E4M3FNType, Float8E5M2Type>(type)) return b.getI8Type();
   return type;
 }
@@ -150,14 +119,16 @@ Value Lowering::lane() {
   if (options.numWarps == 1) return thread();
   if (impl->lane) return impl->lane;
   Value tid = thread(), mask = i32(31);
-  return impl->lane = emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value { return LLVM::AndOp::create(b, loc, tid, mask); });
+  return impl->lane =
+             emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value { return LLVM::AndOp::create(b, loc, tid, mask); });
 }
 
 Value Lowering::warp() {
   if (options.numWarps == 1) return i32(0);
   if (impl->warp) return impl->warp;
   Value tid = thread(), five = i32(kLaneBits);
-  return impl->warp = emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value { return LLVM::LShrOp::create(b, loc, tid, five); });
+  return impl->warp =
+             emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value { return LLVM::LShrOp::create(b, loc, tid, five); });
 }
 
 /// One run of thread bits first..first+count-1 whose bases are 2^at, 2^(at+1), …: a masked shift of the thread number.
@@ -196,8 +167,9 @@ Value Lowering::linearOfThread(ArrayRef<int32_t> laneBases, ArrayRef<int32_t> wa
     if (isPowerOf2(base)) {
       while (i + n < bases.size() && uint32_t(bases[i + n]) == base << n) ++n;
       bool whole = i == 0 && int(n) == threadBits && base == 1;
-      term = whole ? tid
-                   : emitAtEntry(*this, impl->lastEntryOp, [&] { return emitBitRun(*this, tid, threadBits, i, n, log2Exact(base)); });
+      term = whole ? tid : emitAtEntry(*this, impl->lastEntryOp, [&] {
+        return emitBitRun(*this, tid, threadBits, i, n, log2Exact(base));
+      });
     } else { // a swizzle: one bit moves several
       term = emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value {
         Value bit = LLVM::AndOp::create(b, loc, LLVM::LShrOp::create(b, loc, tid, i32(i)), i32(1));
@@ -229,8 +201,10 @@ SmallVector<Value> Lowering::coordinates(const LinearLayout &layout, unsigned r)
   for (int d = 0; d < layout.rank(); ++d) {
     SmallVector<int32_t> lanes, warps;
     uint32_t threadBits = 0;
-    for (int i = 0; i < layout.inBits(InDim::Lane); ++i) lanes.push_back(layout.basis(InDim::Lane, i)[d]), threadBits |= lanes.back();
-    for (int i = 0; i < layout.inBits(InDim::Warp); ++i) warps.push_back(layout.basis(InDim::Warp, i)[d]), threadBits |= warps.back();
+    for (int i = 0; i < layout.inBits(InDim::Lane); ++i)
+      lanes.push_back(layout.basis(InDim::Lane, i)[d]), threadBits |= lanes.back();
+    for (int i = 0; i < layout.inBits(InDim::Warp); ++i)
+      warps.push_back(layout.basis(InDim::Warp, i)[d]), threadBits |= warps.back();
     Value part = linearOfThread(lanes, warps);
     // Disjoint bits: XOR is addition, and stays foldable into addresses.
     if (uint32_t(at[d]) & threadBits)
@@ -253,7 +227,8 @@ Value Lowering::isOwner(const LinearLayout &layout) {
   Value &owner = impl->known[key];
   if (!owner)
     owner = emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value {
-      return LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::eq, LLVM::AndOp::create(b, loc, tid, i32(int32_t(mask))), zero);
+      return LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::eq, LLVM::AndOp::create(b, loc, tid, i32(int32_t(mask))),
+                                  zero);
     });
   return owner;
 }
@@ -290,135 +265,6 @@ void Lowering::barrier() {
     NVVM::Barrier0Op::create(b, loc);
 }
 
-// ---- integers as root + constant
-
-Lowering::Affine Lowering::affine(Value v) {
-  if (auto it = impl->affine.find(v); it != impl->affine.end()) return it->second;
-  return {v, 0};
-}
-
-/// A pure integer op on two values, emitted at most once per block.
-template <class Op> static Value once(Lowering &l, llvm::DenseMap<std::tuple<Block *, unsigned, Value, Value>, Value> &known, unsigned kind, Value a, Value c) {
-  Value &v = known[std::make_tuple(l.b.getInsertionBlock(), kind, a, c)];
-  if (!v) v = Op::create(l.b, l.loc, a, c);
-  return v;
-}
-enum { kAdd, kSub, kMul, kShl, kExtend };
-
-Value Lowering::addConstant(Value v, int64_t c) {
-  Affine a = affine(v);
-  int64_t total = wrap(a.offset + c, v.getType().getIntOrFloatBitWidth());
-  if (!a.root) return constant(v.getType(), total);
-  if (total == 0) return a.root;
-  Value &sum = impl->sums[std::make_tuple(b.getInsertionBlock(), a.root, total)];
-  if (!sum) {
-    sum = LLVM::AddOp::create(b, loc, a.root, constant(v.getType(), total));
-    impl->affine[sum] = {a.root, total};
-  }
-  return sum;
-}
-
-Value Lowering::add(Value x, Value y) {
-  Affine a = affine(x), c = affine(y);
-  if (!c.root) return addConstant(x, c.offset);
-  if (!a.root) return addConstant(y, a.offset);
-  if (impl->known.count({b.getInsertionBlock(), kAdd, c.root, a.root})) std::swap(a, c);
-  return addConstant(once<LLVM::AddOp>(*this, impl->known, kAdd, a.root, c.root), a.offset + c.offset);
-}
-
-Value Lowering::sub(Value x, Value y) {
-  Affine a = affine(x), c = affine(y);
-  if (!c.root) return addConstant(x, -c.offset);
-  if (a.root == c.root) return constant(x.getType(), wrap(a.offset - c.offset, x.getType().getIntOrFloatBitWidth()));
-  // k*y - y: sizes of halves and the like, which bounds are compared with.
-  if (Operation *op = a.root ? a.root.getDefiningOp() : nullptr; isa_and_nonnull<LLVM::MulOp, LLVM::ShlOp>(op) && op->getOperand(0) == c.root)
-    if (Affine k = affine(op->getOperand(1)); !k.root)
-      return addConstant(mul(c.root, constant(x.getType(), (isa<LLVM::ShlOp>(op) ? int64_t(1) << k.offset : k.offset) - 1)), a.offset - c.offset);
-  Value root = a.root ? a.root : constant(x.getType(), 0);
-  return addConstant(once<LLVM::SubOp>(*this, impl->known, kSub, root, c.root), a.offset - c.offset);
-}
-
-Value Lowering::mul(Value x, Value y) {
-  Affine a = affine(x), c = affine(y);
-  if (!a.root) std::swap(x, y), std::swap(a, c);
-  Type type = x.getType();
-  unsigned bits = type.getIntOrFloatBitWidth();
-  if (c.root) return once<LLVM::MulOp>(*this, impl->known, kMul, x, y);
-  int64_t factor = c.offset;
-  if (!a.root) return constant(type, wrap(int64_t(uint64_t(a.offset) * uint64_t(factor)), bits));
-  if (factor == 0) return constant(type, 0);
-  if (factor == 1) return x;
-  Value root = isPowerOf2(factor) ? once<LLVM::ShlOp>(*this, impl->known, kShl, a.root, constant(type, log2Exact(factor)))
-                                  : once<LLVM::MulOp>(*this, impl->known, kMul, a.root, constant(type, factor));
-  return addConstant(root, int64_t(uint64_t(a.offset) * uint64_t(factor)));
-}
-
-Lowering::Affine Lowering::affineOffset(Value v) {
-  Affine a = affine(v);
-  if (!a.root || !v.getType().isInteger(64)) return a;
-  // Through what was computed from an extended i32: its constant moves out of the extension, and up.
-  Operation *op = a.root.getDefiningOp();
-  if (auto extend = dyn_cast_or_null<LLVM::SExtOp>(op)) {
-    Affine inner = affine(extend.getArg());
-    if (!inner.root) return a;
-    // One root for all registers, also for the one whose constant is 0.
-    Value &root = impl->known[std::make_tuple(b.getInsertionBlock(), kExtend, inner.root, Value())];
-    if (!root) root = inner.offset == 0 ? a.root : Value(LLVM::SExtOp::create(b, loc, v.getType(), inner.root));
-    return {root, a.offset + inner.offset};
-  }
-  if (isa_and_nonnull<LLVM::AddOp>(op)) {
-    Affine x = affineOffset(op->getOperand(0)), y = affineOffset(op->getOperand(1));
-    if (!x.root || !y.root) return a;
-    Affine sum = affine(add(x.root, y.root));
-    return {sum.root, a.offset + sum.offset + x.offset + y.offset};
-  }
-  if (isa_and_nonnull<LLVM::MulOp, LLVM::ShlOp>(op)) {
-    Affine x = affineOffset(op->getOperand(0)), k = affine(op->getOperand(1));
-    if (k.root || !x.root) return a;
-    int64_t factor = isa<LLVM::ShlOp>(op) ? int64_t(1) << k.offset : k.offset;
-    Affine product = affine(mul(x.root, constant(v.getType(), factor)));
-    return {product.root, a.offset + product.offset + x.offset * factor};
-  }
-  return a;
-}
-
-static int64_t divisorOfOp(Lowering &l, Operation *op) {
-  auto of = [&](unsigned i) { return l.divisor(op->getOperand(i)); };
-  auto constantShift = [&]() -> std::optional<int64_t> {
-    APInt k;
-    if (matchPattern(op->getOperand(1), m_ConstantInt(&k))) return k.getSExtValue();
-    return std::nullopt;
-  };
-  if (isa<LLVM::AddOp, LLVM::SubOp, LLVM::OrOp, LLVM::XOrOp, LLVM::SMinOp, LLVM::SMaxOp, LLVM::UMinOp, LLVM::UMaxOp>(op))
-    return std::min(of(0), of(1));
-  if (isa<LLVM::MulOp>(op)) return std::min(of(0) * of(1), kMaxDivisor);
-  if (isa<LLVM::AndOp>(op)) return std::max(of(0), of(1));
-  if (isa<LLVM::SelectOp>(op)) return std::min(of(1), of(2));
-  if (isa<LLVM::SExtOp, LLVM::ZExtOp, LLVM::TruncOp>(op)) return of(0);
-  if (isa<LLVM::ShlOp>(op))
-    if (auto k = constantShift()) return std::min(of(0) << std::min<int64_t>(*k, 30), kMaxDivisor);
-  if (isa<LLVM::LShrOp, LLVM::AShrOp>(op))
-    if (auto k = constantShift()) return std::max<int64_t>(of(0) >> std::min<int64_t>(*k, 62), 1);
-  if (isa<LLVM::SDivOp>(op)) { // exact where the divisor divides
-    APInt k;
-    if (matchPattern(op->getOperand(1), m_ConstantInt(&k)) && k.isPowerOf2()) return std::max<int64_t>(of(0) / k.getSExtValue(), 1);
-  }
-  return 1;
-}
-
-int64_t Lowering::divisor(Value v) {
-  if (auto it = impl->divisors.find(v); it != impl->divisors.end()) return it->second;
-  int64_t d = 1;
-  APInt k;
-  if (matchPattern(v, m_ConstantInt(&k)))
-    d = powerOf2Part(k.getSExtValue());
-  else if (Operation *op = v.getDefiningOp())
-    d = divisorOfOp(*this, op);
-  return impl->divisors[v] = d;
-}
-
-void Lowering::setDivisor(Value v, int64_t d) { impl->divisors[v] = powerOf2Part(d); }
-
 // ---- parts of words
 
 Lowering::Part Lowering::partOf(Value v) { return impl->parts.lookup_or(v, Part{Value(), 0}); }
@@ -450,7 +296,8 @@ Value Lowering::constant(Type type, int64_t v) {
   Attribute attr = IntegerAttr::get(type, llvm::APInt(bits, uint64_t(v), /*isSigned=*/true, /*implicitTrunc=*/true));
   Value &value = impl->constants[{type, attr}];
   if (!value) {
-    value = emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value { return LLVM::ConstantOp::create(b, loc, type, attr); });
+    value =
+        emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value { return LLVM::ConstantOp::create(b, loc, type, attr); });
     impl->affine[value] = {Value(), wrap(v, bits)};
   }
   return value;
@@ -468,7 +315,8 @@ Value Lowering::floatBits(Type type, llvm::APFloat x) {
   Attribute attr = FloatAttr::get(type, x);
   Value &value = impl->constants[{type, attr}];
   if (!value)
-    value = emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value { return LLVM::ConstantOp::create(b, loc, type, attr); });
+    value =
+        emitAtEntry(*this, impl->lastEntryOp, [&]() -> Value { return LLVM::ConstantOp::create(b, loc, type, attr); });
   return value;
 }
 
@@ -481,8 +329,8 @@ Value Lowering::bitcast(Value v, Type type) {
 }
 
 int64_t scratchBytes(Operation *op, int numWarps) {
-  return std::max({reductionScratchBytes(op, numWarps), sortScratchBytes(op, numWarps), convertScratchBytes(op, numWarps),
-                   atomicScratchBytes(op, numWarps), dotScratchBytes(op, numWarps)});
+  return std::max({reductionScratchBytes(op, numWarps), sortScratchBytes(op, numWarps),
+                   convertScratchBytes(op, numWarps), atomicScratchBytes(op, numWarps), dotScratchBytes(op, numWarps)});
 }
 
 } // namespace moec::compiler

@@ -1,12 +1,14 @@
-// From tile IR with layouts to LLVM + NVVM dialects: one walk that emits, with a map from each tile value to its per-thread registers.
+// From tile IR with layouts to LLVM + NVVM dialects: one walk that emits, with a map from each tile value to its
+// per-thread registers.
 //
-// Contract of the input (after the passes of pipeline.cpp): one `tile.kernel` whose arguments are pointers and scalars only; no view ops;
-// every tile type has a layout encoding; shared-memory offsets are assigned (attribute `tilegpu.offset` on ops that need scratch, `offset`
-// on tilegpu.alloc); barriers are inserted. Output: the module holds one `llvm.func` kernel and the external shared symbol @moec_smem.
+// Contract of the input (after the passes of pipeline.cpp): one `tile.kernel` whose arguments are pointers and scalars
+// only; no view ops; every tile type has a layout encoding; shared-memory offsets are assigned (attribute
+// `tilegpu.offset` on ops that need scratch, `offset` on tilegpu.alloc); barriers are inserted. Output: the module
+// holds one `llvm.func` kernel and the external shared symbol @moec_smem.
 //
-// A tile of layout L becomes L.register-size LLVM values: value r of a thread is the element at L(register = r, lane, warp). Registers that
-// hold the same element (free register bits) carry the same SSA value. Scalars become one value. Storage types: i1 -> i1, f8 -> i8,
-// everything else itself (bf16 and f16 as LLVM bfloat and half).
+// A tile of layout L becomes L.register-size LLVM values: value r of a thread is the element at L(register = r, lane,
+// warp). Registers that hold the same element (free register bits) carry the same SSA value. Scalars become one value.
+// Storage types: i1 -> i1, f8 -> i8, everything else itself (bf16 and f16 as LLVM bfloat and half).
 #pragma once
 
 #include "compiler/ir/TileGpu.h"
@@ -58,17 +60,20 @@ public:
   mlir::Value warp();   ///< i32; constant 0 with one warp
 
   // ---- layouts to values
-  /// Coordinates (i32, one per dimension) of register `r` of this thread: the lane/warp part, emitted once per layout, XOR/ADD a constant.
+  /// Coordinates (i32, one per dimension) of register `r` of this thread: the lane/warp part, emitted once per layout,
+  /// XOR/ADD a constant.
   llvm::SmallVector<mlir::Value> coordinates(const LinearLayout &layout, unsigned r);
-  /// The value of a linear function of lane and warp bits (bases for lane bits, then for warp bits), XORed together; constant folded.
+  /// The value of a linear function of lane and warp bits (bases for lane bits, then for warp bits), XORed together;
+  /// constant folded.
   mlir::Value linearOfThread(llvm::ArrayRef<int32_t> laneBases, llvm::ArrayRef<int32_t> warpBases);
-  /// True on exactly one of the threads that hold the same elements of `layout` (i1), or a null value where no two threads do.
+  /// True on exactly one of the threads that hold the same elements of `layout` (i1), or a null value where no two
+  /// threads do.
   mlir::Value isOwner(const LinearLayout &layout);
 
   // ---- shared memory
-  mlir::Value sharedBase();                      ///< !llvm.ptr<3> to @moec_smem
-  mlir::Value scratch(mlir::Operation *op);      ///< !llvm.ptr<3> to the op's scratch, from attribute `tilegpu.offset`
-  void barrier();                                ///< nvvm.barrier0, or a bar.warp.sync with one warp
+  mlir::Value sharedBase();                 ///< !llvm.ptr<3> to @moec_smem
+  mlir::Value scratch(mlir::Operation *op); ///< !llvm.ptr<3> to the op's scratch, from attribute `tilegpu.offset`
+  void barrier();                           ///< nvvm.barrier0, or a bar.warp.sync with one warp
 
   // ---- integers as root + constant, so that the registers of an index tile share one computation
   struct Affine {
@@ -77,7 +82,8 @@ public:
   };
   /// Splits an i32 or i64 value into what was computed once and what was added since (modulo the type's width).
   Affine affine(mlir::Value v);
-  /// The same for an offset that is only used where it fits its type without wrapping, so the split goes through sign extensions.
+  /// The same for an offset that is only used where it fits its type without wrapping, so the split goes through sign
+  /// extensions.
   Affine affineOffset(mlir::Value v);
   mlir::Value add(mlir::Value a, mlir::Value b);
   mlir::Value sub(mlir::Value a, mlir::Value b);
@@ -93,7 +99,8 @@ public:
     unsigned index;   ///< element of the word, lowest first
   };
   Part partOf(mlir::Value v);
-  /// The elements of an i32 word as values of `elementType` (bf16, f16, i8: 2, 2, 4 of them); stores and casts then use the word itself.
+  /// The elements of an i32 word as values of `elementType` (bf16, f16, i8: 2, 2, 4 of them); stores and casts then use
+  /// the word itself.
   llvm::SmallVector<mlir::Value> unpack(mlir::Value word, mlir::Type elementType);
 
   // ---- small builders at the current location
@@ -114,22 +121,25 @@ private:
   std::shared_ptr<Impl> impl;
 };
 
-/// For a loop's back edge: asks ptxas not to unroll. Bodies are already unrolled over registers, and unrolling costs compile time.
+/// For a loop's back edge: asks ptxas not to unroll. Bodies are already unrolled over registers, and unrolling costs
+/// compile time.
 mlir::LLVM::LoopAnnotationAttr noUnroll(mlir::MLIRContext *context);
 
 // One registration function per op family, each in its own file of this folder.
-void registerControlLowerings(mlir::MLIRContext *, HandlerTable &);     // Control.cpp: kernel, scf.for/if/while, program_id, barrier, assert
+void registerControlLowerings(mlir::MLIRContext *,
+                              HandlerTable &); // Control.cpp: kernel, scf.for/if/while, program_id, barrier, assert
 void registerElementwiseLowerings(mlir::MLIRContext *, HandlerTable &); // Elementwise.cpp, Math.cpp, Cast.cpp
-void registerShapeLowerings(mlir::MLIRContext *, HandlerTable &);       // Shape.cpp: arange, splat, broadcast, expand_dims, reshape, trans
-void registerMemoryLowerings(mlir::MLIRContext *, HandlerTable &);      // Memory.cpp: load, store, addptr; Atomic.cpp
-void registerReductionLowerings(mlir::MLIRContext *, HandlerTable &);   // Reduce.cpp, Scan.cpp
-void registerSortLowerings(mlir::MLIRContext *, HandlerTable &);        // Sort.cpp: sort, topk; Histogram.cpp
-void registerConvertLowerings(mlir::MLIRContext *, HandlerTable &);     // ConvertLayout.cpp
-void registerHopperLowerings(mlir::MLIRContext *, HandlerTable &);      // Hopper.cpp: TMA, mbarriers, wgmma
-void registerDotLowerings(mlir::MLIRContext *, HandlerTable &);         // Dot.cpp, Shared.cpp: local_load/store, async_*
+void registerShapeLowerings(mlir::MLIRContext *,
+                            HandlerTable &); // Shape.cpp: arange, splat, broadcast, expand_dims, reshape, trans
+void registerMemoryLowerings(mlir::MLIRContext *, HandlerTable &);    // Memory.cpp: load, store, addptr; Atomic.cpp
+void registerReductionLowerings(mlir::MLIRContext *, HandlerTable &); // Reduce.cpp, Scan.cpp
+void registerSortLowerings(mlir::MLIRContext *, HandlerTable &);      // Sort.cpp: sort, topk; Histogram.cpp
+void registerConvertLowerings(mlir::MLIRContext *, HandlerTable &);   // ConvertLayout.cpp
+void registerHopperLowerings(mlir::MLIRContext *, HandlerTable &);    // Hopper.cpp: TMA, mbarriers, wgmma
+void registerDotLowerings(mlir::MLIRContext *, HandlerTable &);       // Dot.cpp, Shared.cpp: local_load/store, async_*
 
-/// Bytes of shared scratch that an op's lowering uses between its own internal barriers; 0 for most. Kept beside the handlers so that
-/// the allocate-shared pass and the lowering cannot disagree.
+/// Bytes of shared scratch that an op's lowering uses between its own internal barriers; 0 for most. Kept beside the
+/// handlers so that the allocate-shared pass and the lowering cannot disagree.
 int64_t scratchBytes(mlir::Operation *op, int numWarps);
 // Its parts, one beside each family's handlers; 0 for ops that are not theirs or need nothing.
 int64_t reductionScratchBytes(mlir::Operation *op, int numWarps); // reduce, scan

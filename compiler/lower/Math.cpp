@@ -1,4 +1,5 @@
-// math ops and tile's named approximations. Accurate functions are libdevice's; approximate ones the hardware's instructions.
+// math ops and tile's named approximations. Accurate functions are libdevice's; approximate ones the hardware's
+// instructions.
 #include "compiler/lower/Elementwise.h"
 
 using namespace mlir;
@@ -43,23 +44,28 @@ LogicalResult lowerAbsF(Lowering &l, Operation *op) {
     if (v[0].getType().isF32() || v[0].getType().isF64()) return LLVM::FAbsOp::create(l.b, l.loc, v[0]);
     unsigned bits = v[0].getType().getIntOrFloatBitWidth();
     Type integer = l.b.getIntegerType(bits);
-    Value magnitude = LLVM::AndOp::create(l.b, l.loc, l.bitcast(v[0], integer), l.constant(integer, (int64_t(1) << (bits - 1)) - 1));
+    Value magnitude =
+        LLVM::AndOp::create(l.b, l.loc, l.bitcast(v[0], integer), l.constant(integer, (int64_t(1) << (bits - 1)) - 1));
     return l.bitcast(magnitude, v[0].getType());
   });
 }
 
 LogicalResult lowerAbsI(Lowering &l, Operation *op) {
-  return mapRegisters(l, op, [&](ArrayRef<Value> v) -> Value { return LLVM::AbsOp::create(l.b, l.loc, v[0].getType(), v[0], /*is_int_min_poison=*/false); });
+  return mapRegisters(l, op, [&](ArrayRef<Value> v) -> Value {
+    return LLVM::AbsOp::create(l.b, l.loc, v[0].getType(), v[0], /*is_int_min_poison=*/false);
+  });
 }
 LogicalResult lowerCtPop(Lowering &l, Operation *op) {
   return mapRegisters(l, op, [&](ArrayRef<Value> v) -> Value { return LLVM::CtPopOp::create(l.b, l.loc, v[0]); });
 }
 template <class Op> LogicalResult lowerCountZeros(Lowering &l, Operation *op) {
-  return mapRegisters(l, op, [&](ArrayRef<Value> v) -> Value { return Op::create(l.b, l.loc, v[0].getType(), v[0], /*is_zero_poison=*/false); });
+  return mapRegisters(l, op, [&](ArrayRef<Value> v) -> Value {
+    return Op::create(l.b, l.loc, v[0].getType(), v[0], /*is_zero_poison=*/false);
+  });
 }
 
-/// a*b + c rounded once to a 16- or 8-bit float. The product is exact in f64; the sum is rounded to odd there (its error, by two-sum, sets
-/// the lowest bit), so the last rounding sees on which side of a midpoint the exact value lies.
+/// a*b + c rounded once to a 16- or 8-bit float. The product is exact in f64; the sum is rounded to odd there (its
+/// error, by two-sum, sets the lowest bit), so the last rounding sees on which side of a midpoint the exact value lies.
 Value fusedToOdd(Lowering &l, Value a, Value b_, Value c) {
   OpBuilder &b = l.b;
   auto loc = l.loc;
@@ -72,10 +78,11 @@ Value fusedToOdd(Lowering &l, Value a, Value b_, Value c) {
   // Toward zero where rounding went away from it, then the sticky bit. Inf and NaN have an unordered error and stay.
   Value bits = l.bitcast(s, i64);
   Value inexact = LLVM::FCmpOp::create(b, loc, LLVM::FCmpPredicate::one, error, zero);
-  Value opposite = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::slt, LLVM::XOrOp::create(b, loc, bits, l.bitcast(error, i64)),
-                                        l.constant(i64, 0));
+  Value opposite = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::slt,
+                                        LLVM::XOrOp::create(b, loc, bits, l.bitcast(error, i64)), l.constant(i64, 0));
   Value away = LLVM::ZExtOp::create(b, loc, i64, LLVM::AndOp::create(b, loc, inexact, opposite));
-  Value odd = LLVM::OrOp::create(b, loc, LLVM::SubOp::create(b, loc, bits, away), LLVM::ZExtOp::create(b, loc, i64, inexact));
+  Value odd =
+      LLVM::OrOp::create(b, loc, LLVM::SubOp::create(b, loc, bits, away), LLVM::ZExtOp::create(b, loc, i64, inexact));
   return l.bitcast(odd, b.getF64Type());
 }
 
@@ -111,10 +118,12 @@ LogicalResult lowerSigmoid(Lowering &l, Operation *op) {
 }
 
 LogicalResult lowerFastExp2(Lowering &l, Operation *op) {
-  return mapRegisters(l, op, [&](ArrayRef<Value> v) { return intrinsic(l, "llvm.nvvm.ex2.approx.ftz.f", v[0].getType(), v); });
+  return mapRegisters(l, op,
+                      [&](ArrayRef<Value> v) { return intrinsic(l, "llvm.nvvm.ex2.approx.ftz.f", v[0].getType(), v); });
 }
 LogicalResult lowerFastDiv(Lowering &l, Operation *op) {
-  return mapRegisters(l, op, [&](ArrayRef<Value> v) { return intrinsic(l, "llvm.nvvm.div.approx.f", v[0].getType(), v); });
+  return mapRegisters(l, op,
+                      [&](ArrayRef<Value> v) { return intrinsic(l, "llvm.nvvm.div.approx.f", v[0].getType(), v); });
 }
 
 } // namespace

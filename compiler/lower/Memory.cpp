@@ -1,12 +1,13 @@
 // tile.load, tile.store, tile.addptr on global memory.
 //
-// Registers whose offsets are `root + constant` with the same root share one computed address: base + sext(root) * size, and the constants become the
-// instruction's immediate. Runs of neighbouring constants with one mask become one access of up to 16 bytes, if divisibility of root, base
-// and constant shows that it is aligned. All this is read off the lowered values (Lowering::affine, Lowering::divisor), so it holds
-// for whatever the kernel computed, in whatever layout.
+// Registers whose offsets are `root + constant` with the same root share one computed address: base + sext(root) *
+// size, and the constants become the instruction's immediate. Runs of neighbouring constants with one mask become one
+// access of up to 16 bytes, if divisibility of root, base and constant shows that it is aligned. All this is read off
+// the lowered values (Lowering::affine, Lowering::divisor), so it holds for whatever the kernel computed, in whatever
+// layout.
 //
-// The offset of an element that is accessed fits its type; then so does the root's (constants are at least 0, see normalize), so
-// extending the root and adding the constant in 64 bits gives the same address.
+// The offset of an element that is accessed fits its type; then so does the root's (constants are at least 0, see
+// normalize), so extending the root and adding the constant in 64 bits gives the same address.
 #include "compiler/lower/Memory.h"
 
 #include "compiler/lower/Guard.h"
@@ -27,7 +28,8 @@ struct Element {
 
 unsigned bytesOf(Type storage) { return (storage.getIntOrFloatBitWidth() + 7) / 8; }
 
-/// Makes constants at least 0 per root, by moving the least of them into the root: the root is then an offset that some element has.
+/// Makes constants at least 0 per root, by moving the least of them into the root: the root is then an offset that some
+/// element has.
 void normalize(Lowering &l, SmallVectorImpl<Element> &elements) {
   llvm::SmallMapVector<Value, int64_t, 4> least;
   for (Element &e : elements) {
@@ -40,8 +42,8 @@ void normalize(Lowering &l, SmallVectorImpl<Element> &elements) {
 
 } // namespace
 
-SmallVector<Access> moec::compiler::planAccesses(Lowering &l, Value ptr, ArrayRef<Value> offsets, ArrayRef<Value> masks, ArrayRef<unsigned> regs,
-                                                 Type storage, bool mergeEqual) {
+SmallVector<Access> moec::compiler::planAccesses(Lowering &l, Value ptr, ArrayRef<Value> offsets, ArrayRef<Value> masks,
+                                                 ArrayRef<unsigned> regs, Type storage, bool mergeEqual) {
   int64_t size = bytesOf(storage), base = l.divisor(ptr);
   SmallVector<Element> elements;
   for (unsigned r : regs) {
@@ -59,8 +61,9 @@ SmallVector<Access> moec::compiler::planAccesses(Lowering &l, Value ptr, ArrayRe
   SmallVector<Access> plan;
   for (size_t i = 0; i < order.size();) {
     const Element &first = elements[std::get<3>(order[i])];
-    int64_t aligned = std::min({first.root ? l.divisor(first.root) * size : kMaxBytes, first.constant ? (first.constant & -first.constant) * size : kMaxBytes,
-                                base, kMaxBytes});
+    int64_t aligned =
+        std::min({first.root ? l.divisor(first.root) * size : kMaxBytes,
+                  first.constant ? (first.constant & -first.constant) * size : kMaxBytes, base, kMaxBytes});
     // How many neighbours follow with the same mask and root; equal places of a load join the element before.
     SmallVector<SmallVector<unsigned, 1>, 8> lanes;
     lanes.push_back({first.reg});
@@ -111,7 +114,8 @@ SmallVector<Value> scalars(Lowering &l, Value v) {
   auto vector = dyn_cast<VectorType>(v.getType());
   if (!vector) return {v};
   SmallVector<Value> result;
-  for (int64_t i = 0; i < vector.getNumElements(); ++i) result.push_back(LLVM::ExtractElementOp::create(l.b, l.loc, v, l.i32(i)));
+  for (int64_t i = 0; i < vector.getNumElements(); ++i)
+    result.push_back(LLVM::ExtractElementOp::create(l.b, l.loc, v, l.i32(i)));
   return result;
 }
 
@@ -149,8 +153,9 @@ SmallVector<Value> unpackLoaded(Lowering &l, Value loaded, Type storage, unsigne
       result.append(l.unpack(word, narrow));
     else // two bytes
       for (unsigned i = 0; i < bits / each; ++i)
-        result.push_back(LLVM::TruncOp::create(l.b, l.loc, narrow,
-                                               i ? Value(LLVM::LShrOp::create(l.b, l.loc, word, l.constant(word.getType(), i * each))) : word));
+        result.push_back(LLVM::TruncOp::create(
+            l.b, l.loc, narrow,
+            i ? Value(LLVM::LShrOp::create(l.b, l.loc, word, l.constant(word.getType(), i * each))) : word));
   }
   result.resize(lanes);
   if (storage.isInteger(1))
@@ -195,7 +200,8 @@ Value packForStore(Lowering &l, ArrayRef<Value> values, Type storage) {
   Type word = getElementTypeOrSelf(type);
   unsigned perWord = word.getIntOrFloatBitWidth() / each;
   SmallVector<Value> words;
-  for (size_t i = 0; i < lanes.size(); i += perWord) words.push_back(packWord(l, ArrayRef<Value>(lanes).slice(i, perWord), word));
+  for (size_t i = 0; i < lanes.size(); i += perWord)
+    words.push_back(packWord(l, ArrayRef<Value>(lanes).slice(i, perWord), word));
   return vectorOf(l, words);
 }
 
@@ -235,7 +241,8 @@ LogicalResult lowerLoad(Lowering &l, Operation *op) {
   byMask(plan, [&](ArrayRef<Access> group) {
     SmallVector<Value> otherwise, addresses;
     for (const Access &access : group) {
-      if (group.front().mask) otherwise.push_back(packForStore(l, SmallVector<Value>(access.lanes.size(), other), storage));
+      if (group.front().mask)
+        otherwise.push_back(packForStore(l, SmallVector<Value>(access.lanes.size(), other), storage));
       addresses.push_back(emitAddress(l, ptr, access, storage, cache));
     }
     SmallVector<Value> needs(addresses);
@@ -277,12 +284,16 @@ LogicalResult lowerStore(Lowering &l, Operation *op) {
   }
   Value owner = l.isOwner(layout);
   if (owner) {
-    if (masks.empty()) masks.assign(count, owner);
+    if (masks.empty())
+      masks.assign(count, owner);
     else {
       llvm::SmallDenseMap<Value, Value> owned;
       for (Value &mask : masks) {
         Value &m = owned[mask];
-        if (!m) m = l.affine(mask).root ? Value(LLVM::AndOp::create(l.b, l.loc, mask, owner)) : l.affine(mask).offset ? owner : mask;
+        if (!m)
+          m = l.affine(mask).root     ? Value(LLVM::AndOp::create(l.b, l.loc, mask, owner))
+              : l.affine(mask).offset ? owner
+                                      : mask;
         mask = m;
       }
     }

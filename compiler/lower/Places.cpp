@@ -4,7 +4,8 @@ namespace moec::compiler {
 
 using enum InDim;
 
-PlaceFinder::PlaceFinder(const LinearLayout &layout) : registerBits_(layout.inBits(Register)), laneBits_(layout.inBits(Lane)) {
+PlaceFinder::PlaceFinder(const LinearLayout &layout)
+    : registerBits_(layout.inBits(Register)), laneBits_(layout.inBits(Lane)) {
   auto addBits = [&](InDim in) {
     for (int i = 0; i < layout.inBits(in); ++i) inBlock_.add(layout.flatBasis(in, i), 1u << (layout.firstBit(in) + i));
   };
@@ -53,7 +54,8 @@ LinearLayout project(const LinearLayout &layout, uint32_t bits) {
 }
 
 LinearLayout compress(const LinearLayout &layout, uint32_t kept) {
-  return mapBases(layout, Dims{int64_t(1) << std::popcount(kept)}, [&](uint32_t basis) { return extractBits(basis, kept); });
+  return mapBases(layout, Dims{int64_t(1) << std::popcount(kept)},
+                  [&](uint32_t basis) { return extractBits(basis, kept); });
 }
 
 uint32_t extractBits(uint32_t value, uint32_t mask) {
@@ -68,7 +70,8 @@ uint32_t depositBits(uint32_t value, uint32_t mask) {
   return result;
 }
 
-LinearLayout layoutOfBits(int n, llvm::ArrayRef<int> inRegisters, llvm::ArrayRef<int> inLanes, llvm::ArrayRef<int> inWarps, int warpBits) {
+LinearLayout layoutOfBits(int n, llvm::ArrayRef<int> inRegisters, llvm::ArrayRef<int> inLanes,
+                          llvm::ArrayRef<int> inWarps, int warpBits) {
   LinearLayout layout(Dims{int64_t(1) << n});
   for (int bit : inRegisters) layout.addFlatBasis(Register, 1u << bit);
   for (size_t i = 0; i < 5; ++i) layout.addFlatBasis(Lane, i < inLanes.size() ? 1u << inLanes[i] : 0);

@@ -1,5 +1,6 @@
-// Index bits of a tile and the places (register, lane, warp) that hold them: what reductions, scans, sorts and conversions ask
-// of a layout. All indices are flat and row-major, as in LinearLayout, so "an element's index" is one word of bits.
+// Index bits of a tile and the places (register, lane, warp) that hold them: what reductions, scans, sorts and
+// conversions ask of a layout. All indices are flat and row-major, as in LinearLayout, so "an element's index" is one
+// word of bits.
 #pragma once
 
 #include "compiler/layout/LinearLayout.h"
@@ -33,7 +34,9 @@ struct ThreadBits {
 };
 ThreadBits threadBits(const LinearLayout &layout, int flatBit);
 /// The register's part of that index bit.
-inline bool registerBit(const LinearLayout &layout, unsigned reg, int flatBit) { return layout.applyFlat(reg) >> flatBit & 1; }
+inline bool registerBit(const LinearLayout &layout, unsigned reg, int flatBit) {
+  return layout.applyFlat(reg) >> flatBit & 1;
+}
 
 /// The flat index bits of dimension `axis`, lowest first: they are neighbours, from `firstBitOf` up.
 int firstBitOf(const LinearLayout &layout, int axis);
@@ -46,8 +49,9 @@ LinearLayout compress(const LinearLayout &layout, uint32_t kept);
 uint32_t extractBits(uint32_t value, uint32_t mask); ///< the bits under `mask`, packed together
 uint32_t depositBits(uint32_t value, uint32_t mask); ///< and spread out again
 
-/// A layout of shape {2^n} in which the index bits `inRegisters`, then `inLanes`, then `inWarps` number registers, lanes and warps;
-/// missing lanes and warps hold copies.
-LinearLayout layoutOfBits(int n, llvm::ArrayRef<int> inRegisters, llvm::ArrayRef<int> inLanes, llvm::ArrayRef<int> inWarps, int warpBits);
+/// A layout of shape {2^n} in which the index bits `inRegisters`, then `inLanes`, then `inWarps` number registers,
+/// lanes and warps; missing lanes and warps hold copies.
+LinearLayout layoutOfBits(int n, llvm::ArrayRef<int> inRegisters, llvm::ArrayRef<int> inLanes,
+                          llvm::ArrayRef<int> inWarps, int warpBits);
 
 } // namespace moec::compiler

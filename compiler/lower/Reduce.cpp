@@ -1,8 +1,9 @@
 // tile.reduce: a balanced binary tree over the axis' index bits, lowest bit first, wherever these bits live.
 //
-// At every step the elements of a block of 2^b neighbours have become one value, and the layout (projected: index bits below b are
-// gone) says who holds it. The value of the neighbouring block lies at a constant difference of places: another register, another lane
-// (shfl.bfly; with several registers to do, each lane of a pair takes half of them), or another warp. Warps come last in sensible layouts; from the first bit that needs them on, one trip through shared
+// At every step the elements of a block of 2^b neighbours have become one value, and the layout (projected: index bits
+// below b are gone) says who holds it. The value of the neighbouring block lies at a constant difference of places:
+// another register, another lane (shfl.bfly; with several registers to do, each lane of a pair takes half of them), or
+// another warp. Warps come last in sensible layouts; from the first bit that needs them on, one trip through shared
 // memory gives every thread all that is left. So any layout works, and none can change the order.
 #include "compiler/lower/Combiner.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -17,10 +18,10 @@ namespace {
 struct ReduceStep {
   /// Halve: like Pair across one lane bit, but of two registers each lane of the pair makes the result of one only.
   enum Kind { Pair, Halve, WholeWarp, Convert } kind;
-  uint32_t bits = 0;         ///< index bits that this step reduces (Pair, Halve: one)
-  Place partner;             ///< Pair, Halve; for Halve `reg` is the register bit that changes places with the lane bit
-  LinearLayout from, to;     ///< Convert: packed index bits; Halve: `to` is who holds what afterwards
-  LinearLayout layout;       ///< who holds what before the step, in the operand's index
+  uint32_t bits = 0;     ///< index bits that this step reduces (Pair, Halve: one)
+  Place partner;         ///< Pair, Halve; for Halve `reg` is the register bit that changes places with the lane bit
+  LinearLayout from, to; ///< Convert: packed index bits; Halve: `to` is who holds what afterwards
+  LinearLayout layout;   ///< who holds what before the step, in the operand's index
 };
 
 /// The whole course of a reduction, from types alone: lowering and scratchBytes follow the same one.
@@ -74,8 +75,8 @@ private:
     return left & ~bit;
   }
 
-  /// A register bit whose two halves go to the two lanes of a pair, or 0. It saves shuffles at this and the following lane levels; an
-  /// axis bit then is one more lane level itself, another must be spread out again at the end.
+  /// A register bit whose two halves go to the two lanes of a pair, or 0. It saves shuffles at this and the following
+  /// lane levels; an axis bit then is one more lane level itself, another must be spread out again at the end.
   uint32_t registerToHalve(const PlaceFinder &finder, uint32_t left, uint32_t bit, Place partner) const {
     if (partner.reg || !isPowerOf2(partner.lane)) return 0;
     int movers = 0, lanesLeft = 0;
@@ -135,7 +136,8 @@ private:
       bits |= rest & -rest;
       lanes.add(p.lane);
     }
-    // Every lane takes part: either each has an element of its own, or copies do no harm and nothing else differs between lanes.
+    // Every lane takes part: either each has an element of its own, or copies do no harm and nothing else differs
+    // between lanes.
     LinearLayout after = project(layout, bits);
     bool same = true;
     for (int i = 0; i < after.inBits(Lane); ++i) same &= after.flatBasis(Lane, i) == 0;
@@ -230,7 +232,10 @@ private:
       Element low = elementAt(before, r), high = elementAt(before, r | step.partner.reg);
       Element own = selectElement(l, upper, high, low);
       Element got = shuffleElement(l, selectElement(l, upper, low, high), step.partner.lane);
-      setElement(values, r, combine.traits.commutative ? combine(own, got) : combine(selectElement(l, upper, got, own), selectElement(l, upper, own, got)));
+      setElement(values, r,
+                 combine.traits.commutative
+                     ? combine(own, got)
+                     : combine(selectElement(l, upper, got, own), selectElement(l, upper, own, got)));
     }
   }
 
@@ -241,7 +246,7 @@ private:
     if (step.partner.lane) partner = shuffleElement(l, partner, step.partner.lane);
     if (combine.traits.commutative) return combine(own, partner);
     int bit = std::countr_zero(step.bits);
-    Value right = threadParity(l, threadBits(step.layout, bit)); // this thread's block is the right one
+    Value right = threadParity(l, threadBits(step.layout, bit));   // this thread's block is the right one
     if (registerBit(step.layout, r, bit)) std::swap(own, partner); // now: the left one, if `right` does not hold
     if (!right) return combine(own, partner);
     return combine(selectElement(l, right, partner, own), selectElement(l, right, own, partner));
@@ -253,7 +258,8 @@ private:
     if (!v.getType().isInteger(1)) return NVVM::ReduxOp::create(b, l.loc, v.getType(), v, kind, l.i32(-1));
     // i1 is true = -1 = greatest unsigned = least signed.
     bool any = kind == NVVM::ReduxKind::OR || kind == NVVM::ReduxKind::UMAX || kind == NVVM::ReduxKind::MIN;
-    return NVVM::VoteSyncOp::create(b, l.loc, b.getI1Type(), l.i32(-1), v, any ? NVVM::VoteSyncKind::any : NVVM::VoteSyncKind::all);
+    return NVVM::VoteSyncOp::create(b, l.loc, b.getI1Type(), l.i32(-1), v,
+                                    any ? NVVM::VoteSyncKind::any : NVVM::VoteSyncKind::all);
   }
 
   Lowering &l;

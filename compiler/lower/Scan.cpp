@@ -1,9 +1,11 @@
-// tile.scan in Sklansky's order: at level b every element whose index has bit b set becomes `total of the block before it ∘ itself`.
+// tile.scan in Sklansky's order: at level b every element whose index has bit b set becomes `total of the block before
+// it ∘ itself`.
 //
-// A block's total is a node of the reduction tree, so it is kept beside the elements and grows like a reduction: `totals` holds the
-// block's total in each of the block's places, the neighbour's total comes from a constant difference of places (register or lane).
-// From the first level that crosses warps on, one trip through shared memory gives each thread the totals of all blocks along the
-// axis, and the rest happens in its registers. A reverse scan is the same with every index bit inverted.
+// A block's total is a node of the reduction tree, so it is kept beside the elements and grows like a reduction:
+// `totals` holds the block's total in each of the block's places, the neighbour's total comes from a constant
+// difference of places (register or lane). From the first level that crosses warps on, one trip through shared memory
+// gives each thread the totals of all blocks along the axis, and the rest happens in its registers. A reverse scan is
+// the same with every index bit inverted.
 #include "compiler/lower/Combiner.h"
 
 using namespace mlir;
@@ -19,17 +21,19 @@ struct ScanPlan {
 
   CombinerTraits traits;
   SmallVector<Type> types;
-  SmallVector<int> bits;         ///< the axis' index bits, lowest first
+  SmallVector<int> bits; ///< the axis' index bits, lowest first
   LinearLayout input, work, output;
-  size_t localLevels = 0;        ///< levels within warps
-  // What every thread then holds of the totals: packed index bits `totalBits`, the levels' bits lowest among its registers.
+  size_t localLevels = 0; ///< levels within warps
+  // What every thread then holds of the totals: packed index bits `totalBits`, the levels' bits lowest among its
+  // registers.
   uint32_t totalBits = 0;
   LinearLayout totalsFrom, totals;
   SmallVector<uint32_t> totalsRegister; ///< per register of `work`: where its row of totals begins
 
   int64_t scratchBytes() const {
     auto flat = [](const LinearLayout &layout) { return layout.flattenOuts(); };
-    int64_t bytes = std::max(conversionScratchBytes(flat(input), flat(work), types), conversionScratchBytes(flat(work), flat(output), types));
+    int64_t bytes = std::max(conversionScratchBytes(flat(input), flat(work), types),
+                             conversionScratchBytes(flat(work), flat(output), types));
     return localLevels == bits.size() ? bytes : std::max(bytes, conversionScratchBytes(totalsFrom, totals, types));
   }
 
@@ -65,13 +69,16 @@ bool ScanPlan::planLevels() {
   totalsFrom = compress(layout, totalBits);
   totals = LinearLayout(totalsFrom.shape());
   totalsRegister.clear();
-  for (size_t i = localLevels; i < bits.size(); ++i) totals.addFlatBasis(Register, extractBits(1u << bits[i], totalBits));
+  for (size_t i = localLevels; i < bits.size(); ++i)
+    totals.addFlatBasis(Register, extractBits(1u << bits[i], totalBits));
   F2Span rows;
   int row = totals.inBits(Register);
   for (int i = 0; i < work.inBits(Register); ++i)
-    if (uint32_t basis = work.flatBasis(Register, i) & ~axis; rows.grow(basis, 1u << row)) totals.addFlatBasis(Register, extractBits(basis, totalBits)), ++row;
+    if (uint32_t basis = work.flatBasis(Register, i) & ~axis; rows.grow(basis, 1u << row))
+      totals.addFlatBasis(Register, extractBits(basis, totalBits)), ++row;
   for (InDim in : {Lane, Warp})
-    for (int i = 0; i < work.inBits(in); ++i) totals.addFlatBasis(in, extractBits(work.flatBasis(in, i) & ~axis, totalBits));
+    for (int i = 0; i < work.inBits(in); ++i)
+      totals.addFlatBasis(in, extractBits(work.flatBasis(in, i) & ~axis, totalBits));
   for (unsigned r = 0; r < work.inSize(Register); ++r) totalsRegister.push_back(*rows.solve(work.applyFlat(r) & ~axis));
   return row <= 6;
 }
@@ -143,7 +150,9 @@ private:
     for (unsigned r = 0; r < canonical.size(); ++r) {
       unsigned c = canonical[r], other = canonical[r ^ partner.reg];
       IndexBit set = indexBit(r, bit);
-      if (received[c].empty()) received[c] = partner.lane ? shuffleElement(l, elementAt(before, other), partner.lane) : elementAt(before, other);
+      if (received[c].empty())
+        received[c] =
+            partner.lane ? shuffleElement(l, elementAt(before, other), partner.lane) : elementAt(before, other);
       apply(r, set, received[c]);
       if (last) continue;
       if (c != r)
@@ -170,7 +179,8 @@ private:
     setElement(values, r, choose(set, combine(total, own), own));
   }
 
-  // For a combiner that may be regrouped, what comes from the left is collected once per group of registers that share it.
+  // For a combiner that may be regrouped, what comes from the left is collected once per group of registers that share
+  // it.
   void beginPrefixes(Place partner) {
     if (inPrefixMode || !combine.traits.orderFree || values.size() != 1 || (!partner.lane && !partner.warp)) return;
     identity = combine.traits.identity(l, values[0][0].getType());
@@ -215,7 +225,8 @@ private:
     }
   }
 
-  /// The total of the block before register r's at this level, if r's bit is set: the block whose bits above are r's own.
+  /// The total of the block before register r's at this level, if r's bit is set: the block whose bits above are r's
+  /// own.
   Element neighbourTotal(unsigned r, uint32_t row, size_t i, uint32_t block) {
     size_t at = i - plan.localLevels;
     if (i == level) return elementAt(totals, row | block | (op.getReverse() ? 1u << at : 0));

@@ -6,8 +6,9 @@ using namespace moec::compiler;
 
 namespace {
 
-/// Gives each register of the result the operand's register that holds the element `toOperand(its flat index)`. The map must be linear over
-/// index bits, and lanes and warps must hold corresponding elements on both sides: layout assignment has seen to that.
+/// Gives each register of the result the operand's register that holds the element `toOperand(its flat index)`. The map
+/// must be linear over index bits, and lanes and warps must hold corresponding elements on both sides: layout
+/// assignment has seen to that.
 LogicalResult renameRegisters(Lowering &l, Operation *op, llvm::function_ref<uint32_t(uint32_t)> toOperand) {
   const LinearLayout &to = l.layoutOf(op->getResult(0).getType()), &from = l.layoutOf(op->getOperand(0).getType());
   for (InDim in : {InDim::Lane, InDim::Warp})
@@ -15,7 +16,8 @@ LogicalResult renameRegisters(Lowering &l, Operation *op, llvm::function_ref<uin
       uint32_t want = bit < to.inBits(in) ? toOperand(to.flatBasis(in, bit)) : 0;
       uint32_t have = bit < from.inBits(in) ? from.flatBasis(in, bit) : 0;
       if (want != have)
-        return op->emitError("the layouts of operand and result do not fit: ") << std::string(inDimName(in)) << " bit " << bit << " moves different elements";
+        return op->emitError("the layouts of operand and result do not fit: ")
+               << std::string(inDimName(in)) << " bit " << bit << " moves different elements";
     }
   llvm::SmallDenseMap<uint32_t, unsigned> place;
   for (unsigned r = 0; r < from.inSize(InDim::Register); ++r) place.try_emplace(from.applyFlat(r), r);
@@ -23,7 +25,8 @@ LogicalResult renameRegisters(Lowering &l, Operation *op, llvm::function_ref<uin
   SmallVector<Value> regs;
   for (unsigned r = 0; r < to.inSize(InDim::Register); ++r) {
     auto it = place.find(toOperand(to.applyFlat(r)));
-    if (it == place.end()) return op->emitError("the layouts of operand and result do not fit: register ") << r << " is in another thread";
+    if (it == place.end())
+      return op->emitError("the layouts of operand and result do not fit: register ") << r << " is in another thread";
     regs.push_back(source[it->second]);
   }
   l.setRegs(op->getResult(0), std::move(regs));
@@ -41,12 +44,14 @@ LogicalResult lowerArange(Lowering &l, Operation *op) {
 }
 
 LogicalResult lowerSplat(Lowering &l, Operation *op) {
-  l.setRegs(op->getResult(0), SmallVector<Value>(l.registerCount(op->getResult(0).getType()), l.scalar(op->getOperand(0))));
+  l.setRegs(op->getResult(0),
+            SmallVector<Value>(l.registerCount(op->getResult(0).getType()), l.scalar(op->getOperand(0))));
   return success();
 }
 
 LogicalResult lowerBroadcast(Lowering &l, Operation *op) {
-  auto to = cast<RankedTensorType>(op->getResult(0).getType()), from = cast<RankedTensorType>(op->getOperand(0).getType());
+  auto to = cast<RankedTensorType>(op->getResult(0).getType()),
+       from = cast<RankedTensorType>(op->getOperand(0).getType());
   // Coordinates along repeated dimensions become 0.
   return renameRegisters(l, op, [&](uint32_t flat) {
     uint32_t result = 0, stride = 1;
@@ -67,7 +72,8 @@ LogicalResult lowerReshape(Lowering &l, Operation *op) {
 
 LogicalResult lowerTrans(Lowering &l, Operation *op) {
   auto trans = cast<moec::tile::TransOp>(op);
-  auto to = cast<RankedTensorType>(op->getResult(0).getType()), from = cast<RankedTensorType>(op->getOperand(0).getType());
+  auto to = cast<RankedTensorType>(op->getResult(0).getType()),
+       from = cast<RankedTensorType>(op->getOperand(0).getType());
   return renameRegisters(l, op, [&](uint32_t flat) {
     SmallVector<uint32_t> at(from.getRank());
     for (int64_t d = to.getRank() - 1; d >= 0; --d) {

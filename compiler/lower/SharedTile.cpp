@@ -41,7 +41,8 @@ Value packWord(Lowering &l, ArrayRef<Value> values) {
 LinearLayout bufferLayout(tilegpu::BufferType type) {
   auto swizzle = type.getLayout();
   auto dims = [](auto list) { return Dims(std::vector<int64_t>(list.begin(), list.end())); };
-  return swizzledShared(dims(type.getShape()), swizzle.getVec(), swizzle.getPerPhase(), swizzle.getMaxPhase(), dims(swizzle.getOrder()));
+  return swizzledShared(dims(type.getShape()), swizzle.getVec(), swizzle.getPerPhase(), swizzle.getMaxPhase(),
+                        dims(swizzle.getOrder()));
 }
 
 int64_t stageBytes(tilegpu::BufferType type) {
@@ -64,7 +65,8 @@ Value stageBase(Lowering &l, Value buffer, Value stage) {
 
 SharedTile::SharedTile(Lowering &l, Value base, const LinearLayout &shared, const LinearLayout &regs, Type storageType)
     : l(l), base(base), shared(shared), regs(regs), toOffset(regs.compose(shared.inverse())), element(storageType),
-      elementBytes(std::max(8u, storageType.getIntOrFloatBitWidth()) / 8), access(sharedVector(regs, shared, elementBytes * 8)) {}
+      elementBytes(std::max(8u, storageType.getIntOrFloatBitWidth()) / 8),
+      access(sharedVector(regs, shared, elementBytes * 8)) {}
 
 /// base + thread part (bytes) + constant (elements); where their bits meet (a swizzle), the two are XORed.
 Value SharedTile::pointer(Value threadOffset, uint32_t threadBits, uint32_t constantOffset) {
@@ -78,7 +80,8 @@ Value SharedTile::pointer(Value threadOffset, uint32_t threadBits, uint32_t cons
 }
 
 Value SharedTile::address(unsigned reg) {
-  Value thread = l.linearOfThread(scaled(toOffset, InDim::Lane, elementBytes), scaled(toOffset, InDim::Warp, elementBytes));
+  Value thread =
+      l.linearOfThread(scaled(toOffset, InDim::Lane, elementBytes), scaled(toOffset, InDim::Warp, elementBytes));
   return pointer(thread, orOfBases(toOffset, {InDim::Lane, InDim::Warp}), toOffset.applyFlat(reg));
 }
 
@@ -160,7 +163,9 @@ SmallVector<Value> SharedTile::loadMatrices(const MatrixAccess &m) {
     return r;
   };
   Type i32 = l.b.getI32Type();
-  Type result = m.matrices == 1 ? i32 : Type(LLVM::LLVMStructType::getLiteral(l.b.getContext(), SmallVector<Type>(m.matrices, i32)));
+  Type result = m.matrices == 1
+                    ? i32
+                    : Type(LLVM::LLVMStructType::getLiteral(l.b.getContext(), SmallVector<Type>(m.matrices, i32)));
   auto layout = m.transposed ? NVVM::MMALayout::col : NVVM::MMALayout::row;
   auto shape = NVVM::LdStMatrixShapeAttr::get(l.b.getContext(), 8, 8);
   SmallVector<Value> values(regs.inSize(InDim::Register));
@@ -168,10 +173,13 @@ SmallVector<Value> SharedTile::loadMatrices(const MatrixAccess &m) {
   for (unsigned r = 0; r < values.size(); ++r) {
     if ((r & inside) || canonical[r] != r) continue;
     Value p = pointer(thread, threadBits, toOffset.applyFlat(r));
-    Value loaded = NVVM::LdMatrixOp::create(l.b, l.loc, result, p, uint32_t(m.matrices), layout, shape, NVVM::LdStMatrixEltType::B16);
+    Value loaded = NVVM::LdMatrixOp::create(l.b, l.loc, result, p, uint32_t(m.matrices), layout, shape,
+                                            NVVM::LdStMatrixEltType::B16);
     for (int i = 0; i < m.matrices; ++i) {
-      Value word = m.matrices == 1 ? loaded : Value(LLVM::ExtractValueOp::create(l.b, l.loc, loaded, ArrayRef<int64_t>{i}));
-      for (auto [e, v] : llvm::enumerate(l.unpack(word, element))) values[r | spread(m.matrixBits, i) | spread(m.wordBits, e)] = v;
+      Value word =
+          m.matrices == 1 ? loaded : Value(LLVM::ExtractValueOp::create(l.b, l.loc, loaded, ArrayRef<int64_t>{i}));
+      for (auto [e, v] : llvm::enumerate(l.unpack(word, element)))
+        values[r | spread(m.matrixBits, i) | spread(m.wordBits, e)] = v;
     }
   }
   for (unsigned r = 0; r < values.size(); ++r)

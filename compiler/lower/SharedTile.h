@@ -9,8 +9,10 @@ namespace moec::compiler {
 /// Byte addresses of a thread's registers in one shared tile.
 class SharedTile {
 public:
-  /// `base`: !llvm.ptr<3> of the tile; `shared`: offset (elements) to coordinates; `regs`: register layout of the same shape.
-  SharedTile(Lowering &l, mlir::Value base, const LinearLayout &shared, const LinearLayout &regs, mlir::Type storageType);
+  /// `base`: !llvm.ptr<3> of the tile; `shared`: offset (elements) to coordinates; `regs`: register layout of the same
+  /// shape.
+  SharedTile(Lowering &l, mlir::Value base, const LinearLayout &shared, const LinearLayout &regs,
+             mlir::Type storageType);
 
   void store(llvm::ArrayRef<mlir::Value> values);
   llvm::SmallVector<mlir::Value> load();

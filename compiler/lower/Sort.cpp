@@ -9,12 +9,15 @@ namespace {
 struct SortPlan {
   explicit SortPlan(tile::SortOp op)
       : input(layoutOf(op.getOperands()[0])), work(networkLayout(input)), axisBits(input.dimBits(input.rank() - 1)),
-        format(elementOf(op.getOperands()[0]), needsPosition(op) ? axisBits : 0, op.getDescending(), op.getUnsignedKey()) {
+        format(elementOf(op.getOperands()[0]), needsPosition(op) ? axisBits : 0, op.getDescending(),
+               op.getUnsignedKey()) {
     for (int i = 0; i < axisBits; ++i) bits.push_back(i);
     firstFetched = format.isReversible() ? 1 : 0;
   }
   /// Equal integers are the same integer; whatever else an element has must be found by its position.
-  static bool needsPosition(tile::SortOp op) { return op.getNumOperands() > 1 || !elementOf(op.getOperands()[0]).isInteger(); }
+  static bool needsPosition(tile::SortOp op) {
+    return op.getNumOperands() > 1 || !elementOf(op.getOperands()[0]).isInteger();
+  }
 
   LinearLayout input, work;
   int axisBits;
@@ -29,7 +32,8 @@ struct SortPlan {
     int64_t fetched = 0;
     for (auto [i, operand] : llvm::enumerate(op.getOperands())) {
       if (i >= firstFetched) fetched += tileBytes(operand);
-      bytes = std::max(bytes, conversionScratchBytes(work.flattenOuts(), layoutOf(op.getResult(i)).flattenOuts(), storageOf(operand)));
+      bytes = std::max(bytes, conversionScratchBytes(work.flattenOuts(), layoutOf(op.getResult(i)).flattenOuts(),
+                                                     storageOf(operand)));
     }
     return std::max(bytes, fetched);
   }

@@ -35,7 +35,8 @@ static Value trunc(Lowering &l, Value v, int bits) {
 /// The least magnitude (bits without the sign) that is NaN.
 static int64_t leastNan(FloatType type) {
   const llvm::fltSemantics &semantics = type.getFloatSemantics();
-  llvm::APFloat greatest = isa<Float8E4M3FNType>(type) ? llvm::APFloat::getLargest(semantics) : llvm::APFloat::getInf(semantics);
+  llvm::APFloat greatest =
+      isa<Float8E4M3FNType>(type) ? llvm::APFloat::getLargest(semantics) : llvm::APFloat::getInf(semantics);
   return greatest.bitcastToAPInt().getSExtValue() + 1;
 }
 
@@ -89,8 +90,10 @@ Value flatIndex(Lowering &l, const LinearLayout &layout, unsigned r, uint32_t wi
   SmallVector<int32_t> lanes, warps;
   uint32_t threadMask = 0;
   auto moved = [&](uint32_t flat) { return shift >= 0 ? (flat & ~without) << shift : (flat & ~without) >> -shift; };
-  for (int i = 0; i < layout.inBits(Lane); ++i) lanes.push_back(int32_t(moved(layout.flatBasis(Lane, i)))), threadMask |= lanes.back();
-  for (int i = 0; i < layout.inBits(Warp); ++i) warps.push_back(int32_t(moved(layout.flatBasis(Warp, i)))), threadMask |= warps.back();
+  for (int i = 0; i < layout.inBits(Lane); ++i)
+    lanes.push_back(int32_t(moved(layout.flatBasis(Lane, i)))), threadMask |= lanes.back();
+  for (int i = 0; i < layout.inBits(Warp); ++i)
+    warps.push_back(int32_t(moved(layout.flatBasis(Warp, i)))), threadMask |= warps.back();
   Value thread = l.linearOfThread(lanes, warps);
   uint32_t constant = moved(layout.applyFlat(r));
   if (!constant) return thread;
@@ -98,14 +101,16 @@ Value flatIndex(Lowering &l, const LinearLayout &layout, unsigned r, uint32_t wi
   return l.addConstant(thread, constant);
 }
 
-SmallVector<Registers> makeKeys(Lowering &l, const KeyFormat &format, ArrayRef<Value> values, const LinearLayout &layout) {
+SmallVector<Registers> makeKeys(Lowering &l, const KeyFormat &format, ArrayRef<Value> values,
+                                const LinearLayout &layout) {
   uint32_t axis = maskOf(layout, layout.rank() - 1);
   SmallVector<unsigned> canonical = canonicalRegisters(layout);
   SmallVector<Registers> keys(format.components(l.b.getContext()).size());
   for (unsigned r = 0; r < values.size(); ++r) {
     SmallVector<Value> key;
     if (canonical[r] == r) key = format.make(l, values[r], flatIndex(l, layout, r, ~axis));
-    for (auto [k, component] : llvm::enumerate(keys)) component.push_back(canonical[r] == r ? key[k] : component[canonical[r]]);
+    for (auto [k, component] : llvm::enumerate(keys))
+      component.push_back(canonical[r] == r ? key[k] : component[canonical[r]]);
   }
   return keys;
 }
@@ -124,11 +129,13 @@ int64_t tileBytes(Value v) {
   return alignTo16(cast<RankedTensorType>(v.getType()).getNumElements() * sharedElementBytes(storageOf(v)));
 }
 
-SmallVector<Registers> toLayout(Lowering &l, Scratch &scratch, ArrayRef<Registers> values, const LinearLayout &from, const LinearLayout &to) {
+SmallVector<Registers> toLayout(Lowering &l, Scratch &scratch, ArrayRef<Registers> values, const LinearLayout &from,
+                                const LinearLayout &to) {
   return convertTogether(l, scratch, values, from.flattenOuts(), to.flattenOuts());
 }
 
-Registers fetchByPosition(Lowering &l, Value buffer, Type storage, const LinearLayout &layout, uint32_t positionMask, int shift, ArrayRef<Value> positions) {
+Registers fetchByPosition(Lowering &l, Value buffer, Type storage, const LinearLayout &layout, uint32_t positionMask,
+                          int shift, ArrayRef<Value> positions) {
   SmallVector<unsigned> canonical = canonicalRegisters(layout);
   Registers result;
   for (unsigned r = 0; r < canonical.size(); ++r) {
@@ -150,11 +157,13 @@ static SmallVector<Value> keyAt(ArrayRef<Registers> keys, unsigned r) {
 }
 
 Registers positionsOf(Lowering &l, const KeyFormat &format, ArrayRef<Registers> keys) {
-  return llvm::map_to_vector(llvm::seq<unsigned>(keys[0].size()), [&](unsigned r) { return format.position(l, keyAt(keys, r)); });
+  return llvm::map_to_vector(llvm::seq<unsigned>(keys[0].size()),
+                             [&](unsigned r) { return format.position(l, keyAt(keys, r)); });
 }
 
 Registers valuesOf(Lowering &l, const KeyFormat &format, ArrayRef<Registers> keys) {
-  return llvm::map_to_vector(llvm::seq<unsigned>(keys[0].size()), [&](unsigned r) { return format.value(l, keyAt(keys, r)); });
+  return llvm::map_to_vector(llvm::seq<unsigned>(keys[0].size()),
+                             [&](unsigned r) { return format.value(l, keyAt(keys, r)); });
 }
 
 // ---- the network
@@ -177,7 +186,9 @@ SortNetwork::IndexBit SortNetwork::indexBit(unsigned r, int bit, int flippedBy) 
 }
 
 Value SortNetwork::less(ArrayRef<Value> a, ArrayRef<Value> b) {
-  auto compare = [&](LLVM::ICmpPredicate p, Value x, Value y) -> Value { return LLVM::ICmpOp::create(l.b, l.loc, p, x, y); };
+  auto compare = [&](LLVM::ICmpPredicate p, Value x, Value y) -> Value {
+    return LLVM::ICmpOp::create(l.b, l.loc, p, x, y);
+  };
   Value first = compare(LLVM::ICmpPredicate::ult, a[0], b[0]);
   if (a.size() == 1) return first;
   Value second = compare(LLVM::ICmpPredicate::ult, a[1], b[1]), equal = compare(LLVM::ICmpPredicate::eq, a[0], b[0]);
@@ -265,7 +276,8 @@ void SortNetwork::sortBlocks(ArrayRef<int> bits) {
 }
 
 void SortNetwork::keepLeast(ArrayRef<int> bits, int bit) {
-  // Element i of one block against element 2^count-1-i of the other: the lesser ones are the least of both, as a bitonic sequence.
+  // Element i of one block against element 2^count-1-i of the other: the lesser ones are the least of both, as a
+  // bitonic sequence.
   PlaceFinder finder(layout);
   Place across = finder.find(1u << bit);
   for (int b : bits) across = across ^ finder.find(1u << b);
@@ -284,7 +296,8 @@ void SortNetwork::keepLeast(ArrayRef<int> bits, int bit) {
     for (auto [x, y] : llvm::zip(own, other)) key.push_back(select(l, take, y, x));
     set(r, key);
   }
-  // Both blocks now hold the same elements in mirrored order; sorted, they are equal, so one of them may stand for both.
+  // Both blocks now hold the same elements in mirrored order; sorted, they are equal, so one of them may stand for
+  // both.
   layout = project(layout, 1u << bit);
   for (size_t i = bits.size(); i-- > 0;) compareExchange(bits[i], -1);
 }
@@ -293,7 +306,8 @@ LinearLayout networkLayout(const LinearLayout &layout) {
   if (layout.isPermutationLayout()) return layout;
   SmallVector<int> registers, lanes, warps;
   int n = layout.totalOutBits(), warpBits = layout.inBits(Warp);
-  for (int bit = 0; bit < n; ++bit) (lanes.size() < 5 ? lanes : int(warps.size()) < warpBits && n - bit <= warpBits ? warps : registers).push_back(bit);
+  for (int bit = 0; bit < n; ++bit)
+    (lanes.size() < 5 ? lanes : int(warps.size()) < warpBits && n - bit <= warpBits ? warps : registers).push_back(bit);
   return layoutOfBits(n, registers, lanes, warps, warpBits).reshape(layout.shape());
 }
 

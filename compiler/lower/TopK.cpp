@@ -1,8 +1,9 @@
-// tile.topk. Keys carry their position, so it is free in which order elements are looked at: registers first, then lanes, then warps.
+// tile.topk. Keys carry their position, so it is free in which order elements are looked at: registers first, then
+// lanes, then warps.
 //
-// Where a warp has whole rows and keys fit into 32 bits, each thread sorts its own elements, and k times the least of all threads' first
-// ones is found by redux, taken off that thread's list and kept by the lane of that rank: a loop, as short in code for any k. Else sorted blocks of
-// k are merged two at a time, keeping the better half.
+// Where a warp has whole rows and keys fit into 32 bits, each thread sorts its own elements, and k times the least of
+// all threads' first ones is found by redux, taken off that thread's list and kept by the lane of that rank: a loop, as
+// short in code for any k. Else sorted blocks of k are merged two at a time, keeping the better half.
 //
 // What is found are keys if values can be read off them, else only positions.
 #include "compiler/lower/SortNetwork.h"
@@ -17,8 +18,9 @@ namespace {
 class TopKPlan {
 public:
   explicit TopKPlan(tile::TopKOp op)
-      : input(layoutOf(op.getValue())), work(networkLayout(input)), output(layoutOf(op.getValues())), axisBits(input.dimBits(input.rank() - 1)),
-        blockBits(log2Exact(op.getK())), format(elementOf(op.getValue()), axisBits, /*descending=*/true, /*isUnsigned=*/false) {
+      : input(layoutOf(op.getValue())), work(networkLayout(input)), output(layoutOf(op.getValues())),
+        axisBits(input.dimBits(input.rank() - 1)), blockBits(log2Exact(op.getK())),
+        format(elementOf(op.getValue()), axisBits, /*descending=*/true, /*isUnsigned=*/false) {
     PlaceFinder finder(work);
     bool acrossWarps = false;
     for (int level = 0; level < 3; ++level)
@@ -33,8 +35,10 @@ public:
       if (uint32_t row = work.flatBasis(Lane, i) >> axisBits) rowLanes |= row ? 1u << i : 0;
     constexpr int mostRounds = 4, mostRowBits = 1;
     int rankBits = 0;
-    for (int i = 0; i < work.inBits(Lane); ++i) rankBases.push_back(rowLanes >> i & 1 || rankBits == blockBits ? 0 : 1 << rankBits++);
-    byRounds = rankBits == blockBits && !acrossWarps && registerBits < axisBits && elementOf(op.getValue()).getIntOrFloatBitWidth() <= 32 && blockBits <= mostRounds &&
+    for (int i = 0; i < work.inBits(Lane); ++i)
+      rankBases.push_back(rowLanes >> i & 1 || rankBits == blockBits ? 0 : 1 << rankBits++);
+    byRounds = rankBits == blockBits && !acrossWarps && registerBits < axisBits &&
+               elementOf(op.getValue()).getIntOrFloatBitWidth() <= 32 && blockBits <= mostRounds &&
                std::popcount(rowLanes) <= mostRowBits;
     found = byRounds ? foundByRounds() : foundByMerging();
   }
@@ -42,9 +46,9 @@ public:
   LinearLayout input, work, output, found; ///< found: who has the result at first, packed index of the result
   int axisBits, blockBits;
   KeyFormat format;
-  SmallVector<int> bits;   ///< the axis' index bits, those in registers first
-  int registerBits = 0;    ///< how many of them are
-  uint32_t rowLanes = 0;   ///< lane bits that number rows
+  SmallVector<int> bits;          ///< the axis' index bits, those in registers first
+  int registerBits = 0;           ///< how many of them are
+  uint32_t rowLanes = 0;          ///< lane bits that number rows
   SmallVector<int32_t> rankBases; ///< rounds: what each lane bit counts in the rank that its lane keeps
   bool byRounds;
 
@@ -56,8 +60,10 @@ public:
     LinearLayout values = output.flattenOuts();
     return std::max({networkScratchBytes(work, bits, numWarps, components),
                      conversionScratchBytes(input.flattenOuts(), work.flattenOuts(), components),
-                     conversionScratchBytes(found, values, components), format.isReversible() ? 0 : tileBytes(op.getValue()),
-                     conversionScratchBytes(values, layoutOf(op.getIndices()).flattenOuts(), IntegerType::get(op.getContext(), 32))});
+                     conversionScratchBytes(found, values, components),
+                     format.isReversible() ? 0 : tileBytes(op.getValue()),
+                     conversionScratchBytes(values, layoutOf(op.getIndices()).flattenOuts(),
+                                            IntegerType::get(op.getContext(), 32))});
   }
 
 private:
@@ -80,8 +86,10 @@ private:
     for (InDim in : {Register, Lane, Warp})
       for (int i = 0; i < work.inBits(in); ++i) {
         uint32_t row = work.flatBasis(in, i) >> axisBits << blockBits;
-        if (in == Lane && !row) result.addFlatBasis(in, rankBases[i]);
-        else if (row || in != Register) result.addFlatBasis(in, row);
+        if (in == Lane && !row)
+          result.addFlatBasis(in, rankBases[i]);
+        else if (row || in != Register)
+          result.addFlatBasis(in, row);
       }
     return result;
   }
@@ -119,7 +127,10 @@ public:
       l.b.setInsertionPointToStart(exit);
     }
     Registers found;
-    for (const Key &key : kept) found.push_back(plan.format.isReversible() ? join(key) : wide ? key.position : plan.format.position(l, key.image));
+    for (const Key &key : kept)
+      found.push_back(plan.format.isReversible() ? join(key)
+                      : wide                     ? key.position
+                                                 : plan.format.position(l, key.image));
     return {found};
   }
 
@@ -169,12 +180,14 @@ private:
     if (!wide) return {packed, {}};
     auto &b = l.b;
     Value high = LLVM::LShrOp::create(b, l.loc, packed, l.constant(b.getI64Type(), 32));
-    return {LLVM::TruncOp::create(b, l.loc, b.getI32Type(), high), LLVM::TruncOp::create(b, l.loc, b.getI32Type(), packed)};
+    return {LLVM::TruncOp::create(b, l.loc, b.getI32Type(), high),
+            LLVM::TruncOp::create(b, l.loc, b.getI32Type(), packed)};
   }
   Value join(const Key &key) {
     if (!wide) return key.image;
     auto &b = l.b;
-    Value high = LLVM::ShlOp::create(b, l.loc, LLVM::ZExtOp::create(b, l.loc, b.getI64Type(), key.image), l.constant(b.getI64Type(), 32));
+    Value high = LLVM::ShlOp::create(b, l.loc, LLVM::ZExtOp::create(b, l.loc, b.getI64Type(), key.image),
+                                     l.constant(b.getI64Type(), 32));
     return LLVM::OrOp::create(b, l.loc, high, LLVM::ZExtOp::create(b, l.loc, b.getI64Type(), key.position));
   }
 
@@ -193,7 +206,8 @@ private:
       if (result.position) result.position = choose(keeps, found.position, result.position);
       for (unsigned i = 0; i < list.size(); ++i) {
         Key next = i + 1 < list.size() ? list[i + 1] : Key{none, none};
-        list[i] = {choose(mine, next.image, list[i].image), wide ? choose(mine, next.position, list[i].position) : Value()};
+        list[i] = {choose(mine, next.image, list[i].image),
+                   wide ? choose(mine, next.position, list[i].position) : Value()};
       }
     }
   }
@@ -208,7 +222,8 @@ private:
     };
     Key evenBest = bestOfWarp(hidden(false), evenMine), oddBest = bestOfWarp(hidden(true), oddMine);
     mine = choose(odd, oddMine, evenMine);
-    return {choose(odd, oddBest.image, evenBest.image), wide ? choose(odd, oddBest.position, evenBest.position) : Value()};
+    return {choose(odd, oddBest.image, evenBest.image),
+            wide ? choose(odd, oddBest.position, evenBest.position) : Value()};
   }
 
   Key bestOfWarp(const Key &first, Value &mine) {
@@ -241,7 +256,8 @@ LogicalResult lowerTopK(Lowering &l, Operation *op) {
   ArrayRef<int> bits = plan.bits;
   ArrayRef<int> block = bits.take_front(plan.byRounds ? plan.listBits() : plan.blockBits);
   network.sortBlocks(block);
-  ArrayRef<int> merged = plan.byRounds ? bits.slice(block.size(), plan.registerBits - block.size()) : bits.drop_front(block.size());
+  ArrayRef<int> merged =
+      plan.byRounds ? bits.slice(block.size(), plan.registerBits - block.size()) : bits.drop_front(block.size());
   for (int bit : merged) network.keepLeast(block, bit);
   bool reversible = plan.format.isReversible();
   SmallVector<Registers> best = plan.byRounds ? Rounds(l, plan, network).run()
@@ -257,7 +273,8 @@ LogicalResult lowerTopK(Lowering &l, Operation *op) {
     storeRowMajor(l, buffer, l.regs(topk.getValue()), plan.input);
     l.barrier();
     uint32_t rank = (1u << plan.blockBits) - 1;
-    values = fetchByPosition(l, buffer, storageOf(topk.getValue()), plan.output.flattenOuts(), rank, plan.axisBits - plan.blockBits, positions);
+    values = fetchByPosition(l, buffer, storageOf(topk.getValue()), plan.output.flattenOuts(), rank,
+                             plan.axisBits - plan.blockBits, positions);
   }
   l.setRegs(topk.getValues(), values);
   l.setRegs(topk.getIndices(), toLayout(l, scratch, positions, plan.output, layoutOf(topk.getIndices())).front());

@@ -41,8 +41,10 @@ struct AllocateSharedPass : moec::compiler::impl::TileGpuAllocateSharedBase<Allo
     int64_t total = place(requests);
     Builder b(&getContext());
     for (const Request &r : requests) {
-      if (auto alloc = dyn_cast<AllocOp>(r.op)) alloc.setOffset(r.offset);
-      else r.op->setAttr("tilegpu.offset", b.getI32IntegerAttr(r.offset));
+      if (auto alloc = dyn_cast<AllocOp>(r.op))
+        alloc.setOffset(r.offset);
+      else
+        r.op->setAttr("tilegpu.offset", b.getI32IntegerAttr(r.offset));
     }
     getOperation()->setAttr("tilegpu.shared_bytes", b.getI32IntegerAttr(total));
   }

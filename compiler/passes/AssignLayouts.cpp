@@ -33,16 +33,19 @@ SmallVector<Value> tiedTo(Value v) {
   };
   if (auto arg = dyn_cast<BlockArgument>(v)) {
     Operation *parent = arg.getOwner()->getParentOp();
-    if (auto loop = dyn_cast<scf::ForOp>(parent); loop && arg.getArgNumber() > 0) forGroup(loop, arg.getArgNumber() - 1);
+    if (auto loop = dyn_cast<scf::ForOp>(parent); loop && arg.getArgNumber() > 0)
+      forGroup(loop, arg.getArgNumber() - 1);
     if (auto loop = dyn_cast<scf::WhileOp>(parent))
-      arg.getOwner() == loop.getBeforeBody() ? whileBefore(loop, arg.getArgNumber()) : whileAfter(loop, arg.getArgNumber());
+      arg.getOwner() == loop.getBeforeBody() ? whileBefore(loop, arg.getArgNumber())
+                                             : whileAfter(loop, arg.getArgNumber());
     return group;
   }
   Operation *op = v.getDefiningOp();
   unsigned i = cast<OpResult>(v).getResultNumber();
   if (auto loop = dyn_cast<scf::ForOp>(op)) forGroup(loop, i);
   if (auto loop = dyn_cast<scf::WhileOp>(op)) whileAfter(loop, i);
-  if (auto branch = dyn_cast<scf::IfOp>(op)) group = {v, branch.thenYield().getOperand(i), branch.elseYield().getOperand(i)};
+  if (auto branch = dyn_cast<scf::IfOp>(op))
+    group = {v, branch.thenYield().getOperand(i), branch.elseYield().getOperand(i)};
   return group;
 }
 
@@ -97,7 +100,8 @@ private:
       return SliceAttr::get(v.getContext(), reduce.getAxis(), shapeOf(operand)[reduce.getAxis()], preferred(operand));
     }
     if (auto scan = dyn_cast<tile::ScanOp>(op)) return preferred(scan.getOperands()[0]);
-    if (isa<tile::LoadOp>(op) && feedsDot(v)) return defaults.of(shapeOf(v)); // wide accesses; the fragment is made from shared memory
+    if (isa<tile::LoadOp>(op) && feedsDot(v))
+      return defaults.of(shapeOf(v)); // wide accesses; the fragment is made from shared memory
     if (isElementwise(op)) {
       for (Value operand : op->getOperands())
         if (Attribute layout = natural.lookup(operand)) return layout;
@@ -117,8 +121,8 @@ private:
     });
   }
 
-  /// True if v is a dot's result or computed from one in the same shape. As the A of a second dot it stays in registers if a warp of
-  /// both has whole rows (attention: softmax(q k^T) v), and so do the reductions of its rows.
+  /// True if v is a dot's result or computed from one in the same shape. As the A of a second dot it stays in registers
+  /// if a warp of both has whole rows (attention: softmax(q k^T) v), and so do the reductions of its rows.
   static bool comesFromDot(Value v) {
     Operation *op = v.getDefiningOp();
     return op && (isa<tile::DotOp>(op) || (isElementwise(op) && llvm::any_of(op->getOperands(), comesFromDot)));
@@ -128,7 +132,8 @@ private:
     if (Attribute layout = layoutAttr(v)) return layout;
     if (Attribute layout = natural.lookup(v)) return layout;
     // Where its elements lie before: an access of that shape keeps its width.
-    if (auto reshape = v.getDefiningOp<tile::ReshapeOp>()) return resultLayout(reshape, preferred(reshape.getOperand()));
+    if (auto reshape = v.getDefiningOp<tile::ReshapeOp>())
+      return resultLayout(reshape, preferred(reshape.getOperand()));
     return defaults.of(shapeOf(v));
   }
 
@@ -243,8 +248,8 @@ private:
     return isa<MmaAttr, LinearAttr>(layout) ? defaults.of(shapeOf(value)) : layout;
   }
 
-  /// The element width that the operands' fragments are laid out for. Where both come from 8-bit elements, a word of those holds four
-  /// neighbours along K; both see K in the same order, which the dot then takes.
+  /// The element width that the operands' fragments are laid out for. Where both come from 8-bit elements, a word of
+  /// those holds four neighbours along K; both see K in the same order, which the dot then takes.
   static int fragmentBits(tile::DotOp dot) {
     constexpr int64_t wholeBlock = 32; // of K
     auto type = cast<RankedTensorType>(dot.getA().getType());

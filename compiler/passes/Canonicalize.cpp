@@ -17,10 +17,13 @@ struct CanonicalizePass : moec::compiler::impl::TileCanonicalizeBase<Canonicaliz
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet found(context);
     for (RegisteredOperationName op : context->getRegisteredOperations())
-      if (isa_and_nonnull<arith::ArithDialect, math::MathDialect, scf::SCFDialect, moec::tile::TileDialect>(&op.getDialect()))
+      if (isa_and_nonnull<arith::ArithDialect, math::MathDialect, scf::SCFDialect, moec::tile::TileDialect>(
+              &op.getDialect()))
         op.getCanonicalizationPatterns(found, context);
     patterns = std::make_shared<FrozenRewritePatternSet>(std::move(found));
-    config.setMaxIterations(2).setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled).setUseTopDownTraversal(true);
+    config.setMaxIterations(2)
+        .setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled)
+        .setUseTopDownTraversal(true);
     return success();
   }
 

@@ -52,7 +52,8 @@ IntRange IntFacts::computeRange(Value v) {
       return kernel.getArgAttr(arg.getArgNumber(), "tile.nonnegative") ? IntRange::of(0, INT32_MAX) : IntRange();
     if (auto loop = dyn_cast<scf::ForOp>(parent); loop && loop.getInductionVar() == v) {
       IntRange lo = range(loop.getLowerBound()), hi = range(loop.getUpperBound());
-      if (lo.known) return IntRange::of(lo.lo, hi.known ? std::max(lo.lo, hi.hi - 1) : (bits == 32 ? INT32_MAX : INT64_MAX));
+      if (lo.known)
+        return IntRange::of(lo.lo, hi.known ? std::max(lo.lo, hi.hi - 1) : (bits == 32 ? INT32_MAX : INT64_MAX));
     }
     return {};
   }
@@ -74,10 +75,12 @@ IntRange IntFacts::computeRange(Value v) {
       })
       .Case<NumProgramsOp>([&](auto) { return IntRange::of(1, INT32_MAX); })
       .Case<arith::AddIOp>([&](auto) {
-        return binary([&](IntRange x, IntRange y) { return clamp(__int128(x.lo) + y.lo, __int128(x.hi) + y.hi, bits); });
+        return binary(
+            [&](IntRange x, IntRange y) { return clamp(__int128(x.lo) + y.lo, __int128(x.hi) + y.hi, bits); });
       })
       .Case<arith::SubIOp>([&](auto) {
-        return binary([&](IntRange x, IntRange y) { return clamp(__int128(x.lo) - y.hi, __int128(x.hi) - y.lo, bits); });
+        return binary(
+            [&](IntRange x, IntRange y) { return clamp(__int128(x.lo) - y.hi, __int128(x.hi) - y.lo, bits); });
       })
       .Case<arith::MulIOp>([&](auto) {
         return binary([&](IntRange x, IntRange y) {
@@ -86,10 +89,14 @@ IntRange IntFacts::computeRange(Value v) {
         });
       })
       .Case<arith::DivSIOp, arith::DivUIOp>([&](auto) {
-        return binary([&](IntRange x, IntRange y) { return x.lo >= 0 && y.lo >= 1 ? IntRange::of(x.lo / y.hi, x.hi / y.lo) : IntRange(); });
+        return binary([&](IntRange x, IntRange y) {
+          return x.lo >= 0 && y.lo >= 1 ? IntRange::of(x.lo / y.hi, x.hi / y.lo) : IntRange();
+        });
       })
       .Case<arith::RemSIOp, arith::RemUIOp>([&](auto) {
-        return binary([&](IntRange x, IntRange y) { return x.lo >= 0 && y.lo >= 1 ? IntRange::of(0, std::min(x.hi, y.hi - 1)) : IntRange(); });
+        return binary([&](IntRange x, IntRange y) {
+          return x.lo >= 0 && y.lo >= 1 ? IntRange::of(0, std::min(x.hi, y.hi - 1)) : IntRange();
+        });
       })
       .Case<arith::MinSIOp>([&](auto) {
         return binary([&](IntRange x, IntRange y) { return IntRange::of(std::min(x.lo, y.lo), std::min(x.hi, y.hi)); });
@@ -130,8 +137,10 @@ int64_t IntFacts::divisor(Value v) {
     return 1;
   }
   Operation *op = v.getDefiningOp();
-  if (isa<SplatOp, BroadcastOp, ExpandDimsOp, ReshapeOp, TransOp, arith::ExtSIOp>(op)) return divisor(op->getOperand(0));
-  if (isa<arith::AddIOp, arith::SubIOp, arith::MinSIOp, arith::MaxSIOp>(op)) return std::gcd(divisor(op->getOperand(0)), divisor(op->getOperand(1)));
+  if (isa<SplatOp, BroadcastOp, ExpandDimsOp, ReshapeOp, TransOp, arith::ExtSIOp>(op))
+    return divisor(op->getOperand(0));
+  if (isa<arith::AddIOp, arith::SubIOp, arith::MinSIOp, arith::MaxSIOp>(op))
+    return std::gcd(divisor(op->getOperand(0)), divisor(op->getOperand(1)));
   if (isa<arith::MulIOp>(op)) {
     int64_t x = divisor(op->getOperand(0)), y = divisor(op->getOperand(1));
     return x > (1 << 20) || y > (1 << 20) ? std::max(x, y) : x * y;
@@ -208,7 +217,8 @@ std::optional<int64_t> IntFacts::slackBelow(Value term, int64_t coefficient, Val
   }
   if (auto arg = dyn_cast<BlockArgument>(term)) {
     auto loop = dyn_cast<scf::ForOp>(arg.getOwner()->getParentOp());
-    if (!loop || loop.getInductionVar() != term || coefficient != 1 || loop.getUpperBound() != bound) return std::nullopt;
+    if (!loop || loop.getInductionVar() != term || coefficient != 1 || loop.getUpperBound() != bound)
+      return std::nullopt;
     auto step = constantOf(loop.getStep());
     bool aligned = step && *step > 0 && divisor(loop.getLowerBound()) % *step == 0 && divisor(bound) % *step == 0;
     return aligned ? *step : 1;
@@ -220,7 +230,9 @@ bool IntFacts::provesBelow(Value index, Value bound, bool nonnegative) {
   IntRange i = range(index), b = range(bound);
   if (i.known && b.known && i.hi < b.lo && (!nonnegative || i.lo >= 0)) return true;
   Linear x = linear(index);
-  if (nonnegative && (x.lo < 0 || llvm::any_of(x.terms, [&](auto &t) { return t.second < 0 || !isNonnegative(t.first); }))) return false;
+  if (nonnegative &&
+      (x.lo < 0 || llvm::any_of(x.terms, [&](auto &t) { return t.second < 0 || !isNonnegative(t.first); })))
+    return false;
   while (Value same = bound.getDefiningOp() ? sameElements(bound.getDefiningOp()) : Value()) bound = same;
   if (auto ext = bound.getDefiningOp<arith::ExtSIOp>()) bound = ext.getIn();
   if (x.terms.size() != 1) return false;
@@ -236,7 +248,10 @@ std::optional<bool> IntFacts::decide(arith::CmpIOp cmp) {
   switch (p) { // a > b is b < a, a >= b is not a < b
   case P::ugt: swap(P::ult); break;
   case P::sgt: swap(P::slt); break;
-  case P::uge: case P::sge: case P::ule: case P::sle: {
+  case P::uge:
+  case P::sge:
+  case P::ule:
+  case P::sle: {
     bool isUnsigned = p == P::uge || p == P::ule;
     if (p == P::ule || p == P::sle) std::swap(x, y); // x >= y
     IntRange a = range(x), b = range(y);
@@ -257,7 +272,8 @@ std::optional<bool> IntFacts::decide(arith::CmpIOp cmp) {
   case P::slt:
     if (provesBelow(x, y, false)) return true;
     return known && a.lo >= b.hi ? std::optional(false) : std::nullopt;
-  case P::eq: case P::ne:
+  case P::eq:
+  case P::ne:
     if (known && (a.hi < b.lo || b.hi < a.lo)) return p == P::ne;
     if (known && a.lo == a.hi && b.lo == b.hi && a.lo == b.lo) return p == P::eq;
     return std::nullopt;

@@ -12,7 +12,8 @@ struct IntRange {
   static IntRange of(int64_t lo, int64_t hi) { return {lo, hi, true}; }
 };
 
-/// Facts about the i32/i64 scalars and tiles (all elements at once) of one kernel. Memoized; invalid after the IR changes.
+/// Facts about the i32/i64 scalars and tiles (all elements at once) of one kernel. Memoized; invalid after the IR
+/// changes.
 class IntFacts {
 public:
   explicit IntFacts(tile::KernelOp kernel);
@@ -35,7 +36,8 @@ private:
   Linear linear(mlir::Value v, int depth = 0);
   IntRange computeRange(mlir::Value v);
   bool isNonnegative(mlir::Value v);
-  /// The largest value of coefficient * term, as `bound - slack`; nullopt if the term is not known to stay below the bound.
+  /// The largest value of coefficient * term, as `bound - slack`; nullopt if the term is not known to stay below the
+  /// bound.
   std::optional<int64_t> slackBelow(mlir::Value term, int64_t coefficient, mlir::Value bound);
   bool isCeilDiv(mlir::Value v, mlir::Value numerator, int64_t denominator);
 

@@ -8,7 +8,9 @@ namespace tile = moec::tile;
 
 namespace moec::compiler {
 
-static int64_t bytesOf(Type tileOrElement) { return (getElementTypeOrSelf(tileOrElement).getIntOrFloatBitWidth() + 7) / 8; }
+static int64_t bytesOf(Type tileOrElement) {
+  return (getElementTypeOrSelf(tileOrElement).getIntOrFloatBitWidth() + 7) / 8;
+}
 
 DefaultLayouts::DefaultLayouts(Operation *kernel, int numWarps) : numWarps(numWarps), ctx(kernel->getContext()) {
   auto note = [&](Type type) {
@@ -28,7 +30,8 @@ Attribute DefaultLayouts::of(ArrayRef<int64_t> shape) const {
   int64_t elements = 1, rank = shape.size();
   for (int64_t size : shape) elements *= size;
   auto it = leastBytes.find(std::vector<int64_t>(shape));
-  int64_t vec = std::min(accessBytes / (it == leastBytes.end() ? usualBytes : it->second), std::max<int64_t>(1, elements / (32 * numWarps)));
+  int64_t vec = std::min(accessBytes / (it == leastBytes.end() ? usualBytes : it->second),
+                         std::max<int64_t>(1, elements / (32 * numWarps)));
   vec = std::min(vec, shape.back());
   SmallVector<int32_t> size(rank, 1), threads(rank, 1), warps(rank, 1), order;
   for (int64_t d = rank - 1; d >= 0; --d) order.push_back(d);
@@ -60,7 +63,8 @@ MmaAttr DefaultLayouts::mma(MLIRContext *ctx, ArrayRef<int64_t> shape, bool whol
 }
 
 bool sameLayout(Attribute a, Attribute b, ArrayRef<int64_t> shape) {
-  return a == b || cast<LayoutAttrInterface>(a).toLinearLayout(shape) == cast<LayoutAttrInterface>(b).toLinearLayout(shape);
+  return a == b ||
+         cast<LayoutAttrInterface>(a).toLinearLayout(shape) == cast<LayoutAttrInterface>(b).toLinearLayout(shape);
 }
 
 RankedTensorType withLayout(Type type, Attribute layout) {
@@ -92,23 +96,31 @@ static Attribute transposed(Attribute layout, ArrayRef<int32_t> order, ArrayRef<
     };
     SmallVector<int32_t> newOrder;
     for (int32_t d : blocked.getOrder()) newOrder.push_back(inverse[d]);
-    return BlockedAttr::get(ctx, pick(blocked.getSizePerThread()), pick(blocked.getThreadsPerWarp()), pick(blocked.getWarpsPerCta()), newOrder);
+    return BlockedAttr::get(ctx, pick(blocked.getSizePerThread()), pick(blocked.getThreadsPerWarp()),
+                            pick(blocked.getWarpsPerCta()), newOrder);
   }
   SmallVector<int64_t> perm(order);
   return linear(ctx, cast<LayoutAttrInterface>(layout).toLinearLayout(shape).transpose(Dims(perm)));
 }
 
 Attribute operandLayout(Operation *op, Attribute layout) {
-  auto operand = cast<RankedTensorType>(op->getOperand(0).getType()), result = cast<RankedTensorType>(op->getResult(0).getType());
+  auto operand = cast<RankedTensorType>(op->getOperand(0).getType()),
+       result = cast<RankedTensorType>(op->getResult(0).getType());
   return TypeSwitch<Operation *, Attribute>(op)
       .Case<tile::BroadcastOp>([&](auto) -> Attribute {
         // Spelled the same, on the smaller shape; a linear spelling is restricted by hand.
         if (!isa<LinearAttr>(layout)) return layout;
-        return linear(op->getContext(), cast<LinearAttr>(layout).toLinearLayout(result.getShape()).restrictTo(Dims(operand.getShape())).removeFreeRegisters());
+        return linear(op->getContext(), cast<LinearAttr>(layout)
+                                            .toLinearLayout(result.getShape())
+                                            .restrictTo(Dims(operand.getShape()))
+                                            .removeFreeRegisters());
       })
-      .Case<tile::ExpandDimsOp>([&](auto expand) -> Attribute { return SliceAttr::get(op->getContext(), expand.getAxis(), 1, layout); })
+      .Case<tile::ExpandDimsOp>(
+          [&](auto expand) -> Attribute { return SliceAttr::get(op->getContext(), expand.getAxis(), 1, layout); })
       .Case<tile::ReshapeOp>([&](auto) {
-        return linear(op->getContext(), cast<LayoutAttrInterface>(layout).toLinearLayout(result.getShape()).reshape(Dims(operand.getShape())));
+        return linear(
+            op->getContext(),
+            cast<LayoutAttrInterface>(layout).toLinearLayout(result.getShape()).reshape(Dims(operand.getShape())));
       })
       .Case<tile::TransOp>([&](auto trans) {
         SmallVector<int32_t> inverse(trans.getOrder().size());
@@ -118,7 +130,8 @@ Attribute operandLayout(Operation *op, Attribute layout) {
 }
 
 Attribute resultLayout(Operation *op, Attribute layout) {
-  auto operand = cast<RankedTensorType>(op->getOperand(0).getType()), result = cast<RankedTensorType>(op->getResult(0).getType());
+  auto operand = cast<RankedTensorType>(op->getOperand(0).getType()),
+       result = cast<RankedTensorType>(op->getResult(0).getType());
   return TypeSwitch<Operation *, Attribute>(op)
       .Case<tile::BroadcastOp>([&](auto) -> Attribute { return isa<LinearAttr>(layout) ? Attribute() : layout; })
       .Case<tile::ExpandDimsOp>([&](auto expand) -> Attribute {
@@ -126,7 +139,9 @@ Attribute resultLayout(Operation *op, Attribute layout) {
         return slice && slice.getDim() == int32_t(expand.getAxis()) ? slice.getParent() : Attribute();
       })
       .Case<tile::ReshapeOp>([&](auto) {
-        return linear(op->getContext(), cast<LayoutAttrInterface>(layout).toLinearLayout(operand.getShape()).reshape(Dims(result.getShape())));
+        return linear(
+            op->getContext(),
+            cast<LayoutAttrInterface>(layout).toLinearLayout(operand.getShape()).reshape(Dims(result.getShape())));
       })
       .Case<tile::TransOp>([&](auto trans) { return transposed(layout, trans.getOrder(), operand.getShape()); });
 }
@@ -140,8 +155,12 @@ void setLayout(Value v, Attribute layout) {
 
 /// What the lowering of a dot looks for is kept, then what reads best.
 static int spellingRank(Attribute layout) {
-  return TypeSwitch<Attribute, int>(layout).Case<DotOperandAttr>([](auto) { return 0; }).Case<MmaAttr>([](auto) { return 1; })
-      .Case<BlockedAttr>([](auto) { return 2; }).Case<SliceAttr>([](auto) { return 3; }).Default([](auto) { return 4; });
+  return TypeSwitch<Attribute, int>(layout)
+      .Case<DotOperandAttr>([](auto) { return 0; })
+      .Case<MmaAttr>([](auto) { return 1; })
+      .Case<BlockedAttr>([](auto) { return 2; })
+      .Case<SliceAttr>([](auto) { return 3; })
+      .Default([](auto) { return 4; });
 }
 
 void spellAlike(tile::KernelOp kernel) {
@@ -161,7 +180,8 @@ void spellAlike(tile::KernelOp kernel) {
     SmallVector<Attribute> &known = spellings[cast<RankedTensorType>(v.getType()).getShape().vec()];
     if (!llvm::is_contained(known, layoutAttr(v))) known.push_back(layoutAttr(v));
   });
-  for (auto &[shape, known] : spellings) llvm::sort(known, [](Attribute a, Attribute b) { return spellingRank(a) < spellingRank(b); });
+  for (auto &[shape, known] : spellings)
+    llvm::sort(known, [](Attribute a, Attribute b) { return spellingRank(a) < spellingRank(b); });
   forTiles([&](Value v) {
     ArrayRef<int64_t> shape = cast<RankedTensorType>(v.getType()).getShape();
     for (Attribute first : spellings[shape.vec()]) {

@@ -1,17 +1,20 @@
-// Which layouts tiles should have, and what a layout of a result says about operands. Used by layout assignment and rematerialization.
+// Which layouts tiles should have, and what a layout of a result says about operands. Used by layout assignment and
+// rematerialization.
 #pragma once
 
 #include "compiler/ir/TileGpu.h"
 
 namespace moec::compiler {
 
-/// The layout of tiles that nothing else decides: neighbours per thread for accesses of up to 16 bytes, then lanes, then warps along the last
-/// dimension first. Follows from shape, the least element size that the kernel's accesses of this shape have, and num_warps.
+/// The layout of tiles that nothing else decides: neighbours per thread for accesses of up to 16 bytes, then lanes,
+/// then warps along the last dimension first. Follows from shape, the least element size that the kernel's accesses of
+/// this shape have, and num_warps.
 class DefaultLayouts {
 public:
   DefaultLayouts(mlir::Operation *kernel, int numWarps);
   mlir::Attribute of(llvm::ArrayRef<int64_t> shape) const;
-  /// The accumulator layout of a tensor-core dot; with `wholeRows` a warp has whole rows where there are enough of them.
+  /// The accumulator layout of a tensor-core dot; with `wholeRows` a warp has whole rows where there are enough of
+  /// them.
   tilegpu::MmaAttr mma(mlir::MLIRContext *, llvm::ArrayRef<int64_t> shape, bool wholeRows) const;
 
 private:
@@ -38,7 +41,8 @@ mlir::Attribute operandLayout(mlir::Operation *shapeOp, mlir::Attribute layout);
 mlir::Attribute resultLayout(mlir::Operation *shapeOp, mlir::Attribute layout);
 /// Changes the type of a result to have the layout; constants change their value's type too.
 void setLayout(mlir::Value v, mlir::Attribute layout);
-/// Gives tiles of one shape whose attributes spell the same linear layout the same attribute, as ops on tiles of one type require.
+/// Gives tiles of one shape whose attributes spell the same linear layout the same attribute, as ops on tiles of one
+/// type require.
 void spellAlike(tile::KernelOp kernel);
 
 } // namespace moec::compiler

@@ -11,7 +11,8 @@ class Spread {
 public:
   llvm::DenseSet<Value> run(tile::KernelOp kernel) {
     kernel.walk([&](Operation *op) {
-      if (isa<tile::ViewLoadOp, tile::BlockLoadOp, tile::LoadOp, tile::ViewAtomicRmwOp, tile::ViewAtomicCasOp, tile::AtomicRmwOp, tile::AtomicCasOp>(op))
+      if (isa<tile::ViewLoadOp, tile::BlockLoadOp, tile::LoadOp, tile::ViewAtomicRmwOp, tile::ViewAtomicCasOp,
+              tile::AtomicRmwOp, tile::AtomicCasOp>(op))
         for (Value result : op->getResults()) add(result);
     });
     while (!work.empty())
@@ -38,9 +39,12 @@ private:
       auto loop = cast<scf::WhileOp>(parent);
       if (i) add(loop.getAfterArguments()[i - 1]), add(loop.getResult(i - 1));
     } else if (isa<scf::YieldOp>(op)) {
-      if (auto loop = dyn_cast<scf::ForOp>(parent)) add(loop.getRegionIterArg(i)), add(loop.getResult(i));
-      else if (auto loop = dyn_cast<scf::WhileOp>(parent)) add(loop.getBeforeArguments()[i]);
-      else add(parent->getResult(i));
+      if (auto loop = dyn_cast<scf::ForOp>(parent))
+        add(loop.getRegionIterArg(i)), add(loop.getResult(i));
+      else if (auto loop = dyn_cast<scf::WhileOp>(parent))
+        add(loop.getBeforeArguments()[i]);
+      else
+        add(parent->getResult(i));
     } else {
       for (Value result : op->getResults()) add(result); // of a branch, too: its condition chooses them
     }

@@ -38,7 +38,8 @@ struct Access {
 
 class ViewLowering {
 public:
-  ViewLowering(KernelOp kernel, bool checkIndices) : kernel(kernel), checkIndices(checkIndices), b(kernel.getContext()), loc(kernel.getLoc()) {}
+  ViewLowering(KernelOp kernel, bool checkIndices)
+      : kernel(kernel), checkIndices(checkIndices), b(kernel.getContext()), loc(kernel.getLoc()) {}
 
   void run() {
     expandArguments();
@@ -48,8 +49,8 @@ public:
       b.setInsertionPoint(op);
       loc = op->getLoc();
       TypeSwitch<Operation *>(op)
-          .Case<DimOp, ExpectOp, SubviewOp, ViewAtOp, ViewLoadOp, ViewStoreOp, BlockLoadOp, BlockStoreOp, ViewAtomicRmwOp, ViewAtomicCasOp>(
-              [&](auto o) { lower(o), dead.push_back(o); });
+          .Case<DimOp, ExpectOp, SubviewOp, ViewAtOp, ViewLoadOp, ViewStoreOp, BlockLoadOp, BlockStoreOp,
+                ViewAtomicRmwOp, ViewAtomicCasOp>([&](auto o) { lower(o), dead.push_back(o); });
     });
     for (Operation *op : llvm::reverse(dead)) op->erase();
     dropOldArguments();
@@ -91,7 +92,8 @@ private:
       for (auto [d, divisor] : llvm::enumerate(view.getSizeDivisors())) {
         // A packed view's last size is the stride before it: what divides one divides the other.
         bool isStride = parts.packed && d > 0 && (int64_t)d + 1 == view.getRank();
-        parts.sizes.push_back(add(b.getI32Type(), fact(isStride ? std::max(divisor, view.getStrideDivisors()[d - 1]) : divisor, true)));
+        parts.sizes.push_back(
+            add(b.getI32Type(), fact(isStride ? std::max(divisor, view.getStrideDivisors()[d - 1]) : divisor, true)));
       }
       for (int64_t divisor : view.getStrideDivisors())
         parts.strides.push_back(divisor == 0 ? Value() : Value(add(view.getOffsetType(), fact(divisor, false))));
@@ -117,8 +119,8 @@ private:
     findStrides(views.at(op.getView()));
   }
 
-  /// A packed view's strides, as far as its sizes give them: a constant, or the last size as it stands. (A product is the host's to
-  /// compute: it comes as an argument.)
+  /// A packed view's strides, as far as its sizes give them: a constant, or the last size as it stands. (A product is
+  /// the host's to compute: it comes as an argument.)
   void findStrides(Parts &parts) {
     if (!parts.packed || parts.sizes.size() < 2) return;
     const size_t last = parts.sizes.size() - 1;
@@ -135,10 +137,15 @@ private:
   /// Two arguments that are equal: what divides one divides the other.
   void shareDivisor(Value size, Value expected) {
     auto from = dyn_cast<BlockArgument>(size), to = dyn_cast<BlockArgument>(expected);
-    if (!from || !to || from.getParentBlock() != to.getParentBlock() || from.getParentBlock() != &kernel.getBody().front()) return;
-    auto divisor = [&](BlockArgument arg) { return kernel.getArgAttrOfType<IntegerAttr>(arg.getArgNumber() - oldCount, "tile.divisor"); };
+    if (!from || !to || from.getParentBlock() != to.getParentBlock() ||
+        from.getParentBlock() != &kernel.getBody().front())
+      return;
+    auto divisor = [&](BlockArgument arg) {
+      return kernel.getArgAttrOfType<IntegerAttr>(arg.getArgNumber() - oldCount, "tile.divisor");
+    };
     IntegerAttr have = divisor(to), more = divisor(from);
-    if (more && (!have || have.getInt() < more.getInt())) kernel.setArgAttr(to.getArgNumber() - oldCount, "tile.divisor", more);
+    if (more && (!have || have.getInt() < more.getInt()))
+      kernel.setArgAttr(to.getArgNumber() - oldCount, "tile.divisor", more);
   }
 
   void lower(SubviewOp op) {
@@ -158,9 +165,11 @@ private:
   void lower(ViewAtOp op) {
     Parts parts = views.at(op.getView());
     if (checkIndices)
-      parts.checks.push_back({inside(op.getIndex(), parts.sizes[0]), op.getIndex(), parts.sizes[0], "index {0} is outside 0..{1} of the view's first dimension"});
+      parts.checks.push_back({inside(op.getIndex(), parts.sizes[0]), op.getIndex(), parts.sizes[0],
+                              "index {0} is outside 0..{1} of the view's first dimension"});
     if (!isZero(op.getIndex()))
-      parts.ptr = AddPtrOp::create(b, loc, pointee(parts.ptr), parts.ptr, times(op.getIndex(), parts.strides[0], parts.wide));
+      parts.ptr =
+          AddPtrOp::create(b, loc, pointee(parts.ptr), parts.ptr, times(op.getIndex(), parts.strides[0], parts.wide));
     parts.sizes.erase(parts.sizes.begin());
     parts.strides.erase(parts.strides.begin());
     views[op.getResult()] = parts;
@@ -184,12 +193,15 @@ private:
   }
   void lower(ViewAtomicRmwOp op) {
     Access a = access(op.getView(), op.getIndices(), op.getClip(), op.getType(), op.getMask());
-    op.replaceAllUsesWith(AtomicRmwOp::create(b, loc, op.getType(), op.getKind(), a.ptr, a.offset, op.getValue(), a.mask).getResult());
+    op.replaceAllUsesWith(
+        AtomicRmwOp::create(b, loc, op.getType(), op.getKind(), a.ptr, a.offset, op.getValue(), a.mask).getResult());
   }
   void lower(ViewAtomicCasOp op) {
     SmallVector<bool> clip(op.getIndices().size(), false);
     Access a = access(op.getView(), op.getIndices(), clip, op.getResult().getType(), Value());
-    op.replaceAllUsesWith(AtomicCasOp::create(b, loc, op.getResult().getType(), a.ptr, a.offset, op.getCompare(), op.getValue()).getResult());
+    op.replaceAllUsesWith(
+        AtomicCasOp::create(b, loc, op.getResult().getType(), a.ptr, a.offset, op.getCompare(), op.getValue())
+            .getResult());
   }
 
   // ---- addresses
@@ -271,8 +283,10 @@ private:
       if (good.getType() != mask.getType()) good = toShape(good, shape), off = toShape(off, shape);
       good = arith::OrIOp::create(b, loc, good, off);
     }
-    if (isa<RankedTensorType>(index.getType()) && index.getType() != good.getType()) index = toShape(index, cast<RankedTensorType>(good.getType()));
-    AssertOp::create(b, loc, good, ("index {0} is outside 0..{1} of dimension " + Twine(dim)).str(), ValueRange{index, size});
+    if (isa<RankedTensorType>(index.getType()) && index.getType() != good.getType())
+      index = toShape(index, cast<RankedTensorType>(good.getType()));
+    AssertOp::create(b, loc, good, ("index {0} is outside 0..{1} of dimension " + Twine(dim)).str(),
+                     ValueRange{index, size});
   }
 
   /// The view's own place matters where an element is accessed: the mask is looked at only if the place is wrong.
@@ -289,15 +303,19 @@ private:
 
   Check partInside(unsigned dim, Value start, Value size, Value whole) {
     Value room = arith::SubIOp::create(b, loc, whole, size), end = arith::AddIOp::create(b, loc, start, size);
-    Value fits = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ule, size, whole), placed = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ule, start, room);
-    return {arith::AndIOp::create(b, loc, fits, placed), start, end, ("{0}..{1} of dimension " + Twine(dim) + " is no part of the view").str()};
+    Value fits = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ule, size, whole),
+          placed = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ule, start, room);
+    return {arith::AndIOp::create(b, loc, fits, placed), start, end,
+            ("{0}..{1} of dimension " + Twine(dim) + " is no part of the view").str()};
   }
 
-  /// Clipping is for what hangs over a view's end; an origin that was read from memory and lies beyond it is a wrong number.
+  /// Clipping is for what hangs over a view's end; an origin that was read from memory and lies beyond it is a wrong
+  /// number.
   void assertOrigin(Value origin, Value size, unsigned dim) {
     Value most = origin.getType().isInteger(64) ? widen(size) : size;
     Value good = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ule, origin, most);
-    AssertOp::create(b, loc, good, ("origin {0} of a block is outside 0..{1} of dimension " + Twine(dim)).str(), ValueRange{origin, size});
+    AssertOp::create(b, loc, good, ("origin {0} of a block is outside 0..{1} of dimension " + Twine(dim)).str(),
+                     ValueRange{origin, size});
   }
 
   /// Before values are replaced.
@@ -315,12 +333,15 @@ private:
 
   Value negated(Value condition) {
     auto tile = dyn_cast<RankedTensorType>(condition.getType());
-    Value on = arith::ConstantOp::create(b, loc, tile ? TypedAttr(DenseElementsAttr::get(tile, true)) : TypedAttr(b.getBoolAttr(true)));
+    Value on = arith::ConstantOp::create(
+        b, loc, tile ? TypedAttr(DenseElementsAttr::get(tile, true)) : TypedAttr(b.getBoolAttr(true)));
     return arith::XOrIOp::create(b, loc, condition, on);
   }
 
   static bool isZero(Value v) { return matchPattern(v, m_Zero()); }
-  static Type pointee(Value ptr) { return PtrType::get(ptr.getContext(), cast<PtrType>(ptr.getType()).getElementType(), 0); }
+  static Type pointee(Value ptr) {
+    return PtrType::get(ptr.getContext(), cast<PtrType>(ptr.getType()).getElementType(), 0);
+  }
 
   Value constant(Type type, int64_t value) { return arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, value)); }
 

@@ -49,7 +49,8 @@ private:
         Operand o;
         o.convert = v.getDefiningOp<ConvertLayoutOp>();
         if (!o.convert || !isa<DotOperandAttr>(cast<RankedTensorType>(v.getType()).getEncoding())) continue;
-        if (llvm::any_of(operands, [&](const Operand &found) { return found.convert == o.convert; })) continue; // dots share it
+        if (llvm::any_of(operands, [&](const Operand &found) { return found.convert == o.convert; }))
+          continue; // dots share it
         Value from = o.convert.getValue();
         if ((o.cast = from.getDefiningOp<tile::CastOp>())) {
           if (!o.cast->hasOneUse()) continue;
@@ -67,13 +68,17 @@ private:
 
   /// A load of the body gives the same an iteration earlier if nothing in the loop writes.
   bool nothingWrites() {
-    return !loop.getBody()->walk([](Operation *op) {
-      bool reads = isa<tile::LoadOp, tile::AssertOp>(op) || op->hasTrait<OpTrait::HasRecursiveMemoryEffects>();
-      return reads || isMemoryEffectFree(op) ? WalkResult::advance() : WalkResult::interrupt();
-    }).wasInterrupted();
+    return !loop.getBody()
+                ->walk([](Operation *op) {
+                  bool reads =
+                      isa<tile::LoadOp, tile::AssertOp>(op) || op->hasTrait<OpTrait::HasRecursiveMemoryEffects>();
+                  return reads || isMemoryEffectFree(op) ? WalkResult::advance() : WalkResult::interrupt();
+                })
+                .wasInterrupted();
   }
 
-  /// The ops of the body that the address and mask depend on: pure ones, and loads of indices. False if they depend on anything carried.
+  /// The ops of the body that the address and mask depend on: pure ones, and loads of indices. False if they depend on
+  /// anything carried.
   bool collectSlice(Operand &o) {
     SetVector<Operation *> slice;
     SmallVector<Value> todo{o.load.getPtr(), o.load.getOffset()};
@@ -112,7 +117,9 @@ private:
   Value masked(Type offset, Value own, Value exists) {
     auto tile = dyn_cast<RankedTensorType>(offset);
     auto spread = [&](Value v) -> Value {
-      return tile && !isa<RankedTensorType>(v.getType()) ? Value(tile::SplatOp::create(b, loc, tile.clone(b.getI1Type()), v)) : v;
+      return tile && !isa<RankedTensorType>(v.getType())
+                 ? Value(tile::SplatOp::create(b, loc, tile.clone(b.getI1Type()), v))
+                 : v;
     };
     return own ? Value(arith::AndIOp::create(b, loc, spread(own), spread(exists))) : spread(exists);
   }
@@ -122,7 +129,8 @@ private:
     b.setInsertionPointAfter(load);
   }
 
-  /// Starts the copies of the iteration with loop variable `iv` into `stage`, if that iteration exists; closes their group.
+  /// Starts the copies of the iteration with loop variable `iv` into `stage`, if that iteration exists; closes their
+  /// group.
   void issueCopies(Value iv, Value stage) {
     Value exists = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, iv, loop.getUpperBound());
     IRMapping map;
@@ -133,8 +141,10 @@ private:
         Operation *clone = b.clone(*op, map);
         if (auto load = dyn_cast<tile::LoadOp>(clone)) restrict(load, exists);
       }
-      Value own = o.load.getMask(), mask = masked(o.load.getOffset().getType(), own ? map.lookupOrDefault(own) : Value(), exists);
-      AsyncCopyOp::create(b, o.load.getLoc(), map.lookupOrDefault(o.load.getPtr()), map.lookupOrDefault(o.load.getOffset()), mask, o.buffer, stage);
+      Value own = o.load.getMask(),
+            mask = masked(o.load.getOffset().getType(), own ? map.lookupOrDefault(own) : Value(), exists);
+      AsyncCopyOp::create(b, o.load.getLoc(), map.lookupOrDefault(o.load.getPtr()),
+                          map.lookupOrDefault(o.load.getOffset()), mask, o.buffer, stage);
     }
     AsyncCommitOp::create(b, loc);
   }
@@ -160,7 +170,8 @@ private:
       Value wraps = arith::CmpIOp::create(inner, at, arith::CmpIPredicate::eq, next, limit);
       return {arith::SelectOp::create(inner, at, wraps, zero, next), args[0]};
     };
-    auto replaced = loop.replaceWithAdditionalYields(rewriter, ValueRange{first, last}, /*replaceInitOperandUsesInLoop=*/false, yield);
+    auto replaced = loop.replaceWithAdditionalYields(rewriter, ValueRange{first, last},
+                                                     /*replaceInitOperandUsesInLoop=*/false, yield);
     loop = cast<scf::ForOp>(replaced->getOperation());
     readStage = loop.getRegionIterArgs().end()[-2];
     fillStage = loop.getRegionIterArgs().end()[-1];

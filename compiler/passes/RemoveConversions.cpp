@@ -50,7 +50,9 @@ private:
     if (isSource(op)) return true;
     if (isShapeOp(op)) return isCheap(op->getOperand(0), operandLayout(op, layout), budget);
     if (!isElementwise(op) || isa<math::MathDialect>(op->getDialect()) || isa<tile::SigmoidOp>(op)) return false;
-    return llvm::all_of(op->getOperands(), [&](Value operand) { return !isa<RankedTensorType>(operand.getType()) || isCheap(operand, layout, budget); });
+    return llvm::all_of(op->getOperands(), [&](Value operand) {
+      return !isa<RankedTensorType>(operand.getType()) || isCheap(operand, layout, budget);
+    });
   }
 
   /// v in `layout`, given isCheap.
@@ -64,7 +66,8 @@ private:
     SmallVector<Value> operands(op->getOperands());
     if (!isSource(op))
       for (Value &operand : operands)
-        if (isa<RankedTensorType>(operand.getType())) operand = make(operand, isShapeOp(op) ? operandLayout(op, layout) : layout);
+        if (isa<RankedTensorType>(operand.getType()))
+          operand = make(operand, isShapeOp(op) ? operandLayout(op, layout) : layout);
     Operation *clone = b.clone(*op);
     clone->setOperands(operands);
     setLayout(clone->getResult(0), layout);

@@ -26,7 +26,8 @@ bool isAllTrue(Value v) {
   return false;
 }
 
-/// k*x - x is (k-1)*x, whatever wraps. A view's second half has size 2H - H: its bound is then the first half's, and so is its mask.
+/// k*x - x is (k-1)*x, whatever wraps. A view's second half has size 2H - H: its bound is then the first half's, and so
+/// is its mask.
 void foldDifference(arith::SubIOp difference) {
   Value x = difference.getRhs();
   auto product = difference.getLhs().getDefiningOp<arith::MulIOp>();
@@ -36,7 +37,9 @@ void foldDifference(arith::SubIOp difference) {
   OpBuilder b(difference);
   Location loc = difference.getLoc();
   Value rest = x;
-  if (factor != 2) rest = arith::MulIOp::create(b, loc, x, arith::ConstantOp::create(b, loc, b.getIntegerAttr(x.getType(), factor - 1)));
+  if (factor != 2)
+    rest =
+        arith::MulIOp::create(b, loc, x, arith::ConstantOp::create(b, loc, b.getIntegerAttr(x.getType(), factor - 1)));
   difference.replaceAllUsesWith(rest);
   difference.erase();
 }
@@ -47,8 +50,10 @@ struct SimplifyMasksPass : moec::compiler::impl::TileSimplifyMasksBase<SimplifyM
     kernel.walk(foldDifference);
     decideComparisons(kernel);
     kernel.walk([](arith::AndIOp both) {
-      if (isAllTrue(both.getLhs())) both.replaceAllUsesWith(both.getRhs());
-      else if (isAllTrue(both.getRhs())) both.replaceAllUsesWith(both.getLhs());
+      if (isAllTrue(both.getLhs()))
+        both.replaceAllUsesWith(both.getRhs());
+      else if (isAllTrue(both.getRhs()))
+        both.replaceAllUsesWith(both.getLhs());
     });
     kernel.walk([](Operation *op) {
       TypeSwitch<Operation *>(op).Case<LoadOp, StoreOp, AtomicRmwOp>([](auto access) {

@@ -7,8 +7,8 @@ using namespace mlir;
 namespace moec::compiler {
 
 Value f8Code(IntegerCode &k, Value f32, bool e4m3, bool saturate) {
-  int shift = e4m3 ? 20 : 21;                           // f32 mantissa bits that are rounded away
-  int64_t minNormal = e4m3 ? 0x3c800000 : 0x38800000;   // 2^-6, 2^-14
+  int shift = e4m3 ? 20 : 21;                             // f32 mantissa bits that are rounded away
+  int64_t minNormal = e4m3 ? 0x3c800000 : 0x38800000;     // 2^-6, 2^-14
   int64_t denormalMagic = e4m3 ? 0x46800000 : 0x43000000; // 2^14, 2^7: their last place is the smallest f8 denormal
   int64_t rebias = e4m3 ? 120 << 3 : 112 << 2, maximum = (e4m3 ? 0x7e : 0x7b) + (saturate ? 0 : 1);
   Type floats = k.b.getF32Type();
@@ -26,7 +26,8 @@ namespace {
 
 IntegerCode codeAt(OpBuilder &b, Operation *op, unsigned width) {
   return {b, op->getLoc(), b.getIntegerType(width), [&b, loc = op->getLoc()](Type type, int64_t v) -> Value {
-            APInt bits(type.getIntOrFloatBitWidth(), static_cast<uint64_t>(v), /*isSigned=*/true, /*implicitTrunc=*/true);
+            APInt bits(type.getIntOrFloatBitWidth(), static_cast<uint64_t>(v), /*isSigned=*/true,
+                       /*implicitTrunc=*/true);
             return LLVM::ConstantOp::create(b, loc, IntegerAttr::get(type, bits));
           }};
 }
@@ -56,7 +57,8 @@ void expand(NVVM::ConvertF8x2ToF16x2Op op) {
   Value sign = k.sub(k.shl(k.or_(k.and_(codes, both(0x80)), nan), 8), nanSign); // 0 of a NaN
   Value bits = k.or_(k.shl(magnitude, e4m3 ? 7 : 8), sign);
   if (e4m3) { // in f16's fields the exponent makes 2^-8 of the value; the multiplication is exact, denormals included
-    Value scaled = LLVM::FMulOp::create(b, op.getLoc(), k.bitcast(bits, op.getType()), k.bitcast(both(0x5c00), op.getType()));
+    Value scaled =
+        LLVM::FMulOp::create(b, op.getLoc(), k.bitcast(bits, op.getType()), k.bitcast(both(0x5c00), op.getType()));
     bits = k.bitcast(scaled, k.type);
   }
   op.replaceAllUsesWith(k.bitcast(k.or_(bits, nanBits), op.getType()));
@@ -67,8 +69,10 @@ void expand(NVVM::ConvertF8x2ToF16x2Op op) {
 
 void expandF8Conversions(ModuleOp module) {
   module.walk([](Operation *op) {
-    if (auto narrow = dyn_cast<NVVM::ConvertF32x2ToF8x2Op>(op); narrow && !narrow.getRelu()) expand(narrow);
-    else if (auto wide = dyn_cast<NVVM::ConvertF8x2ToF16x2Op>(op); wide && !wide.getRelu()) expand(wide);
+    if (auto narrow = dyn_cast<NVVM::ConvertF32x2ToF8x2Op>(op); narrow && !narrow.getRelu())
+      expand(narrow);
+    else if (auto wide = dyn_cast<NVVM::ConvertF8x2ToF16x2Op>(op); wide && !wide.getRelu())
+      expand(wide);
   });
 }
 

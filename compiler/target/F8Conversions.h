@@ -1,5 +1,6 @@
-// fp8 conversions. The lowered module holds them as NVVM's ops, which are instructions from sm_89 on and which the simulator models; for older
-// GPUs, and where overflow does not saturate, they are integer arithmetic. Both are bit-equal to cuda_fp8.h's host functions for every input.
+// fp8 conversions. The lowered module holds them as NVVM's ops, which are instructions from sm_89 on and which the
+// simulator models; for older GPUs, and where overflow does not saturate, they are integer arithmetic. Both are
+// bit-equal to cuda_fp8.h's host functions for every input.
 #pragma once
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -33,8 +34,8 @@ struct IntegerCode {
   Value bitcast(Value x, mlir::Type to) { return mlir::LLVM::BitcastOp::create(b, loc, to, x); }
 };
 
-/// The f8 code of an f32 in the low byte of an i32 (`k.type`): to nearest even, NaN to 0x7f; too large a number gives the greatest finite one, or
-/// without `saturate` infinity (e5m2) or NaN (e4m3).
+/// The f8 code of an f32 in the low byte of an i32 (`k.type`): to nearest even, NaN to 0x7f; too large a number gives
+/// the greatest finite one, or without `saturate` infinity (e5m2) or NaN (e4m3).
 mlir::Value f8Code(IntegerCode &k, mlir::Value f32, bool e4m3, bool saturate);
 
 /// For GPUs before sm_89: NVVM's conversions of f32 pairs to f8 and of f8 pairs to f16 become integer arithmetic.

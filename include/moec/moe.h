@@ -1,4 +1,5 @@
-// The MoE kernel library: ops on tensors, each a kernel that is compiled at first use. <moec/moec.h> is for those who write kernels.
+// The MoE kernel library: ops on tensors, each a kernel that is compiled at first use. <moec/moec.h> is for those who
+// write kernels.
 #pragma once
 
 #include "kernels/moe.h"

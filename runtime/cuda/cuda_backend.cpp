@@ -110,7 +110,8 @@ public:
     int count = 0;
     d.check(d.device_count(&count), asked);
     if (index < 0 || index >= count)
-      throw DeviceError(asked, fmt::format("there are {} CUDA devices", count), "use MOEC_DEVICE=sim, or a smaller index");
+      throw DeviceError(asked, fmt::format("there are {} CUDA devices", count),
+                        "use MOEC_DEVICE=sim, or a smaller index");
     d.check(d.device_get(&device_, index), asked);
     char name[256] = "";
     d.check(d.device_name(name, sizeof name, device_), asked);
@@ -125,7 +126,8 @@ public:
   }
 
   std::string description() override {
-    return fmt::format("{} (cuda:{}, {}, {} SMs, driver {}.{})", name_, index_, target(), sms_, d_.version / 1000, d_.version % 1000 / 10);
+    return fmt::format("{} (cuda:{}, {}, {} SMs, driver {}.{})", name_, index_, target(), sms_, d_.version / 1000,
+                       d_.version % 1000 / 10);
   }
   std::string target() override { return fmt::format("sm_{}{}{}", major_, minor_, major_ >= 9 ? "a" : ""); }
   int multiprocessors() override { return sms_; }
@@ -206,14 +208,20 @@ public:
     Result result = to_host     ? d_.copy_to_host(to, device_pointer(from), bytes, stream)
                     : from_host ? d_.copy_to_device(device_pointer(to), from, bytes, stream)
                                 : d_.copy_on_device(device_pointer(to), device_pointer(from), bytes, stream);
-    d_.check(result, fmt::format("copy {} bytes {} cuda:{}", bytes, to_host ? "from" : from_host ? "to" : "on", index_));
+    d_.check(result, fmt::format("copy {} bytes {} cuda:{}", bytes,
+                                 to_host     ? "from"
+                                 : from_host ? "to"
+                                             : "on",
+                                 index_));
   }
   void fill(void *to, uint8_t value, size_t bytes, void *stream) override {
     auto scope = current();
     d_.check(d_.fill(device_pointer(to), value, bytes, stream), asked("fill memory"));
   }
 
-  std::shared_ptr<void> make_current() override { return std::make_shared<CurrentContext>(d_, device_, primary_once_, primary_); }
+  std::shared_ptr<void> make_current() override {
+    return std::make_shared<CurrentContext>(d_, device_, primary_once_, primary_);
+  }
   std::string assemble(std::string_view ptx) override {
     auto scope = current(); // the linker takes its target from the context
     return cuda::assemble(d_, ptx);
@@ -221,7 +229,8 @@ public:
   std::unique_ptr<Executable> load(const ExecutableImage &image) override {
     if (image.shared_bytes > static_cast<uint32_t>(max_shared_))
       throw DeviceError(fmt::format("load kernel {} on cuda:{}", image.kernel, index_),
-                        fmt::format("it needs {} bytes of shared memory, and a CTA of {} has at most {}", image.shared_bytes, name_, max_shared_),
+                        fmt::format("it needs {} bytes of shared memory, and a CTA of {} has at most {}",
+                                    image.shared_bytes, name_, max_shared_),
                         "use smaller tiles, or fewer stages");
     auto scope = current();
     auto executable = std::make_unique<CudaExecutable>(d_, image);
@@ -231,7 +240,8 @@ public:
   int resident_ctas(const Executable &e, uint32_t threads, uint32_t shared_bytes) override {
     auto scope = current();
     int per_sm = 0;
-    d_.check(d_.occupancy(&per_sm, static_cast<const CudaExecutable &>(e).in(scope.get()), static_cast<int>(threads), shared_bytes),
+    d_.check(d_.occupancy(&per_sm, static_cast<const CudaExecutable &>(e).in(scope.get()), static_cast<int>(threads),
+                          shared_bytes),
              asked("ask for a kernel's occupancy"));
     return sms_ * std::max(per_sm, 1);
   }
@@ -249,8 +259,9 @@ public:
       result = d_.launch(f, c.grid[0], c.grid[1], c.grid[2], c.threads, 1, 1, c.shared_bytes, stream, params, nullptr);
     }
     if (result != kSuccess)
-      d_.fail(result, fmt::format("launch {} on cuda:{} (grid {}x{}x{}, {} threads, {} bytes of shared memory)", executable.kernel(),
-                                  index_, c.grid[0], c.grid[1], c.grid[2], c.threads, c.shared_bytes));
+      d_.fail(result,
+              fmt::format("launch {} on cuda:{} (grid {}x{}x{}, {} threads, {} bytes of shared memory)",
+                          executable.kernel(), index_, c.grid[0], c.grid[1], c.grid[2], c.threads, c.shared_bytes));
   }
 
   // Relaxed: kernels are loaded and memory is made at the first use, which may be now.
@@ -295,7 +306,8 @@ private:
   /// What the pool keeps is not there for other memory. True if there was a pool to ask.
   bool give_back_freed_memory() {
     void *pool = nullptr;
-    return pools_ && d_.pool_trim && d_.default_pool && d_.default_pool(&pool, device_) == kSuccess && d_.pool_trim(pool, 0) == kSuccess;
+    return pools_ && d_.pool_trim && d_.default_pool && d_.default_pool(&pool, device_) == kSuccess &&
+           d_.pool_trim(pool, 0) == kSuccess;
   }
   CurrentContext current() { return CurrentContext(d_, device_, primary_once_, primary_); }
   std::string asked(const char *what) const { return fmt::format("{} on cuda:{}", what, index_); }
@@ -308,8 +320,7 @@ private:
     try {
       auto scope = current();
       f();
-    } catch (...) {
-    }
+    } catch (...) {}
   }
 
   const Driver &d_;
@@ -322,6 +333,8 @@ private:
 
 } // namespace
 
-std::unique_ptr<Backend> make_backend(const Driver &driver, int index) { return std::make_unique<CudaBackend>(driver, index); }
+std::unique_ptr<Backend> make_backend(const Driver &driver, int index) {
+  return std::make_unique<CudaBackend>(driver, index);
+}
 
 } // namespace moec::cuda

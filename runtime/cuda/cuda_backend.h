@@ -1,4 +1,5 @@
-// A CUDA device behind Backend. Works in the caller's current context if that is of this device, else in the primary context.
+// A CUDA device behind Backend. Works in the caller's current context if that is of this device, else in the primary
+// context.
 #pragma once
 
 #include <memory>

@@ -22,30 +22,60 @@ struct Symbol {
 
 /// dlsym for every function. Names with _v2 are what cuda.h's macros make of the plain ones.
 void bind(Driver &d, void *library) {
-  const Symbol symbols[] = {
-      {"cuInit", &d.init}, {"cuDriverGetVersion", &d.driver_version}, {"cuGetErrorName", &d.error_name},
-      {"cuGetErrorString", &d.error_string}, {"cuDeviceGetCount", &d.device_count}, {"cuDeviceGet", &d.device_get},
-      {"cuDeviceGetName", &d.device_name}, {"cuDeviceGetAttribute", &d.device_attribute},
-      {"cuDevicePrimaryCtxRetain", &d.primary_retain}, {"cuDevicePrimaryCtxRelease_v2", &d.primary_release},
-      {"cuCtxGetCurrent", &d.context_current}, {"cuCtxGetDevice", &d.context_device}, {"cuCtxPushCurrent_v2", &d.context_push},
-      {"cuCtxPopCurrent_v2", &d.context_pop}, {"cuModuleLoadDataEx", &d.module_load}, {"cuModuleUnload", &d.module_unload},
-      {"cuModuleGetFunction", &d.module_function}, {"cuFuncSetAttribute", &d.function_set_attribute},
-      {"cuFuncGetAttribute", &d.function_attribute}, {"cuOccupancyMaxActiveBlocksPerMultiprocessor", &d.occupancy},
-      {"cuLaunchKernel", &d.launch}, {"cuLaunchKernelEx", &d.launch_ex, true},
-      {"cuMemAlloc_v2", &d.allocate}, {"cuMemFree_v2", &d.free}, {"cuMemAllocAsync", &d.allocate_async, true},
-      {"cuMemFreeAsync", &d.free_async, true}, {"cuDeviceGetDefaultMemPool", &d.default_pool, true},
-      {"cuMemPoolSetAttribute", &d.pool_set_attribute, true}, {"cuMemPoolTrimTo", &d.pool_trim, true},
-      {"cuMemcpyHtoDAsync_v2", &d.copy_to_device},
-      {"cuMemcpyDtoHAsync_v2", &d.copy_to_host}, {"cuMemcpyDtoDAsync_v2", &d.copy_on_device}, {"cuMemsetD8Async", &d.fill},
-      {"cuStreamCreate", &d.stream_create}, {"cuStreamDestroy_v2", &d.stream_destroy},
-      {"cuStreamSynchronize", &d.stream_synchronize}, {"cuStreamQuery", &d.stream_query},
-      {"cuStreamBeginCapture_v2", &d.capture_begin}, {"cuStreamEndCapture", &d.capture_end},
-      {"cuGraphInstantiateWithFlags", &d.graph_instantiate}, {"cuGraphLaunch", &d.graph_launch},
-      {"cuGraphDestroy", &d.graph_destroy}, {"cuGraphExecDestroy", &d.graph_exec_destroy},
-      {"cuStreamWaitEvent", &d.stream_wait_event}, {"cuEventCreate", &d.event_create}, {"cuEventDestroy_v2", &d.event_destroy},
-      {"cuEventRecord", &d.event_record}, {"cuEventSynchronize", &d.event_synchronize}, {"cuEventQuery", &d.event_query},
-      {"cuEventElapsedTime", &d.event_elapsed}, {"cuLinkCreate_v2", &d.link_create}, {"cuLinkAddData_v2", &d.link_add},
-      {"cuLinkComplete", &d.link_complete}, {"cuLinkDestroy", &d.link_destroy}};
+  const Symbol symbols[] = {{"cuInit", &d.init},
+                            {"cuDriverGetVersion", &d.driver_version},
+                            {"cuGetErrorName", &d.error_name},
+                            {"cuGetErrorString", &d.error_string},
+                            {"cuDeviceGetCount", &d.device_count},
+                            {"cuDeviceGet", &d.device_get},
+                            {"cuDeviceGetName", &d.device_name},
+                            {"cuDeviceGetAttribute", &d.device_attribute},
+                            {"cuDevicePrimaryCtxRetain", &d.primary_retain},
+                            {"cuDevicePrimaryCtxRelease_v2", &d.primary_release},
+                            {"cuCtxGetCurrent", &d.context_current},
+                            {"cuCtxGetDevice", &d.context_device},
+                            {"cuCtxPushCurrent_v2", &d.context_push},
+                            {"cuCtxPopCurrent_v2", &d.context_pop},
+                            {"cuModuleLoadDataEx", &d.module_load},
+                            {"cuModuleUnload", &d.module_unload},
+                            {"cuModuleGetFunction", &d.module_function},
+                            {"cuFuncSetAttribute", &d.function_set_attribute},
+                            {"cuFuncGetAttribute", &d.function_attribute},
+                            {"cuOccupancyMaxActiveBlocksPerMultiprocessor", &d.occupancy},
+                            {"cuLaunchKernel", &d.launch},
+                            {"cuLaunchKernelEx", &d.launch_ex, true},
+                            {"cuMemAlloc_v2", &d.allocate},
+                            {"cuMemFree_v2", &d.free},
+                            {"cuMemAllocAsync", &d.allocate_async, true},
+                            {"cuMemFreeAsync", &d.free_async, true},
+                            {"cuDeviceGetDefaultMemPool", &d.default_pool, true},
+                            {"cuMemPoolSetAttribute", &d.pool_set_attribute, true},
+                            {"cuMemPoolTrimTo", &d.pool_trim, true},
+                            {"cuMemcpyHtoDAsync_v2", &d.copy_to_device},
+                            {"cuMemcpyDtoHAsync_v2", &d.copy_to_host},
+                            {"cuMemcpyDtoDAsync_v2", &d.copy_on_device},
+                            {"cuMemsetD8Async", &d.fill},
+                            {"cuStreamCreate", &d.stream_create},
+                            {"cuStreamDestroy_v2", &d.stream_destroy},
+                            {"cuStreamSynchronize", &d.stream_synchronize},
+                            {"cuStreamQuery", &d.stream_query},
+                            {"cuStreamBeginCapture_v2", &d.capture_begin},
+                            {"cuStreamEndCapture", &d.capture_end},
+                            {"cuGraphInstantiateWithFlags", &d.graph_instantiate},
+                            {"cuGraphLaunch", &d.graph_launch},
+                            {"cuGraphDestroy", &d.graph_destroy},
+                            {"cuGraphExecDestroy", &d.graph_exec_destroy},
+                            {"cuStreamWaitEvent", &d.stream_wait_event},
+                            {"cuEventCreate", &d.event_create},
+                            {"cuEventDestroy_v2", &d.event_destroy},
+                            {"cuEventRecord", &d.event_record},
+                            {"cuEventSynchronize", &d.event_synchronize},
+                            {"cuEventQuery", &d.event_query},
+                            {"cuEventElapsedTime", &d.event_elapsed},
+                            {"cuLinkCreate_v2", &d.link_create},
+                            {"cuLinkAddData_v2", &d.link_add},
+                            {"cuLinkComplete", &d.link_complete},
+                            {"cuLinkDestroy", &d.link_destroy}};
   static_assert(sizeof(symbols) / sizeof(*symbols) * sizeof(void *) == sizeof(Functions));
   for (const Symbol &s : symbols) {
     void *address = dlsym(library, s.name);
@@ -58,17 +88,22 @@ void bind(Driver &d, void *library) {
 
 const char *advice(std::string_view name) {
   if (name == "CUDA_ERROR_OUT_OF_MEMORY") return "use smaller tensors or free some";
-  if (name == "CUDA_ERROR_NO_DEVICE") return "use MOEC_DEVICE=sim, or check that a GPU is visible (CUDA_VISIBLE_DEVICES)";
-  for (std::string_view image : {"CUDA_ERROR_INVALID_IMAGE", "CUDA_ERROR_NO_BINARY_FOR_GPU", "CUDA_ERROR_INVALID_PTX", "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"})
+  if (name == "CUDA_ERROR_NO_DEVICE")
+    return "use MOEC_DEVICE=sim, or check that a GPU is visible (CUDA_VISIBLE_DEVICES)";
+  for (std::string_view image : {"CUDA_ERROR_INVALID_IMAGE", "CUDA_ERROR_NO_BINARY_FOR_GPU", "CUDA_ERROR_INVALID_PTX",
+                                 "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"})
     if (name == image)
-      return "the driver may be older than the kernel's target or than nvJitLink; update it, compile for an older target, or let the driver "
+      return "the driver may be older than the kernel's target or than nvJitLink; update it, compile for an older "
+             "target, or let the driver "
              "assemble (MOEC_CUDA_ROOT=none)";
   // What a kernel did, a failed assertion's trap among it: every later call of the context gives it again.
-  for (std::string_view lost : {"CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_MISALIGNED_ADDRESS", "CUDA_ERROR_LAUNCH_FAILED", "CUDA_ERROR_ILLEGAL_INSTRUCTION",
-                                "CUDA_ERROR_HARDWARE_STACK_ERROR", "CUDA_ERROR_INVALID_ADDRESS_SPACE", "CUDA_ERROR_INVALID_PC", "CUDA_ERROR_ASSERT",
-                                "CUDA_ERROR_LAUNCH_TIMEOUT"})
+  for (std::string_view lost :
+       {"CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_MISALIGNED_ADDRESS", "CUDA_ERROR_LAUNCH_FAILED",
+        "CUDA_ERROR_ILLEGAL_INSTRUCTION", "CUDA_ERROR_HARDWARE_STACK_ERROR", "CUDA_ERROR_INVALID_ADDRESS_SPACE",
+        "CUDA_ERROR_INVALID_PC", "CUDA_ERROR_ASSERT", "CUDA_ERROR_LAUNCH_TIMEOUT"})
     if (name == lost)
-      return "run the same launch with MOEC_DEVICE=sim MOEC_SIM_CHECKED=1, which names the line; this process's CUDA context is lost";
+      return "run the same launch with MOEC_DEVICE=sim MOEC_SIM_CHECKED=1, which names the line; this process's CUDA "
+             "context is lost";
   return "";
 }
 
@@ -104,9 +139,7 @@ const Driver &driver() {
     try {
       const std::string &path = environment().libcuda;
       opened = std::make_unique<Driver>(open_driver(path.empty() ? "libcuda.so.1" : path));
-    } catch (const DeviceError &e) {
-      failure = std::make_unique<DeviceError>(e);
-    }
+    } catch (const DeviceError &e) { failure = std::make_unique<DeviceError>(e); }
   });
   if (failure) throw *failure;
   return *opened;

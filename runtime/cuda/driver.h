@@ -1,5 +1,6 @@
-// The CUDA driver's functions, opened by name at first use. Declared here rather than taken from cuda.h, so that moec builds
-// and assembles kernels by the driver where no toolkit is installed; test/unit/runtime/driver_test.cpp holds them against cuda.h.
+// The CUDA driver's functions, opened by name at first use. Declared here rather than taken from cuda.h, so that moec
+// builds and assembles kernels by the driver where no toolkit is installed; test/unit/runtime/driver_test.cpp holds
+// them against cuda.h.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +32,12 @@ enum Attribute : int {
   kAttributeMemoryPools = 115,
 };
 /// CUfunction_attribute values.
-enum FunctionAttribute : int { kFunctionSharedStatic = 1, kFunctionLocalBytes = 3, kFunctionRegisters = 4, kFunctionMaxDynamicShared = 8 };
+enum FunctionAttribute : int {
+  kFunctionSharedStatic = 1,
+  kFunctionLocalBytes = 3,
+  kFunctionRegisters = 4,
+  kFunctionMaxDynamicShared = 8
+};
 /// CUjitInputType and CUjit_option values.
 inline constexpr int kJitInputPtx = 1;
 enum JitOption : int { kJitErrorLog = 5, kJitErrorLogBytes = 6 };
@@ -70,7 +76,8 @@ struct Functions {
   Result (*function_set_attribute)(Function, int, int);
   Result (*function_attribute)(int *, int, Function);
   Result (*occupancy)(int *, Function, int, size_t);
-  Result (*launch)(Function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, StreamHandle, void **, void **);
+  Result (*launch)(Function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, StreamHandle,
+                   void **, void **);
   Result (*launch_ex)(const LaunchConfig *, Function, void **, void **); // optional
   Result (*allocate)(DevicePointer *, size_t);
   Result (*free)(DevicePointer);
@@ -120,11 +127,12 @@ struct Driver : Functions {
 
 /// Opens `path` and initialises it. Throws DeviceError if it cannot be opened, lacks a function or cuInit fails.
 Driver open_driver(const std::string &path);
-/// The process's driver: MOEC_LIBCUDA, or libcuda.so.1. Opened at the first call; a failure is remembered and thrown again.
+/// The process's driver: MOEC_LIBCUDA, or libcuda.so.1. Opened at the first call; a failure is remembered and thrown
+/// again.
 const Driver &driver();
 
-/// Assembles PTX to a cubin for the current context's device with the driver's linker, for machines without nvJitLink. Throws
-/// DeviceError with the assembler's log, and where no context is current.
+/// Assembles PTX to a cubin for the current context's device with the driver's linker, for machines without nvJitLink.
+/// Throws DeviceError with the assembler's log, and where no context is current.
 std::string assemble(const Driver &driver, std::string_view ptx);
 
 } // namespace moec::cuda

@@ -1,5 +1,5 @@
-// cp.async, and the table of runtime functions. Copies are done as late as the kernel allows, so that a missing wait gives
-// wrong values even without checks.
+// cp.async, and the table of runtime functions. Copies are done as late as the kernel allows, so that a missing wait
+// gives wrong values even without checks.
 #include "runtime/sim/checker.h"
 #include "runtime/sim/machine.h"
 
@@ -32,7 +32,8 @@ void division(SimContext *context, int64_t dividend, int64_t divisor, uint32_t l
   Thread &thread = thread_of(context);
   Worker &worker = *thread.home->worker;
   if (divisor == 0 && worker.checker())
-    worker.launch().report(worker.finding(thread, FindingKind::ZeroDivision, loc, "integer division of " + std::to_string(dividend) + " by zero"));
+    worker.launch().report(worker.finding(thread, FindingKind::ZeroDivision, loc,
+                                          "integer division of " + std::to_string(dividend) + " by zero"));
 }
 
 void used_steps(SimContext *context, uint32_t loc) {
@@ -49,12 +50,15 @@ void yield_thread(SimContext *context, uint32_t loc) {
 
 void sim_cp_async(SimContext *context, char *to, const char *from, uint32_t size, uint32_t source_bytes, uint32_t loc) {
   Thread &thread = thread_of(context);
-  PendingCopy copy{to, from, size, std::min(source_bytes, size), thread.committed_groups + 1, ++thread.issued_copies, loc};
+  PendingCopy copy{to, from, size, std::min(source_bytes, size), thread.committed_groups + 1, ++thread.issued_copies,
+                   loc};
   Worker &worker = *thread.home->worker;
   worker.before_access(thread, from, kAccessRead | copy.source_bytes, loc, __builtin_return_address(0));
   if (Checker *checker = worker.checker(); checker && !checker->cp_async(thread, copy, loc)) return;
-  if (worker.launch().options.eager_async) copy_now(copy);
-  else thread.copies.push_back(copy);
+  if (worker.launch().options.eager_async)
+    copy_now(copy);
+  else
+    thread.copies.push_back(copy);
 }
 
 void run_copies(Thread &thread, uint32_t group, uint32_t sequence) {
@@ -79,7 +83,8 @@ void sim_cp_async_mbarrier(SimContext *context, char *address, uint32_t noinc, u
   uint32_t offset = static_cast<uint32_t>(address - cta.shared);
   auto it = cta.mbarriers.find(offset);
   if (it == cta.mbarriers.end())
-    cta.worker->fatal(thread, FindingKind::MbarrierMisuse, loc, "shared+" + std::to_string(offset) + " was not initialised as an mbarrier");
+    cta.worker->fatal(thread, FindingKind::MbarrierMisuse, loc,
+                      "shared+" + std::to_string(offset) + " was not initialised as an mbarrier");
   if (Checker *checker = cta.worker->checker()) checker->mbarrier_used(thread, offset, loc);
   if (!noinc) ++it->second.pending;
   cta.deferred.push_back({&thread, thread.issued_copies, thread.committed_groups + 1, offset});
@@ -87,12 +92,28 @@ void sim_cp_async_mbarrier(SimContext *context, char *address, uint32_t noinc, u
 
 #define ENTRY(f) reinterpret_cast<const void *>(&f)
 const void *const function_table[kNumSimFunctions] = {
-    ENTRY(sim_batch),           ENTRY(sim_barrier),          ENTRY(sim_barrier_reduce),     ENTRY(sim_barrier_arrive),
-    ENTRY(sim_warp_barrier),    ENTRY(sim_cp_async),         ENTRY(sim_cp_async_commit),    ENTRY(sim_cp_async_wait),
-    ENTRY(sim_cp_async_mbarrier), ENTRY(sim_mbarrier_init),  ENTRY(sim_mbarrier_inval),     ENTRY(sim_mbarrier_arrive),
-    ENTRY(sim_mbarrier_expect), ENTRY(sim_mbarrier_try_wait), ENTRY(sim_mbarrier_test_wait), ENTRY(sim_access),
-    ENTRY(sim_fence),           ENTRY(trap),                 ENTRY(assert_failed),          ENTRY(division),
-    ENTRY(used_steps),          ENTRY(yield_thread),
+    ENTRY(sim_batch),
+    ENTRY(sim_barrier),
+    ENTRY(sim_barrier_reduce),
+    ENTRY(sim_barrier_arrive),
+    ENTRY(sim_warp_barrier),
+    ENTRY(sim_cp_async),
+    ENTRY(sim_cp_async_commit),
+    ENTRY(sim_cp_async_wait),
+    ENTRY(sim_cp_async_mbarrier),
+    ENTRY(sim_mbarrier_init),
+    ENTRY(sim_mbarrier_inval),
+    ENTRY(sim_mbarrier_arrive),
+    ENTRY(sim_mbarrier_expect),
+    ENTRY(sim_mbarrier_try_wait),
+    ENTRY(sim_mbarrier_test_wait),
+    ENTRY(sim_access),
+    ENTRY(sim_fence),
+    ENTRY(trap),
+    ENTRY(assert_failed),
+    ENTRY(division),
+    ENTRY(used_steps),
+    ENTRY(yield_thread),
 };
 #undef ENTRY
 

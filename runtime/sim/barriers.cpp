@@ -14,7 +14,8 @@ void release(Cta &cta, Barrier &barrier, Thread *self) {
       for (uint32_t lanes = barrier.waiting[w]; lanes; lanes &= lanes - 1)
         cta.warps[w].threads[std::countr_zero(lanes)].barrier_result = barrier.reduction;
   }
-  if (Checker *checker = cta.worker->checker()) checker->barrier_completes(static_cast<uint32_t>(&barrier - cta.barriers.data()));
+  if (Checker *checker = cta.worker->checker())
+    checker->barrier_completes(static_cast<uint32_t>(&barrier - cta.barriers.data()));
   for (uint32_t w = 0; w < cta.num_warps; ++w) {
     uint32_t lanes = barrier.waiting[w];
     if (self && self->warp->index == w) lanes &= ~self->lanemask_eq;
@@ -27,7 +28,9 @@ void release(Cta &cta, Barrier &barrier, Thread *self) {
 bool arrive(Thread &thread, uint32_t id, uint32_t count, uint32_t loc, bool waits) {
   Cta &cta = *thread.home;
   Worker &worker = *cta.worker;
-  if (id >= kNumBarriers) worker.fatal(thread, FindingKind::BarrierMisuse, loc, "barrier " + std::to_string(id) + " does not exist (0 to 15)");
+  if (id >= kNumBarriers)
+    worker.fatal(thread, FindingKind::BarrierMisuse, loc,
+                 "barrier " + std::to_string(id) + " does not exist (0 to 15)");
   Barrier &barrier = cta.barriers[id];
   if (count % kWarpSize || count > cta.num_threads + kWarpSize - 1)
     worker.fatal(thread, FindingKind::BarrierMisuse, loc,
@@ -46,8 +49,9 @@ bool arrive(Thread &thread, uint32_t id, uint32_t count, uint32_t loc, bool wait
   if (!barrier.waiting[thread.warp->index]) warp_loc = loc;
   if (waits) {
     if (warp_loc != loc && worker.checker())
-      worker.launch().report(worker.finding(thread, FindingKind::BarrierMisuse, loc,
-                                            "threads of one warp wait at barrier " + std::to_string(id) + " in different places", warp_loc));
+      worker.launch().report(worker.finding(
+          thread, FindingKind::BarrierMisuse, loc,
+          "threads of one warp wait at barrier " + std::to_string(id) + " in different places", warp_loc));
     barrier.waiting[thread.warp->index] |= thread.lanemask_eq;
   }
   ++barrier.arrived;
@@ -59,28 +63,37 @@ bool arrive(Thread &thread, uint32_t id, uint32_t count, uint32_t loc, bool wait
 
 void sim_barrier(SimContext *context, uint32_t id, uint32_t count, uint32_t loc) {
   Thread &thread = thread_of(context);
-  if (arrive(thread, id, count, loc, true)) release(*thread.home, thread.home->barriers[id], &thread);
-  else thread.home->worker->block(thread, WaitKind::Barrier, loc, id);
+  if (arrive(thread, id, count, loc, true))
+    release(*thread.home, thread.home->barriers[id], &thread);
+  else
+    thread.home->worker->block(thread, WaitKind::Barrier, loc, id);
 }
 
-uint32_t sim_barrier_reduce(SimContext *context, uint32_t id, uint32_t count, uint32_t kind, uint32_t predicate, uint32_t loc) {
+uint32_t sim_barrier_reduce(SimContext *context, uint32_t id, uint32_t count, uint32_t kind, uint32_t predicate,
+                            uint32_t loc) {
   Thread &thread = thread_of(context);
   bool complete = arrive(thread, id, count, loc, true);
   Barrier &barrier = thread.home->barriers[id];
   bool value = predicate != 0;
   if (!barrier.reduces) barrier.reduction = kind == kBarrierAnd ? 1 : 0;
   barrier.reduces = true;
-  if (kind == kBarrierAnd) barrier.reduction &= value;
-  else if (kind == kBarrierOr) barrier.reduction |= value;
-  else barrier.reduction += value;
-  if (complete) release(*thread.home, barrier, &thread);
-  else thread.home->worker->block(thread, WaitKind::Barrier, loc, id);
+  if (kind == kBarrierAnd)
+    barrier.reduction &= value;
+  else if (kind == kBarrierOr)
+    barrier.reduction |= value;
+  else
+    barrier.reduction += value;
+  if (complete)
+    release(*thread.home, barrier, &thread);
+  else
+    thread.home->worker->block(thread, WaitKind::Barrier, loc, id);
   return thread.barrier_result;
 }
 
 void sim_barrier_arrive(SimContext *context, uint32_t id, uint32_t count, uint32_t loc) {
   Thread &thread = thread_of(context);
-  if (count == 0) thread.home->worker->fatal(thread, FindingKind::BarrierMisuse, loc, "bar.arrive needs a thread count");
+  if (count == 0)
+    thread.home->worker->fatal(thread, FindingKind::BarrierMisuse, loc, "bar.arrive needs a thread count");
   if (arrive(thread, id, count, loc, false)) release(*thread.home, thread.home->barriers[id], nullptr);
 }
 
@@ -90,7 +103,7 @@ void barriers_after_exit(Thread &thread) {
     if (barrier.arrived && barrier.count == 0 && barrier.arrived == cta.alive) release(cta, barrier, nullptr);
 }
 
-// ------------------------------------------------------------------------------------------------------------ mbarriers
+// ----------------------------------------------------------------------------------------------------------- mbarriers
 
 namespace {
 
@@ -107,7 +120,8 @@ Mbarrier &mbarrier_at(Thread &thread, uint32_t offset, uint32_t loc) {
   Cta &cta = *thread.home;
   auto it = cta.mbarriers.find(offset);
   if (it == cta.mbarriers.end())
-    cta.worker->fatal(thread, FindingKind::MbarrierMisuse, loc, "shared+" + std::to_string(offset) + " was not initialised as an mbarrier");
+    cta.worker->fatal(thread, FindingKind::MbarrierMisuse, loc,
+                      "shared+" + std::to_string(offset) + " was not initialised as an mbarrier");
   if (Checker *checker = cta.worker->checker()) checker->mbarrier_used(thread, offset, loc);
   return it->second;
 }
@@ -140,10 +154,12 @@ void sim_mbarrier_init(SimContext *context, char *address, uint32_t count, uint3
   uint32_t offset = shared_offset(thread, address, loc);
   Cta &cta = *thread.home;
   if (count == 0 || count > (1u << 20) - 1)
-    cta.worker->fatal(thread, FindingKind::MbarrierMisuse, loc, "an mbarrier for " + std::to_string(count) + " arrivals");
+    cta.worker->fatal(thread, FindingKind::MbarrierMisuse, loc,
+                      "an mbarrier for " + std::to_string(count) + " arrivals");
   auto [it, inserted] = cta.mbarriers.try_emplace(offset);
   if (!inserted && cta.worker->checker())
-    cta.worker->launch().report(cta.worker->finding(thread, FindingKind::MbarrierMisuse, loc, "an mbarrier is initialised twice", it->second.init_loc));
+    cta.worker->launch().report(cta.worker->finding(thread, FindingKind::MbarrierMisuse, loc,
+                                                    "an mbarrier is initialised twice", it->second.init_loc));
   it->second = {count, count, 0, 0, loc};
   if (Checker *checker = cta.worker->checker()) checker->mbarrier_init(thread, offset, loc);
 }
@@ -161,8 +177,9 @@ uint64_t sim_mbarrier_arrive(SimContext *context, char *address, uint32_t count,
   Mbarrier &barrier = mbarrier_at(thread, offset, loc);
   uint64_t state = barrier.phase;
   if (count > barrier.pending)
-    thread.home->worker->fatal(thread, FindingKind::MbarrierMisuse, loc,
-                               "more arrivals than the mbarrier's " + std::to_string(barrier.expected) + " in one phase", barrier.init_loc);
+    thread.home->worker->fatal(
+        thread, FindingKind::MbarrierMisuse, loc,
+        "more arrivals than the mbarrier's " + std::to_string(barrier.expected) + " in one phase", barrier.init_loc);
   if (Checker *checker = thread.home->worker->checker()) checker->mbarrier_arrives(thread, offset);
   barrier.transactions += expect_bytes;
   mbarrier_arrive(*thread.home, barrier, offset, count);
@@ -190,8 +207,10 @@ uint32_t sim_mbarrier_test_wait(SimContext *context, char *address, uint64_t sta
     // A loop around this is a wait: if nobody else can run, it will never end unless asynchronous work ends it.
     // Threads that only poll keep one another awake, so some of their turns go to that work.
     if (++thread.home->polls % 64 == 0 && thread.home->worker->run_deferred()) return 0;
-    if (thread.home->ready_warps) thread.home->worker->yield(thread, loc);
-    else thread.home->worker->block(thread, WaitKind::Mbarrier, loc, offset, state);
+    if (thread.home->ready_warps)
+      thread.home->worker->yield(thread, loc);
+    else
+      thread.home->worker->block(thread, WaitKind::Mbarrier, loc, offset, state);
   }
   if (!phase_over(mbarrier_at(thread, offset, loc), state, is_parity)) return 0;
   if (Checker *checker = thread.home->worker->checker()) checker->mbarrier_waited(thread, offset);

@@ -34,8 +34,8 @@ void Checker::begin_cta() {
   std::memset(cta.shared, 0xff, cta.shared_bytes); // what nobody wrote should look wrong
 }
 
-void Checker::report(Thread &thread, FindingKind kind, uint32_t loc, uint64_t address, std::string message, uint32_t other_loc,
-                     uint32_t other_thread) {
+void Checker::report(Thread &thread, FindingKind kind, uint32_t loc, uint64_t address, std::string message,
+                     uint32_t other_loc, uint32_t other_thread) {
   SimFinding finding = worker_.finding(thread, kind, loc, std::move(message), other_loc);
   finding.address = address;
   finding.other_thread = other_thread;
@@ -50,25 +50,30 @@ bool Checker::shared_in_bounds(Thread &thread, uint64_t offset, uint32_t size, b
   uint32_t total = worker_.cta().shared_bytes;
   if (offset + size <= total) return true;
   report(thread, FindingKind::OutOfBounds, loc, offset,
-         "shared " + std::string(write ? "write" : "read") + " of " + bytes_text(size) + " at offset " + std::to_string(offset) +
-             ", the CTA has " + bytes_text(total));
+         "shared " + std::string(write ? "write" : "read") + " of " + bytes_text(size) + " at offset " +
+             std::to_string(offset) + ", the CTA has " + bytes_text(total));
   return false;
 }
 
 bool Checker::global_in_bounds(Thread &thread, uint64_t address, uint32_t size, bool write, uint32_t loc) {
-  auto holds = [&](const MemoryRange &range) { return address >= range.begin && address + size <= range.end && (range.writable || !write); };
+  auto holds = [&](const MemoryRange &range) {
+    return address >= range.begin && address + size <= range.end && (range.writable || !write);
+  };
   if (last_range_ < ranges_.size() && holds(ranges_[last_range_])) return true;
-  auto after = std::upper_bound(ranges_.begin(), ranges_.end(), address, [](uint64_t a, const MemoryRange &r) { return a < r.begin; });
+  auto after = std::upper_bound(ranges_.begin(), ranges_.end(), address,
+                                [](uint64_t a, const MemoryRange &r) { return a < r.begin; });
   const MemoryRange *before = after == ranges_.begin() ? nullptr : &*(after - 1);
   if (before && holds(*before)) {
     last_range_ = static_cast<size_t>(before - ranges_.data());
     return true;
   }
-  std::string message = std::string("global ") + (write ? "write" : "read") + " of " + bytes_text(size) + " at " + hex(address);
+  std::string message =
+      std::string("global ") + (write ? "write" : "read") + " of " + bytes_text(size) + " at " + hex(address);
   if (before && address + size <= before->end)
     message += ", memory that this launch may only read";
   else if (before && address - before->begin < 2 * (before->end - before->begin) + 4096)
-    message += ", offset " + std::to_string(address - before->begin) + " of an allocation of " + bytes_text(before->end - before->begin);
+    message += ", offset " + std::to_string(address - before->begin) + " of an allocation of " +
+               bytes_text(before->end - before->begin);
   else if (after != ranges_.end() && after->begin - address < 4096)
     message += ", " + bytes_text(after->begin - address) + " before an allocation";
   report(thread, FindingKind::OutOfBounds, loc, address, message);
@@ -79,7 +84,8 @@ void Checker::report_conflict(Thread &thread, const Conflict &conflict, uint32_t
   if (conflict.kind == Conflict::None) return;
   std::string place = "shared+" + std::to_string(conflict.offset);
   if (conflict.kind == Conflict::Uninitialized) {
-    report(thread, FindingKind::Uninitialized, loc, conflict.offset, "read of " + place + ", which no thread has written");
+    report(thread, FindingKind::Uninitialized, loc, conflict.offset,
+           "read of " + place + ", which no thread has written");
     return;
   }
   uint32_t agent = conflict.other.agent;
@@ -87,7 +93,8 @@ void Checker::report_conflict(Thread &thread, const Conflict &conflict, uint32_t
   uint32_t other = copy ? agent - clocks_.threads() : agent;
   std::string before = copy ? "an asynchronous copy" : conflict.kind == Conflict::ReadWrite ? "a read" : "a write";
   report(thread, FindingKind::SharedRace, loc, conflict.offset,
-         std::string(write ? "write" : "read") + " of " + place + " is not ordered after " + before + " of thread " + std::to_string(other),
+         std::string(write ? "write" : "read") + " of " + place + " is not ordered after " + before + " of thread " +
+             std::to_string(other),
          conflict.other.loc, other);
 }
 
@@ -106,8 +113,9 @@ char *Checker::access(Thread &thread, char *address, uint32_t bits, uint32_t loc
   uint64_t offset = static_cast<uint64_t>(address - worker_.cta().shared);
   if (value & (alignment - 1))
     report(thread, FindingKind::Misaligned, loc, shared ? offset : value,
-           std::string(shared ? "shared" : "global") + (write ? " write" : " read") + " of " + bytes_text(size) + " at " +
-               (shared ? "offset " + std::to_string(offset) : hex(value)) + ", which is not a multiple of " + std::to_string(alignment));
+           std::string(shared ? "shared" : "global") + (write ? " write" : " read") + " of " + bytes_text(size) +
+               " at " + (shared ? "offset " + std::to_string(offset) : hex(value)) + ", which is not a multiple of " +
+               std::to_string(alignment));
   if (shared) {
     if (!shared_in_bounds(thread, offset, size, write, loc)) return harmless_;
     shared_access(thread, static_cast<uint32_t>(offset), size, bits, loc);
@@ -126,14 +134,15 @@ void Checker::global_access(Thread &thread, uint64_t address, uint32_t size, uin
   }
   GlobalShadow &shadow = worker_.launch().global;
   bool write = bits & kAccessWrite;
-  GlobalShadow::Conflict conflict =
-      write ? shadow.write(last_range_, address, size, cta_index_, loc) : shadow.read(last_range_, address, size, cta_index_, loc);
+  GlobalShadow::Conflict conflict = write ? shadow.write(last_range_, address, size, cta_index_, loc)
+                                          : shadow.read(last_range_, address, size, cta_index_, loc);
   if (!conflict.found || synchronizes_) return;
   std::string other = conflict.cta == GlobalShadow::kManyCtas ? "other CTAs" : "CTA " + std::to_string(conflict.cta);
-  SimFinding finding = worker_.finding(thread, FindingKind::GlobalRace, loc,
-                                       std::string(write ? "write" : "read") + " of " + hex(conflict.address) + ", which " + other +
-                                           (conflict.other_wrote ? " writes" : " reads") + " in the same launch; nothing orders CTAs",
-                                       conflict.loc);
+  SimFinding finding =
+      worker_.finding(thread, FindingKind::GlobalRace, loc,
+                      std::string(write ? "write" : "read") + " of " + hex(conflict.address) + ", which " + other +
+                          (conflict.other_wrote ? " writes" : " reads") + " in the same launch; nothing orders CTAs",
+                      conflict.loc);
   finding.address = conflict.address;
   if (!write || !conflict.other_wrote || size > sizeof overwrite_.before) {
     worker_.launch().report(std::move(finding));
@@ -147,7 +156,8 @@ void Checker::global_access(Thread &thread, uint64_t address, uint32_t size, uin
 
 void Checker::settle_overwrite() {
   if (!overwrite_.size) return;
-  bool changed = std::memcmp(overwrite_.before, reinterpret_cast<const char *>(overwrite_.address), overwrite_.size) != 0;
+  bool changed =
+      std::memcmp(overwrite_.before, reinterpret_cast<const char *>(overwrite_.address), overwrite_.size) != 0;
   overwrite_.size = 0;
   if (changed) worker_.launch().report(std::move(overwrite_.finding));
 }
@@ -155,7 +165,8 @@ void Checker::settle_overwrite() {
 char *Checker::matrix_row(Thread &thread, char *address, bool write, uint32_t loc) {
   uint64_t offset = static_cast<uint64_t>(address - worker_.cta().shared);
   if (offset % 16)
-    report(thread, FindingKind::Misaligned, loc, offset, "a matrix row at shared+" + std::to_string(offset) + ", which is not a multiple of 16");
+    report(thread, FindingKind::Misaligned, loc, offset,
+           "a matrix row at shared+" + std::to_string(offset) + ", which is not a multiple of 16");
   if (!shared_in_bounds(thread, offset, 16, write, loc)) return harmless_;
   shared_access(thread, static_cast<uint32_t>(offset), 16, write ? kAccessWrite : kAccessRead, loc);
   return address;
@@ -167,12 +178,14 @@ bool Checker::cp_async(Thread &thread, const PendingCopy &copy, uint32_t loc) {
   if (from % copy.size && copy.source_bytes)
     report(thread, FindingKind::Misaligned, loc, from, "cp.async of " + bytes_text(copy.size) + " from " + hex(from));
   if (offset % copy.size)
-    report(thread, FindingKind::Misaligned, loc, offset, "cp.async of " + bytes_text(copy.size) + " to shared+" + std::to_string(offset));
+    report(thread, FindingKind::Misaligned, loc, offset,
+           "cp.async of " + bytes_text(copy.size) + " to shared+" + std::to_string(offset));
   if (copy.source_bytes && !global_in_bounds(thread, from, copy.source_bytes, false, loc)) return false;
   if (copy.source_bytes) global_access(thread, from, copy.source_bytes, kAccessRead, loc);
   if (!shared_in_bounds(thread, offset, copy.size, true, loc)) return false;
   Epoch epoch{clocks_.threads() + thread.index, copy.group, loc};
-  report_conflict(thread, shadow_.write(static_cast<uint32_t>(offset), copy.size, thread.index, epoch, false), loc, true);
+  report_conflict(thread, shadow_.write(static_cast<uint32_t>(offset), copy.size, thread.index, epoch, false), loc,
+                  true);
   return true;
 }
 
@@ -184,12 +197,14 @@ void Checker::cp_async_waited(Thread &thread, uint32_t groups_done) {
 void Checker::thread_exits(Thread &thread) {
   settle_overwrite();
   if (thread.copies.empty()) return;
-  report(thread, FindingKind::BarrierMisuse, thread.copies.front().loc, 0, "a thread exits with asynchronous copies that nobody waited for");
+  report(thread, FindingKind::BarrierMisuse, thread.copies.front().loc, 0,
+         "a thread exits with asynchronous copies that nobody waited for");
 }
 
 void Checker::warp_barrier(Warp &warp, uint32_t mask) {
   std::vector<uint32_t> members;
-  for (uint32_t lanes = mask; lanes; lanes &= lanes - 1) members.push_back(warp.index * kWarpSize + static_cast<uint32_t>(std::countr_zero(lanes)));
+  for (uint32_t lanes = mask; lanes; lanes &= lanes - 1)
+    members.push_back(warp.index * kWarpSize + static_cast<uint32_t>(std::countr_zero(lanes)));
   clocks_.join(members);
 }
 
@@ -219,8 +234,9 @@ void Checker::mbarrier_init(Thread &thread, uint32_t offset, uint32_t loc) {
 void Checker::mbarrier_used(Thread &thread, uint32_t offset, uint32_t loc) {
   MbarrierClock &barrier = mbarriers_[offset];
   if (clocks_.ordered(thread.index, barrier.init.agent, barrier.init.time)) return;
-  report(thread, FindingKind::MbarrierMisuse, loc, offset, "an mbarrier is used before its initialisation is visible to this thread",
-         barrier.init.loc, barrier.init.agent);
+  report(thread, FindingKind::MbarrierMisuse, loc, offset,
+         "an mbarrier is used before its initialisation is visible to this thread", barrier.init.loc,
+         barrier.init.agent);
 }
 
 void Checker::mbarrier_arrives(Thread &thread, uint32_t offset) {

@@ -48,8 +48,8 @@ private:
   /// The last noted overwrite is done by now: reports it if it changed anything.
   void settle_overwrite();
   void report_conflict(Thread &thread, const Conflict &conflict, uint32_t loc, bool write);
-  void report(Thread &thread, FindingKind kind, uint32_t loc, uint64_t address, std::string message, uint32_t other_loc = 0,
-              uint32_t other_thread = 0);
+  void report(Thread &thread, FindingKind kind, uint32_t loc, uint64_t address, std::string message,
+              uint32_t other_loc = 0, uint32_t other_thread = 0);
 
   Worker &worker_;
   Clocks clocks_;

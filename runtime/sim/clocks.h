@@ -1,9 +1,9 @@
 // Vector clocks of the threads of one CTA and of their asynchronous copies, for the race detector.
 //
-// Agents 0..T-1 are the threads, T..2T-1 the copies (cp.async) of thread u-T; a copy's time is its group's number, since
-// groups are complete in order. What thread t knows of agent u is one number: accesses of u up to that time happened before.
-// All but two entries of a thread's clock (its own, and its own copies) stand in a block that threads share and never
-// change: a barrier gives all its threads the same new block.
+// Agents 0..T-1 are the threads, T..2T-1 the copies (cp.async) of thread u-T; a copy's time is its group's number,
+// since groups are complete in order. What thread t knows of agent u is one number: accesses of u up to that time
+// happened before. All but two entries of a thread's clock (its own, and its own copies) stand in a block that threads
+// share and never change: a barrier gives all its threads the same new block.
 #pragma once
 
 #include <cstdint>

@@ -19,7 +19,8 @@ bool meet(Thread &thread, const void *operation, uint32_t mask, uint32_t loc) {
   Worker &worker = *thread.home->worker;
   uint32_t lane = thread.lanemask_eq;
   if (!(mask & lane))
-    worker.fatal(thread, FindingKind::DivergentCollective, loc, "a lane executes a warp-wide operation whose mask leaves it out");
+    worker.fatal(thread, FindingKind::DivergentCollective, loc,
+                 "a lane executes a warp-wide operation whose mask leaves it out");
   Rendezvous *found = nullptr;
   for (uint32_t i = 0; i < warp.num_waiting; ++i) {
     Rendezvous &other = warp.waiting[i];
@@ -58,10 +59,22 @@ void run_shfl(char *exchange, const SimBatchOp &op, uint32_t mask) {
     int32_t from = 0;
     bool inside = false;
     switch (kind) {
-    case kShflUp: from = static_cast<int32_t>(lane - offset); inside = from >= static_cast<int32_t>(max); break;
-    case kShflDown: from = static_cast<int32_t>(lane + offset); inside = from <= static_cast<int32_t>(max); break;
-    case kShflBfly: from = static_cast<int32_t>(lane ^ offset); inside = from <= static_cast<int32_t>(max); break;
-    default: from = static_cast<int32_t>(min | (offset & ~segment)); inside = from <= static_cast<int32_t>(max); break;
+    case kShflUp:
+      from = static_cast<int32_t>(lane - offset);
+      inside = from >= static_cast<int32_t>(max);
+      break;
+    case kShflDown:
+      from = static_cast<int32_t>(lane + offset);
+      inside = from <= static_cast<int32_t>(max);
+      break;
+    case kShflBfly:
+      from = static_cast<int32_t>(lane ^ offset);
+      inside = from <= static_cast<int32_t>(max);
+      break;
+    default:
+      from = static_cast<int32_t>(min | (offset & ~segment));
+      inside = from <= static_cast<int32_t>(max);
+      break;
     }
     result[lane] = value[inside ? from & 31 : static_cast<int32_t>(lane)];
     if (valid) valid[lane] = inside;
@@ -144,7 +157,8 @@ void run_redux(char *exchange, const SimBatchOp &op, uint32_t mask) {
     default: total = reduce_float(op.mode, total, x); break;
     }
   }
-  if ((op.mode & 0xff) >= kReduxFmin) total = reduce_float(op.mode, total, total); // a NaN that met no other is canonical, too
+  if ((op.mode & 0xff) >= kReduxFmin)
+    total = reduce_float(op.mode, total, total); // a NaN that met no other is canonical, too
   uint32_t *result = slot32(exchange, op.out[0]);
   for (uint32_t lane = 0; lane < kWarpSize; ++lane)
     if (mask >> lane & 1) result[lane] = total;
@@ -157,7 +171,8 @@ void run_elect(char *exchange, const SimBatchOp &op, uint32_t mask) {
     if (mask >> lane & 1) result[lane] = lane == leader;
 }
 
-/// Row r of matrix m is at the address that lane 8 * m + r gives; lane l holds elements 2 * (l % 4) and the next of row l / 4.
+/// Row r of matrix m is at the address that lane 8 * m + r gives; lane l holds elements 2 * (l % 4) and the next of row
+/// l / 4.
 void run_ldmatrix(Warp &warp, const SimBatchOp &op) {
   const uint32_t *address = slot32(warp.exchange, op.in[0]);
   Checker *checker = warp.threads[0].home->worker->checker();

@@ -18,7 +18,8 @@ void Fiber::allocate(size_t bytes, size_t stagger) {
   // Tops of stacks that are equal modulo 4 KiB would share cache sets; `stagger` spreads them.
   bytes = (bytes + stagger + page - 1) / page * page;
   mapping_bytes = bytes + page;
-  void *memory = mmap(nullptr, mapping_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  void *memory = mmap(nullptr, mapping_bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   mprotect(memory, page, PROT_NONE);
   mapping = static_cast<char *>(memory);

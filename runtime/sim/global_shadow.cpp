@@ -22,7 +22,8 @@ bool by_other(uint64_t word, uint64_t mine) { return word && (word & ~kLocMask) 
 
 GlobalShadow::Conflict conflict(uint64_t word, uint64_t address, bool wrote) {
   uint64_t cta = word >> kLocBits;
-  return {true, wrote, (word & kMany) == kMany ? GlobalShadow::kManyCtas : cta - 1, address, static_cast<uint32_t>(word & kLocMask)};
+  return {true, wrote, (word & kMany) == kMany ? GlobalShadow::kManyCtas : cta - 1, address,
+          static_cast<uint32_t>(word & kLocMask)};
 }
 
 } // namespace
@@ -50,9 +51,11 @@ GlobalShadow::Conflict GlobalShadow::write(size_t index, uint64_t address, uint3
     uint64_t before = load(range.writers[at + i]);
     if (before != mine) store(range.writers[at + i], mine);
     if (first.found) continue;
-    if (by_other(before, mine)) first = conflict(before, address + i, true);
+    if (by_other(before, mine))
+      first = conflict(before, address + i, true);
     else if (range.readers)
-      if (uint64_t reader = load(range.readers[at + i]); by_other(reader, mine)) first = conflict(reader, address + i, false);
+      if (uint64_t reader = load(range.readers[at + i]); by_other(reader, mine))
+        first = conflict(reader, address + i, false);
   }
   return first;
 }
@@ -65,10 +68,13 @@ GlobalShadow::Conflict GlobalShadow::read(size_t index, uint64_t address, uint32
   for (uint32_t i = 0; i < size; ++i) {
     if (range.readers) {
       uint64_t reader = load(range.readers[at + i]);
-      if (!reader) store(range.readers[at + i], mine);
-      else if (by_other(reader, mine) && (reader & kMany) != kMany) store(range.readers[at + i], kMany | (reader & kLocMask));
+      if (!reader)
+        store(range.readers[at + i], mine);
+      else if (by_other(reader, mine) && (reader & kMany) != kMany)
+        store(range.readers[at + i], kMany | (reader & kLocMask));
     }
-    if (uint64_t before = load(range.writers[at + i]); !first.found && by_other(before, mine)) first = conflict(before, address + i, true);
+    if (uint64_t before = load(range.writers[at + i]); !first.found && by_other(before, mine))
+      first = conflict(before, address + i, true);
   }
   return first;
 }

@@ -1,7 +1,7 @@
-// Which CTA wrote and read each byte of global memory in a launch: plain accesses of different CTAs to one byte, at least one
-// of them a write, are a race, since nothing orders CTAs (the checker forgives writes that leave the bytes as they are).
-// Atomics take no part, and a CTA that has used one is trusted from then on: it may have synchronized. Races between threads
-// of one CTA in global memory are not looked for.
+// Which CTA wrote and read each byte of global memory in a launch: plain accesses of different CTAs to one byte, at
+// least one of them a write, are a race, since nothing orders CTAs (the checker forgives writes that leave the bytes as
+// they are). Atomics take no part, and a CTA that has used one is trusted from then on: it may have synchronized. Races
+// between threads of one CTA in global memory are not looked for.
 #pragma once
 
 #include <cstddef>

@@ -14,8 +14,9 @@ uint32_t host_level() {
   __builtin_cpu_init();
   bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
   if (!v3) return kLevelV2;
-  bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+            __builtin_cpu_supports("avx512vl");
   return v4 ? kLevelV4 : kLevelV3;
 #else
   return 0;
@@ -42,7 +43,8 @@ void validate(std::span<const char> bytes) {
   check(header.header_bytes == sizeof(SimImageHeader) && header.total_bytes == bytes.size(), "wrong size");
   check(header.entry >= sizeof(SimImageHeader) && header.entry < bytes.size(), "entry outside");
   check(header.locations % alignof(SimLocation) == 0 &&
-            inside(header.locations, header.num_locations, sizeof(SimLocation), bytes.size()), "location table outside");
+            inside(header.locations, header.num_locations, sizeof(SimLocation), bytes.size()),
+        "location table outside");
   check(header.string_bytes > 0 && inside(header.strings, header.string_bytes, 1, bytes.size()), "strings outside");
   check(bytes[header.strings + header.string_bytes - 1] == 0, "strings without an end");
   check(header.kernel_name < header.string_bytes, "kernel name outside");
@@ -66,12 +68,14 @@ LoadedImage::LoadedImage(std::span<const char> bytes) {
   size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   size_t size = (bytes.size() + page - 1) / page * page;
   void *memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw std::runtime_error(std::string("no memory for a simulator image: ") + std::strerror(errno));
+  if (memory == MAP_FAILED)
+    throw std::runtime_error(std::string("no memory for a simulator image: ") + std::strerror(errno));
   std::memcpy(memory, bytes.data(), bytes.size());
   if (mprotect(memory, size, PROT_READ | PROT_EXEC) != 0) {
     int error = errno;
     munmap(memory, size);
-    throw std::runtime_error(std::string("this system refuses executable memory for the simulator: ") + std::strerror(error));
+    throw std::runtime_error(std::string("this system refuses executable memory for the simulator: ") +
+                             std::strerror(error));
   }
   base_ = static_cast<const char *>(memory);
   mapped_ = size;

@@ -23,8 +23,8 @@ class LoadedImage {
 public:
   using Entry = void (*)(SimContext *, void *const *params);
 
-  /// Copies `bytes` into executable memory. Throws std::runtime_error if they are not an image, are damaged, come from another
-  /// ABI version, or need a higher x86-64 level than this CPU has.
+  /// Copies `bytes` into executable memory. Throws std::runtime_error if they are not an image, are damaged, come from
+  /// another ABI version, or need a higher x86-64 level than this CPU has.
   explicit LoadedImage(std::span<const char> bytes);
   LoadedImage(LoadedImage &&other) noexcept;
   LoadedImage &operator=(LoadedImage &&other) noexcept;

@@ -43,9 +43,11 @@ void validate(const LoadedImage &image, const SimLaunch &launch, const SimOption
   if (launch.threads < 1 || launch.threads > kMaxThreads)
     refuse("a CTA has 1 to " + std::to_string(kMaxThreads) + " threads, not " + std::to_string(launch.threads));
   if (image.header().threads && image.header().threads != launch.threads)
-    refuse("compiled for " + std::to_string(image.header().threads) + " threads per CTA, launched with " + std::to_string(launch.threads));
+    refuse("compiled for " + std::to_string(image.header().threads) + " threads per CTA, launched with " +
+           std::to_string(launch.threads));
   if (launch.shared_bytes > kMaxSharedBytes)
-    refuse("a CTA has at most " + std::to_string(kMaxSharedBytes) + " bytes of shared memory, not " + std::to_string(launch.shared_bytes));
+    refuse("a CTA has at most " + std::to_string(kMaxSharedBytes) + " bytes of shared memory, not " +
+           std::to_string(launch.shared_bytes));
   if (launch.grid[0] > 0x7fffffffu || launch.grid[1] > 65535 || launch.grid[2] > 65535)
     refuse("the grid is at most 2147483647 x 65535 x 65535");
   if (options.checked && !image.checked()) refuse("a checked launch needs code that was compiled with checks");
@@ -74,14 +76,15 @@ std::vector<SimFinding> launch(const LoadedImage &image, const SimLaunch &reques
   LaunchState state(image, request, options, ctas);
   if (options.checked) {
     state.ranges.assign(options.allowed.begin(), options.allowed.end());
-    std::sort(state.ranges.begin(), state.ranges.end(), [](const MemoryRange &a, const MemoryRange &b) { return a.begin < b.begin; });
+    std::sort(state.ranges.begin(), state.ranges.end(),
+              [](const MemoryRange &a, const MemoryRange &b) { return a.begin < b.begin; });
     if (ctas > 1)
       for (const MemoryRange &range : state.ranges) state.global.add(range.begin, range.end);
   }
   unsigned workers = options.workers ? options.workers : std::max(1u, std::thread::hardware_concurrency());
   workers = static_cast<unsigned>(std::min<uint64_t>(workers, ctas));
-  // The checker forgives a write that leaves the bytes as they are, which only CTAs that run one after the other can tell.
-  // A seed's schedule and the counts are those of one worker, too.
+  // The checker forgives a write that leaves the bytes as they are, which only CTAs that run one after the other can
+  // tell. A seed's schedule and the counts are those of one worker, too.
   if (options.checked || options.seed || options.traffic) workers = 1;
   auto work = [&state] {
     auto worker = WorkerPool::instance().take();
@@ -94,7 +97,8 @@ std::vector<SimFinding> launch(const LoadedImage &image, const SimLaunch &reques
   for (std::thread &thread : threads) thread.join();
   // Which CTA came first depends on the host's threads; the order of the report should not.
   std::sort(state.findings.begin(), state.findings.end(), [](const SimFinding &a, const SimFinding &b) {
-    return std::tie(a.fatal, a.file, a.line, a.kind, a.other_line) < std::tie(b.fatal, b.file, b.line, b.kind, b.other_line);
+    return std::tie(a.fatal, a.file, a.line, a.kind, a.other_line) <
+           std::tie(b.fatal, b.file, b.line, b.kind, b.other_line);
   });
   return std::move(state.findings);
 }

@@ -180,7 +180,7 @@ private:
   std::unique_ptr<Checker> checker_;
   std::unique_ptr<TrafficRecorder> traffic_;
   std::vector<std::unique_ptr<Fiber>> fibers_;
-  Fiber *free_ = nullptr; ///< those that wait in fiber_main for a thread to run
+  Fiber *free_ = nullptr;  ///< those that wait in fiber_main for a thread to run
   bool abandoned_ = false; ///< the last launch ended in the middle: its fibers are suspended anywhere
   Fiber main_;
   Fiber *current_ = nullptr;
@@ -202,7 +202,8 @@ extern const void *const function_table[kNumSimFunctions];
 void sim_batch(SimContext *context, const SimBatch *batch, uint32_t mask);
 void sim_warp_barrier(SimContext *context, uint32_t mask, uint32_t loc);
 void sim_barrier(SimContext *context, uint32_t id, uint32_t count, uint32_t loc);
-uint32_t sim_barrier_reduce(SimContext *context, uint32_t id, uint32_t count, uint32_t kind, uint32_t predicate, uint32_t loc);
+uint32_t sim_barrier_reduce(SimContext *context, uint32_t id, uint32_t count, uint32_t kind, uint32_t predicate,
+                            uint32_t loc);
 void sim_barrier_arrive(SimContext *context, uint32_t id, uint32_t count, uint32_t loc);
 void sim_cp_async(SimContext *context, char *to, const char *from, uint32_t size, uint32_t source_bytes, uint32_t loc);
 void sim_cp_async_commit(SimContext *context, uint32_t loc);

@@ -1,6 +1,6 @@
-// mma.sync. D = A * B + C for one warp: f32 accumulators take the products one k after the other, each product (exact in f32
-// for 8- and 16-bit inputs) added with one rounding. Hardware adds a group of products at once, in an order and with a
-// truncation that it does not promise; results agree within the usual bound of a dot product.
+// mma.sync. D = A * B + C for one warp: f32 accumulators take the products one k after the other, each product (exact
+// in f32 for 8- and 16-bit inputs) added with one rounding. Hardware adds a group of products at once, in an order and
+// with a truncation that it does not promise; results agree within the usual bound of a dot product.
 #include "runtime/sim/machine.h"
 
 #include <bit>
@@ -15,7 +15,8 @@
 namespace moec::sim {
 namespace {
 
-constexpr uint32_t kMaxSlots = 1024; // of pairs and of 4-byte slots a batch has 448 at most, and each kind has its place for all batches
+constexpr uint32_t kMaxSlots =
+    1024; // of pairs and of 4-byte slots a batch has 448 at most, and each kind has its place for all batches
 } // namespace
 
 /// Operands converted to f32, kept while a batch runs: the same A and B fragments feed many operations.
@@ -110,7 +111,8 @@ uint16_t float_to_half(float x) {
   uint32_t u = std::bit_cast<uint32_t>(x), sign = u >> 16 & 0x8000, a = u & 0x7fffffff;
   if (a > 0x7f800000) return 0x7fff;
   if (a >= 0x477ff000) return static_cast<uint16_t>(sign | 0x7c00);
-  if (a < 0x38800000) return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(std::bit_cast<float>(a) + 0.5f) - 0x3f000000));
+  if (a < 0x38800000)
+    return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(std::bit_cast<float>(a) + 0.5f) - 0x3f000000));
   return static_cast<uint16_t>(sign | ((a + 0xfff + (a >> 13 & 1) - 0x38000000) >> 13));
 }
 
@@ -136,8 +138,10 @@ void run_half(MatrixScratch &scratch, char *exchange, const SimBatchOp &op, int 
   for (uint32_t j = 0; j < b_regs; ++j) {
     const float *a = rows_of_a(scratch, exchange, op.in[2 * j + half], a_type);
     const float *b = rows_of_b(scratch, exchange, op.in[a_regs + j], b_type);
-    if (k == 4) multiply4(rows, a, b);
-    else multiply8(rows, a, b);
+    if (k == 4)
+      multiply4(rows, a, b);
+    else
+      multiply8(rows, a, b);
   }
   canonicalize(rows, std::bit_cast<float>(0x7fffffffu));
   if (f16_accum) {

@@ -33,8 +33,8 @@ std::string SimFinding::text() const {
     if (!wait.file.empty()) result += " at " + wait.file + ":" + std::to_string(wait.line);
   }
   if (other_line) result += "; the other is " + other_file + ":" + std::to_string(other_line);
-  result += " (CTA " + std::to_string(cta[0]) + "," + std::to_string(cta[1]) + "," + std::to_string(cta[2]) + ", thread " +
-            std::to_string(thread);
+  result += " (CTA " + std::to_string(cta[0]) + "," + std::to_string(cta[1]) + "," + std::to_string(cta[2]) +
+            ", thread " + std::to_string(thread);
   if (count > 1) result += "; seen " + std::to_string(count) + " times";
   return result + ")";
 }
@@ -59,8 +59,8 @@ std::string describe_wait(const Cta &cta, const Thread &thread) {
   case WaitKind::Barrier: {
     const Barrier &barrier = cta.barriers[thread.wait_object];
     uint32_t count = barrier.count ? barrier.count : cta.alive;
-    return "barrier " + std::to_string(thread.wait_object) + " (" + std::to_string(barrier.arrived) + " of " + std::to_string(count) +
-           " threads have arrived)";
+    return "barrier " + std::to_string(thread.wait_object) + " (" + std::to_string(barrier.arrived) + " of " +
+           std::to_string(count) + " threads have arrived)";
   }
   case WaitKind::Batch: return "a warp-wide operation";
   case WaitKind::WarpBarrier: return "bar.warp.sync";
@@ -71,7 +71,8 @@ std::string describe_wait(const Cta &cta, const Thread &thread) {
     if (it == cta.mbarriers.end()) return text;
     const Mbarrier &barrier = it->second;
     return text + " (phase " + std::to_string(barrier.phase) + ", " + std::to_string(barrier.pending) + " of " +
-           std::to_string(barrier.expected) + " arrivals and " + std::to_string(barrier.transactions) + " bytes are missing)";
+           std::to_string(barrier.expected) + " arrivals and " + std::to_string(barrier.transactions) +
+           " bytes are missing)";
   }
   case WaitKind::None: return "its first instruction";
   }
@@ -92,9 +93,11 @@ std::vector<SimFinding::Wait> Worker::whereabouts(Thread *&example) {
   std::vector<SimFinding::Wait> waits;
   for (const auto &[wait, threads] : groups) {
     SourcePosition position = launch_->image.position(wait.second);
-    waits.push_back({"threads " + ranges_of(threads) + " wait at " + wait.first, std::string(position.file), position.line});
+    waits.push_back(
+        {"threads " + ranges_of(threads) + " wait at " + wait.first, std::string(position.file), position.line});
   }
-  if (cta_.alive < cta_.num_threads) waits.push_back({std::to_string(cta_.num_threads - cta_.alive) + " threads have exited", "", 0});
+  if (cta_.alive < cta_.num_threads)
+    waits.push_back({std::to_string(cta_.num_threads - cta_.alive) + " threads have exited", "", 0});
   return waits;
 }
 
@@ -112,7 +115,8 @@ void Worker::livelock(Thread &thread, uint32_t loc) {
   Thread *example = nullptr;
   char seconds[32];
   std::snprintf(seconds, sizeof seconds, "%g", launch_->options.cta_seconds);
-  std::string message = "the CTA has not ended after " + std::string(seconds) + " s of processor time (MOEC_SIM_SECONDS sets the limit, 0 is none)";
+  std::string message = "the CTA has not ended after " + std::string(seconds) +
+                        " s of processor time (MOEC_SIM_SECONDS sets the limit, 0 is none)";
   if (launch_->num_ctas > 1) message += "; not all CTAs run at once here, so none may wait for a later one";
   SimFinding result = finding(thread, FindingKind::Livelock, loc, std::move(message));
   result.waits = whereabouts(example);

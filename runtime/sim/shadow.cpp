@@ -52,8 +52,10 @@ template <class Visit> Conflict SharedShadow::visit(uint32_t offset, uint32_t si
     if (length == 16) { // whole again, if all records agree
       bool same = true;
       for (uint32_t at = cell.granule; at < 16 && same; at += cell.granule)
-        same = cell.records[at].written.agent == cell.records[0].written.agent && cell.records[at].written.time == cell.records[0].written.time &&
-               cell.records[at].written.loc == cell.records[0].written.loc && cell.records[at].read.time == 0 && cell.records[0].read.time == 0;
+        same = cell.records[at].written.agent == cell.records[0].written.agent &&
+               cell.records[at].written.time == cell.records[0].written.time &&
+               cell.records[at].written.loc == cell.records[0].written.loc && cell.records[at].read.time == 0 &&
+               cell.records[0].read.time == 0;
       if (same) cell.granule = 16;
     }
     offset += length;
@@ -83,7 +85,8 @@ void SharedShadow::add_reader(std::vector<Reader> &set, uint32_t thread, const E
   if (set.size() >= 64) { // forget readers that this one happened after
     std::erase_if(set, [&](const Reader &reader) {
       for (uint32_t lanes = reader.lanes; lanes; lanes &= lanes - 1)
-        if (!clocks_.ordered(thread, reader.warp * 32 + static_cast<uint32_t>(std::countr_zero(lanes)), reader.time)) return false;
+        if (!clocks_.ordered(thread, reader.warp * 32 + static_cast<uint32_t>(std::countr_zero(lanes)), reader.time))
+          return false;
       return true;
     });
   }
@@ -132,7 +135,8 @@ Conflict SharedShadow::read(uint32_t offset, uint32_t size, uint32_t thread, Epo
     Epoch before = record.written;
     bool before_atomic = before.agent & kAtomic;
     before.agent &= ~kAtomic;
-    if (before.time == 0) conflict = {Conflict::Uninitialized, {}, 0};
+    if (before.time == 0)
+      conflict = {Conflict::Uninitialized, {}, 0};
     else if (!(atomic && before_atomic) && !clocks_.ordered(thread, before.agent, before.time))
       conflict = {Conflict::WriteRead, before, 0};
     if (!atomic) note_read(record, thread, epoch); // an atomic's own write stands for its read

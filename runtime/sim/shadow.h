@@ -1,5 +1,5 @@
-// Who wrote and read each byte of a CTA's shared memory last (FastTrack's epochs), in 16-byte cells that are split only where
-// accesses are smaller.
+// Who wrote and read each byte of a CTA's shared memory last (FastTrack's epochs), in 16-byte cells that are split only
+// where accesses are smaller.
 #pragma once
 
 #include "runtime/sim/clocks.h"
@@ -24,13 +24,13 @@ public:
   explicit SharedShadow(Clocks &clocks) : clocks_(clocks) {}
   void reset(uint32_t bytes);
 
-  /// Notes an access of `size` bytes at `offset` by `thread`; `agent` and `time` are the thread's own, or those of its copy.
-  /// Returns what it conflicts with first.
+  /// Notes an access of `size` bytes at `offset` by `thread`; `agent` and `time` are the thread's own, or those of its
+  /// copy. Returns what it conflicts with first.
   Conflict write(uint32_t offset, uint32_t size, uint32_t thread, Epoch epoch, bool atomic);
   Conflict read(uint32_t offset, uint32_t size, uint32_t thread, Epoch epoch, bool atomic);
 
 private:
-  static constexpr uint32_t kAtomic = 1u << 31; ///< in Epoch::agent of a write
+  static constexpr uint32_t kAtomic = 1u << 31;  ///< in Epoch::agent of a write
   static constexpr uint32_t kReadSet = 1u << 30; ///< in Epoch::agent of a read: `time` is the set's index
 
   struct Record {

@@ -1,6 +1,6 @@
 // The binary interface between code images made by compiler/target/sim and the executor in runtime/sim: what a thread's
-// context looks like, which runtime functions it can call, how warp-wide operations are described, and the image's header.
-// Plain data only; both halves include it. Any change of meaning or layout here needs a new kSimAbiVersion.
+// context looks like, which runtime functions it can call, how warp-wide operations are described, and the image's
+// header. Plain data only; both halves include it. Any change of meaning or layout here needs a new kSimAbiVersion.
 #pragma once
 
 #include <cstddef>
@@ -15,42 +15,44 @@ constexpr uint32_t kMaxThreads = 1024;
 constexpr uint32_t kMaxWarps = kMaxThreads / kWarpSize;
 constexpr uint32_t kNumBarriers = 16;
 
-/// Shared memory lives below 4 GiB, one window per CTA, so that a pointer's low 32 bits are its "shared address" and the low
-/// 18 bits the offset in the CTA, as descriptors and swizzles expect.
+/// Shared memory lives below 4 GiB, one window per CTA, so that a pointer's low 32 bits are its "shared address" and
+/// the low 18 bits the offset in the CTA, as descriptors and swizzles expect.
 constexpr uint64_t kSharedWindow = 256 * 1024;
 constexpr uint64_t kMaxSharedBytes = 227 * 1024;
 
 /// Runtime functions, by their place in the table that a thread's context points to.
 enum SimFunction : uint32_t {
-  kFnBatch,             ///< void(ctx, const SimBatch *, u32 mask)
-  kFnBarrier,           ///< void(ctx, u32 id, u32 count or 0 for all, u32 loc)
-  kFnBarrierReduce,     ///< u32(ctx, u32 id, u32 count, u32 SimBarrierReduction, u32 predicate, u32 loc)
-  kFnBarrierArrive,     ///< void(ctx, u32 id, u32 count, u32 loc)
-  kFnWarpBarrier,       ///< void(ctx, u32 mask, u32 loc)
-  kFnCpAsync,           ///< void(ctx, ptr shared, ptr global, u32 size, u32 source_bytes, u32 loc)
-  kFnCpAsyncCommit,     ///< void(ctx, u32 loc)
-  kFnCpAsyncWait,       ///< void(ctx, u32 groups or ~0u: all, loc)
-  kFnCpAsyncMbarrier,   ///< void(ctx, ptr mbarrier, u32 noinc, u32 loc)
-  kFnMbarrierInit,      ///< void(ctx, ptr, u32 count, u32 loc)
-  kFnMbarrierInval,     ///< void(ctx, ptr, u32 loc)
-  kFnMbarrierArrive,    ///< u64 state(ctx, ptr, u32 count, u32 expect_bytes, u32 loc)
-  kFnMbarrierExpect,    ///< void(ctx, ptr, u32 bytes, u32 loc)
-  kFnMbarrierTryWait,   ///< u32(ctx, ptr, u64 state_or_parity, u32 is_parity, u32 loc): blocks until the phase is over
-  kFnMbarrierTestWait,  ///< u32(ctx, ptr, u64 state_or_parity, u32 is_parity, u32 loc): lets others run first
-  kFnAccess,            ///< ptr(ctx, ptr, u32 SimAccess bits, u32 loc): the address to use; instrumented images only
-  kFnFence,             ///< void(ctx, u32 SimFence, u32 loc); instrumented images only
-  kFnTrap,              ///< void(ctx, u32 loc): does not return
-  kFnAssert,            ///< void(ctx, ptr message, i64 first, i64 second, u32 loc): does not return; the integers stand for {0} and {1}
-  kFnDivision,          ///< void(ctx, i64 dividend, i64 divisor, u32 loc): before a division; instrumented images only
-  kFnSteps,             ///< void(ctx, u32 loc): at a loop's end when the context's `steps` are used up
-  kFnYield,             ///< void(ctx, u32 loc): nanosleep and the like
+  kFnBatch,            ///< void(ctx, const SimBatch *, u32 mask)
+  kFnBarrier,          ///< void(ctx, u32 id, u32 count or 0 for all, u32 loc)
+  kFnBarrierReduce,    ///< u32(ctx, u32 id, u32 count, u32 SimBarrierReduction, u32 predicate, u32 loc)
+  kFnBarrierArrive,    ///< void(ctx, u32 id, u32 count, u32 loc)
+  kFnWarpBarrier,      ///< void(ctx, u32 mask, u32 loc)
+  kFnCpAsync,          ///< void(ctx, ptr shared, ptr global, u32 size, u32 source_bytes, u32 loc)
+  kFnCpAsyncCommit,    ///< void(ctx, u32 loc)
+  kFnCpAsyncWait,      ///< void(ctx, u32 groups or ~0u: all, loc)
+  kFnCpAsyncMbarrier,  ///< void(ctx, ptr mbarrier, u32 noinc, u32 loc)
+  kFnMbarrierInit,     ///< void(ctx, ptr, u32 count, u32 loc)
+  kFnMbarrierInval,    ///< void(ctx, ptr, u32 loc)
+  kFnMbarrierArrive,   ///< u64 state(ctx, ptr, u32 count, u32 expect_bytes, u32 loc)
+  kFnMbarrierExpect,   ///< void(ctx, ptr, u32 bytes, u32 loc)
+  kFnMbarrierTryWait,  ///< u32(ctx, ptr, u64 state_or_parity, u32 is_parity, u32 loc): blocks until the phase is over
+  kFnMbarrierTestWait, ///< u32(ctx, ptr, u64 state_or_parity, u32 is_parity, u32 loc): lets others run first
+  kFnAccess,           ///< ptr(ctx, ptr, u32 SimAccess bits, u32 loc): the address to use; instrumented images only
+  kFnFence,            ///< void(ctx, u32 SimFence, u32 loc); instrumented images only
+  kFnTrap,             ///< void(ctx, u32 loc): does not return
+  kFnAssert,   ///< void(ctx, ptr message, i64 first, i64 second, u32 loc): does not return; the integers stand for {0}
+               ///< and {1}
+  kFnDivision, ///< void(ctx, i64 dividend, i64 divisor, u32 loc): before a division; instrumented images only
+  kFnSteps,    ///< void(ctx, u32 loc): at a loop's end when the context's `steps` are used up
+  kFnYield,    ///< void(ctx, u32 loc): nanosleep and the like
   kNumSimFunctions
 };
 
 enum SimBarrierReduction : uint32_t { kBarrierAnd, kBarrierOr, kBarrierPopc };
 enum SimFence : uint32_t { kFenceCta, kFenceGpu, kFenceSystem, kFenceProxyAsync, kFenceMbarrierInit };
 
-/// The third argument of kFnAccess: bytes in the low 16 bits, then flags and log2 of the alignment that the code promises.
+/// The third argument of kFnAccess: bytes in the low 16 bits, then flags and log2 of the alignment that the code
+/// promises.
 enum SimAccess : uint32_t {
   kAccessSizeMask = 0xffff,
   kAccessWrite = 1u << 16,
@@ -80,10 +82,11 @@ struct SimContext {
 };
 constexpr uint32_t kStepsPerTurn = 4096;
 
-/// Warp-wide operations. A run of them that needs nothing else in between is one SimBatch: each lane writes its operands to
-/// the exchange buffer, the last lane to arrive computes every operation for all lanes, then each lane reads its results.
-/// Operands are named by slot: slot s is 128 bytes at exchange + 128 * s, 4 bytes per lane. A "pair" operand takes two
-/// slots, 8 bytes per lane: f32 accumulators c0,c1 of mma (which makes 8 matrix rows of 8 floats), f64 and i64 values.
+/// Warp-wide operations. A run of them that needs nothing else in between is one SimBatch: each lane writes its
+/// operands to the exchange buffer, the last lane to arrive computes every operation for all lanes, then each lane
+/// reads its results. Operands are named by slot: slot s is 128 bytes at exchange + 128 * s, 4 bytes per lane. A "pair"
+/// operand takes two slots, 8 bytes per lane: f32 accumulators c0,c1 of mma (which makes 8 matrix rows of 8 floats),
+/// f64 and i64 values.
 enum SimOpcode : uint32_t {
   kOpShfl,     ///< in: value, offset, clamp; out: result, predicate (or kNoSlot); mode: SimShfl
   kOpVote,     ///< in: predicate; out: result; mode: SimVote
@@ -97,15 +100,31 @@ enum SimOpcode : uint32_t {
 enum SimShfl : uint32_t { kShflBfly, kShflUp, kShflDown, kShflIdx };
 enum SimVote : uint32_t { kVoteAny, kVoteAll, kVoteUni, kVoteBallot };
 enum SimRedux : uint32_t {
-  kReduxAdd, kReduxUmin, kReduxUmax, kReduxMin, kReduxMax, kReduxAnd, kReduxOr, kReduxXor,
-  kReduxFmin, kReduxFmax, ///< f32, numbers win over NaN
-  kReduxAbs = 1u << 8, kReduxNan = 1u << 9
+  kReduxAdd,
+  kReduxUmin,
+  kReduxUmax,
+  kReduxMin,
+  kReduxMax,
+  kReduxAnd,
+  kReduxOr,
+  kReduxXor,
+  kReduxFmin,
+  kReduxFmax, ///< f32, numbers win over NaN
+  kReduxAbs = 1u << 8,
+  kReduxNan = 1u << 9
 };
-/// mma.sync kinds. Shapes are m16n8kK except f64 (m8n8k4). Registers in PTX order; C and D as pairs for f32, i32 and f64.
+/// mma.sync kinds. Shapes are m16n8kK except f64 (m8n8k4). Registers in PTX order; C and D as pairs for f32, i32 and
+/// f64.
 enum SimMma : uint32_t {
-  kMmaBf16K16, kMmaBf16K8, kMmaF16K16, kMmaF16K8,
-  kMmaTf32K8, kMmaTf32K4,
-  kMmaS8K32, kMmaU8K32, kMmaF64,
+  kMmaBf16K16,
+  kMmaBf16K8,
+  kMmaF16K16,
+  kMmaF16K8,
+  kMmaTf32K8,
+  kMmaTf32K4,
+  kMmaS8K32,
+  kMmaU8K32,
+  kMmaF64,
   kMmaF16Accum = 1u << 8 ///< C and D are f16x2 registers instead of f32 pairs
 };
 constexpr uint32_t kNoSlot = 0xffff;
@@ -126,8 +145,8 @@ struct SimBatch {
 enum SimLevel : uint32_t { kLevelV2 = 2, kLevelV3 = 3, kLevelV4 = 4 };
 enum SimImageFlags : uint32_t { kImageChecked = 1 };
 
-/// The start of an image. Offsets are in bytes from the image's first byte. The image is position-independent, is mapped as
-/// a whole read+execute, and is entered at `entry`: void(SimContext *, void *const *params).
+/// The start of an image. Offsets are in bytes from the image's first byte. The image is position-independent, is
+/// mapped as a whole read+execute, and is entered at `entry`: void(SimContext *, void *const *params).
 struct SimImageHeader {
   uint32_t magic, version, header_bytes, flags;
   uint32_t level;          ///< x86-64 level (SimLevel)

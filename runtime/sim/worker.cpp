@@ -219,8 +219,8 @@ Fiber *Worker::take_fiber() {
   return fibers_.back().get();
 }
 
-/// Runs threads that have not started, one after the other, on this stack; when the next thread to run has its own stack,
-/// this one is set aside for later use. So threads that never wait cost no switch.
+/// Runs threads that have not started, one after the other, on this stack; when the next thread to run has its own
+/// stack, this one is set aside for later use. So threads that never wait cost no switch.
 void Worker::fiber_main(boost::context::detail::transfer_t transfer) {
   Fiber *from = fiber_started(transfer);
   auto &worker = *static_cast<Worker *>(from->owner);
@@ -254,13 +254,14 @@ void Worker::finish(Thread &thread) {
   --cta_.alive;
   for (uint32_t i = 0; i < warp.num_waiting; ++i)
     if (warp.waiting[i].mask & thread.lanemask_eq)
-      fatal(thread, FindingKind::DivergentCollective, warp.waiting[i].loc, "a lane that the operation's mask names has exited");
+      fatal(thread, FindingKind::DivergentCollective, warp.waiting[i].loc,
+            "a lane that the operation's mask names has exited");
   if (checker_) checker_->thread_exits(thread);
   if (cta_.alive) barriers_after_exit(thread);
 }
 
-/// The next thread to run, taken off its ready set; null if none can. In order: the following lane of the same warp, then the
-/// following warp.
+/// The next thread to run, taken off its ready set; null if none can. In order: the following lane of the same warp,
+/// then the following warp.
 Thread *Worker::pick(const Warp *current, uint32_t lane) {
   uint32_t warps = cta_.ready_warps;
   if (!warps) return nullptr;
@@ -360,7 +361,8 @@ void Worker::before_access(Thread &thread, const char *address, uint32_t bits, u
   traffic_->access(site, thread.index, reinterpret_cast<uint64_t>(address), bits & kAccessSizeMask, kind);
 }
 
-SimFinding Worker::finding(const Thread &thread, FindingKind kind, uint32_t loc, std::string message, uint32_t other_loc) {
+SimFinding Worker::finding(const Thread &thread, FindingKind kind, uint32_t loc, std::string message,
+                           uint32_t other_loc) {
   SimFinding result;
   result.kind = kind;
   result.message = std::move(message);

@@ -1,5 +1,5 @@
-// A process that runs kernels on the simulated GPU and looks at itself: says which kernels came from the cache, whether a compiler is
-// mapped into it, and whether it ever had a child. Used by cached_process.py.
+// A process that runs kernels on the simulated GPU and looks at itself: says which kernels came from the cache, whether
+// a compiler is mapped into it, and whether it ever had a child. Used by cached_process.py.
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -28,9 +28,11 @@ int main() {
   Multihot m = indices_to_multihot(stream, indices, full({3, 2}, 0.5, f32), 4);
   Tensor y = weighted_swiglu(stream, full({3, 32}, 1.0, bf16), full({3, 1}, 2.0, f32));
   stream.synchronize();
-  if (m.position_map.to_values()[3] != 1 || y.to_values()[0] < 1.4 || y.to_values()[0] > 1.5) return std::puts("wrong results"), 1;
+  if (m.position_map.to_values()[3] != 1 || y.to_values()[0] < 1.4 || y.to_values()[0] > 1.5)
+    return std::puts("wrong results"), 1;
 
-  for (const CompileRecord &r : compile_records()) std::printf("%s %s\n", r.from_cache ? "cached" : "compiled", r.kernel.c_str());
+  for (const CompileRecord &r : compile_records())
+    std::printf("%s %s\n", r.from_cache ? "cached" : "compiled", r.kernel.c_str());
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);)
     for (const char *library : {"libLLVM", "libMLIR", "libmoec_compiler", "libnvJitLink"})

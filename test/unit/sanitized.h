@@ -1,5 +1,5 @@
-// Built with AddressSanitizer or ThreadSanitizer: programs run several times slower and bring an operator new of their own. Tests that
-// repeat one thing many times repeat it less there; the plain build does the whole.
+// Built with AddressSanitizer or ThreadSanitizer: programs run several times slower and bring an operator new of their
+// own. Tests that repeat one thing many times repeat it less there; the plain build does the whole.
 #pragma once
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

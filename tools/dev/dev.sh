@@ -30,7 +30,7 @@ cmd_test() {
   ctest --test-dir "$build" --output-on-failure --no-tests=error --timeout 3000 -j "$(nproc)" "$@"
 }
 cmd_clean() { rm -rf build build-release build-asan dist; }
-cmd_format() { install_missing; git-clang-format-22 --force --binary clang-format-22 --extensions cpp,h "${@:-HEAD}"; }
+cmd_format() { install_missing; git ls-files -z '*.cpp' '*.h' '*.c' | xargs -0 clang-format-22 -i; }
 cmd_bench() { build; exec bash tools/bench/bench.sh "$build" "$@"; }
 cmd_dist() { exec bash tools/dev/dist.sh "$@"; }
 cmd_help() {
@@ -42,7 +42,7 @@ usage: ./dev COMMAND [args]
   build [target]  install what is missing and build (into build/; MOEC_PRESET=release|asan for the other presets)
   bench WHAT      benchmarks: compile (beside Triton), ops (moec bench)
   dist            pack a bundle that runs on an x86-64 machine with nothing but a driver
-  format [commit] clang-format over the lines changed since the last commit, or since another one
+  format          clang-format over all C and C++ files
   clean           remove build trees
   help            this text
 TXT

@@ -169,9 +169,11 @@ void add_bench(CLI::App &app, Action &action) {
   c->add_flag("--no-peers", o->no_peers, "without cuBLAS, PyTorch and Triton");
   c->add_flag("--all", o->all, "also what takes minutes on a simulated GPU");
   c->add_flag("--list", o->list, "only print the cases, with what they move or compute");
-  c->footer("A backward row times the gradients alone. GB/s count each input that is read and each output once; the fraction\n"
-            "is of moec's copy kernel or the driver's copy, whichever is faster. TFLOP/s count a multiply-add as two; the\n"
-            "fraction is of one large dense product (cuBLAS where there is one).");
+  c->footer(
+      "A backward row times the gradients alone. GB/s count each input that is read and each output once; the "
+      "fraction\n"
+      "is of moec's copy kernel or the driver's copy, whichever is faster. TFLOP/s count a multiply-add as two; the\n"
+      "fraction is of one large dense product (cuBLAS where there is one).");
   c->callback([&action, o] { action = [o] { return bench_ops(*o); }; });
 }
 

@@ -19,7 +19,9 @@ namespace {
 
 DiskCache &cache() {
   if (DiskCache::default_directory().empty())
-    throw UserError("use the disk cache", "there is no directory for it: neither MOEC_CACHE_DIR, XDG_CACHE_HOME nor HOME is set", "set MOEC_CACHE_DIR");
+    throw UserError("use the disk cache",
+                    "there is no directory for it: neither MOEC_CACHE_DIR, XDG_CACHE_HOME nor HOME is set",
+                    "set MOEC_CACHE_DIR");
   return DiskCache::shared();
 }
 
@@ -29,7 +31,8 @@ std::string what_is(const std::string &manifest) {
   std::string wrong;
   if (!parse_json(manifest, 16, facts, wrong) || !facts.is_object()) return "?";
   std::string spec = facts.value("spec", "");
-  return fmt::format("{}{}  {}", facts.value("kernel", "?"), spec.empty() ? "" : " (" + spec + ")", facts.value("options", "?"));
+  return fmt::format("{}{}  {}", facts.value("kernel", "?"), spec.empty() ? "" : " (" + spec + ")",
+                     facts.value("options", "?"));
 }
 
 std::string text_of(uint64_t bytes) {
@@ -88,11 +91,14 @@ void add_cache(CLI::App &app, Action &action) {
   command("ls", "its entries, with their last use, size, kernel and options", ls);
   command("stat", "how many entries and bytes", stat);
   auto repair = std::make_shared<bool>(false);
-  command("verify", "check every byte of every entry; exit 1 if one is bad", [repair] { return verify(*repair); })
-      ->add_flag("--repair", *repair, "remove bad entries");
+  command("verify", "check every byte of every entry; exit 1 if one is bad", [repair] {
+    return verify(*repair);
+  })->add_flag("--repair", *repair, "remove bad entries");
   auto bytes = std::make_shared<std::optional<uint64_t>>();
   command("prune", "remove the least recently used entries",
-          [bytes] { return fmt::print("removed {} entries\n", cache().prune(bytes->value_or(cache().totals().max_bytes))), kOk; })
+          [bytes] {
+            return fmt::print("removed {} entries\n", cache().prune(bytes->value_or(cache().totals().max_bytes))), kOk;
+          })
       ->add_option("--to", *bytes, "until at most this is left, such as 500MiB (default: MOEC_CACHE_MAX_BYTES)")
       ->transform(CLI::AsSizeValue(false));
   command("clear", "remove all entries", [] { return fmt::print("removed {} entries\n", cache().clear()), kOk; });

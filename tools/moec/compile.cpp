@@ -30,7 +30,9 @@ struct Options {
 };
 
 /// No kernel of the library has such a name.
-bool is_file(const std::string &what) { return what == "-" || what.ends_with(".mlir") || what.find('/') != std::string::npos; }
+bool is_file(const std::string &what) {
+  return what == "-" || what.ends_with(".mlir") || what.find('/') != std::string::npos;
+}
 
 std::string options_text(const Options &o, Schedule schedule) {
   if (o.num_warps) schedule.num_warps = *o.num_warps;
@@ -46,8 +48,10 @@ int finish(const Options &o, const CompileOutput &result) {
   Json info;
   std::string wrong;
   // Without nvJitLink a GPU's binary is PTX, for its driver to assemble.
-  if (o.emit == "cubin" && parse_json(result.info, 16, info, wrong) && info.is_object() && info.value("format", "") == "ptx")
-    throw DeviceError(fmt::format("compile {} for {}", o.what, o.target), "there is no nvJitLink to make a cubin", "`moec doctor` says why; --emit ptx gives what a driver assembles");
+  if (o.emit == "cubin" && parse_json(result.info, 16, info, wrong) && info.is_object() &&
+      info.value("format", "") == "ptx")
+    throw DeviceError(fmt::format("compile {} for {}", o.what, o.target), "there is no nvJitLink to make a cubin",
+                      "`moec doctor` says why; --emit ptx gives what a driver assembles");
   write_output(o.out, o.emit == "resources" ? result.output + "\n" : result.output);
   return kOk;
 }
@@ -68,11 +72,14 @@ int compile_kernel(const Options &o) {
 
 /// A file of somebody's may break the parser: it is compiled in a child, so that a crash becomes a message.
 int compile_file(const Options &o) {
-  if (!o.set.empty()) throw UserError("compile " + o.what, "--set is for kernels of the library", "leave it out; a .mlir file is specialized already");
+  if (!o.set.empty())
+    throw UserError("compile " + o.what, "--set is for kernels of the library",
+                    "leave it out; a .mlir file is specialized already");
   std::string source = read_input(o.what);
   std::fflush(nullptr);
   pid_t child = fork();
-  if (child < 0) throw DeviceError("compile " + o.what, std::string("fork: ") + std::strerror(errno), "end other processes");
+  if (child < 0)
+    throw DeviceError("compile " + o.what, std::string("fork: ") + std::strerror(errno), "end other processes");
   if (child == 0) {
     int code = run([&] {
       CompileInput input;
@@ -91,7 +98,8 @@ int compile_file(const Options &o) {
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
   if (WIFEXITED(status)) return WEXITSTATUS(status);
   if (WTERMSIG(status) == SIGPIPE) return std::raise(SIGPIPE); // who reads the output has read enough
-  throw InternalError("compile " + o.what, fmt::format("the compiler crashed ({})", strsignal(WTERMSIG(status))), "please report it with the file");
+  throw InternalError("compile " + o.what, fmt::format("the compiler crashed ({})", strsignal(WTERMSIG(status))),
+                      "please report it with the file");
 }
 
 int opt(const std::vector<std::string> &args) {
@@ -103,7 +111,8 @@ int opt(const std::vector<std::string> &args) {
   for (std::string &a : copy) argv.push_back(a.data());
   argv.push_back(nullptr);
   execv(tool.c_str(), argv.data());
-  throw UserError("run moec opt", fmt::format("{}: {}", tool, std::strerror(errno)), "moec-opt belongs beside moec; build it with ./dev build moec-opt");
+  throw UserError("run moec opt", fmt::format("{}: {}", tool, std::strerror(errno)),
+                  "moec-opt belongs beside moec; build it with ./dev build moec-opt");
 }
 
 } // namespace
@@ -111,7 +120,10 @@ int opt(const std::vector<std::string> &args) {
 void add_compile(CLI::App &app, Action &action) {
   auto o = std::make_shared<Options>();
   auto *c = app.add_subcommand("compile", "compile a kernel of the library, or a .mlir file; no GPU needed");
-  c->add_option("kernel", o->what, "a kernel (see moec list), a file of MLIR text (name.mlir or with a folder: ./name), or '-' for standard input")->required();
+  c->add_option(
+       "kernel", o->what,
+       "a kernel (see moec list), a file of MLIR text (name.mlir or with a folder: ./name), or '-' for standard input")
+      ->required();
   c->add_option("--set", o->set, "a field of the kernel's spec, a size or a dtype: name=value; repeatable")
       ->allow_extra_args(false);
   c->add_option("--target", o->target, "sm_80, sm_90a, sm_100a, ..., sim")->capture_default_str();

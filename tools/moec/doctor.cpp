@@ -31,10 +31,12 @@ std::string nvjitlink() {
   const std::string path = nvjitlink_path();
   if (path.empty()) return "none: the driver assembles PTX";
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  auto version = library ? reinterpret_cast<int (*)(unsigned *, unsigned *)>(dlsym(library, "nvJitLinkVersion")) : nullptr;
+  auto version =
+      library ? reinterpret_cast<int (*)(unsigned *, unsigned *)>(dlsym(library, "nvJitLinkVersion")) : nullptr;
   unsigned major = 0, minor = 0;
   if (!version || version(&major, &minor) != 0)
-    throw UserError("open " + path, library ? "it has no version" : dlerror(), "point MOEC_CUDA_ROOT at another toolkit, or set it to none");
+    throw UserError("open " + path, library ? "it has no version" : dlerror(),
+                    "point MOEC_CUDA_ROOT at another toolkit, or set it to none");
   return fmt::format("{}  {}.{}", path, major, minor);
 }
 
@@ -55,7 +57,8 @@ int doctor() {
   fmt::print("\nvariable                value                 default     meaning\n");
   for (const EnvironmentVariable &v : environment_variables()) {
     auto set = environment_text(v.name);
-    fmt::print("{:23} {:21} {:11} {} ({})\n", v.name, set ? *set + " (environment)" : "-", v.default_text, v.doc, v.type);
+    fmt::print("{:23} {:21} {:11} {} ({})\n", v.name, set ? *set + " (environment)" : "-", v.default_text, v.doc,
+               v.type);
   }
   for (const std::string &name : unknown_environment_variables()) {
     fmt::print("{:23} is set, but moec has no such variable\n", name);
@@ -67,7 +70,8 @@ int doctor() {
 } // namespace
 
 void add_doctor(CLI::App &app, Action &action) {
-  auto *c = app.add_subcommand("doctor", "what was found on this machine, and which settings are in force; exit 1 if something is wrong");
+  auto *c = app.add_subcommand(
+      "doctor", "what was found on this machine, and which settings are in force; exit 1 if something is wrong");
   c->callback([&action] { action = doctor; });
 }
 

@@ -19,7 +19,8 @@ namespace moec::cli {
 std::string read_input(const std::string &path) {
   if (path == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
   std::error_code ec;
-  if (std::filesystem::is_directory(path, ec)) throw UserError(fmt::format("read {}", path), "it is a directory", "give a file");
+  if (std::filesystem::is_directory(path, ec))
+    throw UserError(fmt::format("read {}", path), "it is a directory", "give a file");
   std::ifstream in(path, std::ios::binary);
   if (!in) throw UserError(fmt::format("read {}", path), std::strerror(errno), "check the path and its permissions");
   std::stringstream all;

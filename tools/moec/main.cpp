@@ -12,7 +12,8 @@ using namespace moec::cli;
 
 namespace {
 
-constexpr const char *kFooter = R"(Exit codes: 0 done; 1 a mismatch or a mistake in what was given; 2 wrong command line, or an op or a
+constexpr const char *kFooter =
+    R"(Exit codes: 0 done; 1 a mismatch or a mistake in what was given; 2 wrong command line, or an op or a
 parameter's value that moec does not do; 3 a device or an outside tool failed; 4 a defect of moec.
 Settings come from MOEC_* environment variables too: `moec doctor` lists them.)";
 
@@ -31,7 +32,8 @@ int moec::cli::run(const Action &action) {
     fmt::print(stderr, "moec: {}\n", e.what());
     return kDeviceError;
   } catch (const std::exception &e) {
-    fmt::print(stderr, "moec: internal error: {}\nThis is a defect of moec; please report it with the command line.\n", e.what());
+    fmt::print(stderr, "moec: internal error: {}\nThis is a defect of moec; please report it with the command line.\n",
+               e.what());
     return kInternal;
   }
 }
@@ -64,8 +66,6 @@ int main(int argc, char **argv) {
   }
   try {
     app.parse(argc, argv);
-  } catch (const CLI::ParseError &e) {
-    return app.exit(e) == 0 ? kOk : kUsage;
-  }
+  } catch (const CLI::ParseError &e) { return app.exit(e) == 0 ? kOk : kUsage; }
   return run(action);
 }

@@ -22,7 +22,8 @@ namespace {
 void print_op(const Op &op) {
   fmt::print("{}\n  {}\n  {}\n  source: {}\n  {}\n", op.name, op.summary, op.formula, op.source, op.determinism);
   for (const OpTensor &t : op.tensors)
-    fmt::print("  {:4}{:26} {:22} {}{}\n", t.output ? "out" : "in", t.name + " " + t.shape, t.dtypes, t.doc, t.optional ? " (optional)" : "");
+    fmt::print("  {:4}{:26} {:22} {}{}\n", t.output ? "out" : "in", t.name + " " + t.shape, t.dtypes, t.doc,
+               t.optional ? " (optional)" : "");
   for (const OpParameter &p : op.parameters)
     fmt::print("  set {:26} {:22} {}\n", p.name, p.required ? "required" : "default " + p.default_value, p.doc);
   fmt::print("  functions {}\n  kernels   {}\n", fmt::join(op.functions, ", "), fmt::join(op.kernels, ", "));
@@ -57,15 +58,18 @@ int list(const std::string &name, bool markdown) {
 
 // ---- run
 
-int run_op(const std::string &name, const std::string &in, const std::vector<std::string> &set, const std::string &out, const std::string &device) {
+int run_op(const std::string &name, const std::string &in, const std::vector<std::string> &set, const std::string &out,
+           const std::string &device) {
   const Op &op = op_at(name);
   TensorFile input = load_case(in);
   NamedTensors inputs;
   for (auto &[tensor_name, tensor] : input.tensors) {
     if (tensor_name.starts_with("out.")) continue;
     std::string plain = tensor_name.starts_with("in.") ? tensor_name.substr(3) : tensor_name;
-    if (op.input(plain)) inputs[plain] = tensor;
-    else fmt::print(stderr, "moec: run {}: the op has no input {}; that tensor of {} is left out\n", name, plain, in);
+    if (op.input(plain))
+      inputs[plain] = tensor;
+    else
+      fmt::print(stderr, "moec: run {}: the op has no input {}; that tensor of {} is left out\n", name, plain, in);
   }
   Settings settings = settings_of(set);
   // What the file says of the op's parameters holds where --set says nothing.
@@ -88,7 +92,8 @@ int run_op(const std::string &name, const std::string &in, const std::vector<std
 
 // ---- verify
 
-int verify_files(const std::vector<std::string> &paths, const std::string &device, const std::vector<std::string> &except, bool strict, bool quiet) {
+int verify_files(const std::vector<std::string> &paths, const std::string &device,
+                 const std::vector<std::string> &except, bool strict, bool quiet) {
   set_sim_checked(true); // a case is for finding mistakes; MOEC_SIM_CHECKED=0 is faster
   VerifyOptions options;
   options.device = device.empty() ? Device::best() : Device::parse(device);
@@ -130,7 +135,8 @@ void add_run(CLI::App &app, Action &action) {
   auto o = std::make_shared<Options>();
   auto *c = app.add_subcommand("run", "run an op on tensors from a safetensors file");
   c->add_option("op", o->op, "see moec list")->required();
-  c->add_option("--in", o->in, "safetensors with the inputs, named as the op's tensors (a prefix 'in.' is fine)")->required();
+  c->add_option("--in", o->in, "safetensors with the inputs, named as the op's tensors (a prefix 'in.' is fine)")
+      ->required();
   c->add_option("--set", o->set, "a parameter: name=value; repeatable")->allow_extra_args(false);
   c->add_option("--out", o->out, "safetensors to write ('-': standard output)")->required();
   c->add_option("--device", o->device, "sim, interp, cuda, cuda:N (default: MOEC_DEVICE, or the best there is)");
@@ -150,8 +156,10 @@ void add_verify(CLI::App &app, Action &action) {
   c->add_option("--except", o->except, "ops to leave out, comma-separated")->delimiter(',')->allow_extra_args(false);
   c->add_flag("--strict", o->strict, "a case with an output that is not produced counts as unsupported");
   c->add_flag("-q,--quiet", o->quiet, "print only what does not pass, and the summary");
-  c->footer("Last line: N passed, M failed, K unsupported (cases). Exit: 1 on any mismatch, else 2 on anything unsupported, else 0.");
-  c->callback([&action, o] { action = [o] { return verify_files(o->paths, o->device, o->except, o->strict, o->quiet); }; });
+  c->footer("Last line: N passed, M failed, K unsupported (cases). Exit: 1 on any mismatch, else 2 on anything "
+            "unsupported, else 0.");
+  c->callback(
+      [&action, o] { action = [o] { return verify_files(o->paths, o->device, o->except, o->strict, o->quiet); }; });
 }
 
 } // namespace moec::cli

@@ -32,8 +32,9 @@ static std::unique_ptr<TargetMachine> makeMachine(const NvptxTarget &target) {
   Triple triple("nvptx64-nvidia-cuda");
   TargetOptions options;
   options.MCOptions.AsmVerbose = false;
-  return std::unique_ptr<TargetMachine>(nvptx64(triple).createTargetMachine(
-      triple, target.name, "+ptx" + std::to_string(target.ptxVersion), options, std::nullopt, std::nullopt, CodeGenOptLevel::Default));
+  return std::unique_ptr<TargetMachine>(
+      nvptx64(triple).createTargetMachine(triple, target.name, "+ptx" + std::to_string(target.ptxVersion), options,
+                                          std::nullopt, std::nullopt, CodeGenOptLevel::Default));
 }
 
 static FunctionPassManager scalarPasses() {
@@ -62,13 +63,21 @@ CodeGenerator::CodeGenerator(const NvptxTarget &target) : machine(makeMachine(ta
 }
 
 namespace {
-/// compiler/lower emits addresses as base plus constant and memory accesses as wide as they can be, so these passes find nothing (the same PTX
-/// instructions and registers in every kernel measured) and take a quarter of code generation, half of it in large kernels.
+/// compiler/lower emits addresses as base plus constant and memory accesses as wide as they can be, so these passes
+/// find nothing (the same PTX instructions and registers in every kernel measured) and take a quarter of code
+/// generation, half of it in large kernels.
 class PassGate : public OptPassGate {
   bool isEnabled() const override { return true; }
   bool shouldRunPass(StringRef pass, StringRef) const override {
-    static constexpr StringLiteral skipped[] = {"slsr", "early-cse", "nary-reassociate", "Speculatively execute instructions", "consthoist",
-                                                "mergeicmps", "expand-memcmp", "partially-inline-libcalls", "load-store-vectorizer"};
+    static constexpr StringLiteral skipped[] = {"slsr",
+                                                "early-cse",
+                                                "nary-reassociate",
+                                                "Speculatively execute instructions",
+                                                "consthoist",
+                                                "mergeicmps",
+                                                "expand-memcmp",
+                                                "partially-inline-libcalls",
+                                                "load-store-vectorizer"};
     return !is_contained(skipped, pass);
   }
 };
@@ -93,8 +102,7 @@ CodeGenerator &CodeGenerator::forThread(const NvptxTarget &target) {
 }
 
 void abandonNvptxThreadState() {
-  for (auto &[key, generator] : threadGenerators())
-    (void)generator.release();
+  for (auto &[key, generator] : threadGenerators()) (void)generator.release();
   threadGenerators().clear();
 }
 

@@ -1,4 +1,5 @@
-// What turns one LLVM module after another into PTX for one target; kept per thread, because building it costs more than using it.
+// What turns one LLVM module after another into PTX for one target; kept per thread, because building it costs more
+// than using it.
 #pragma once
 
 #include "compiler/target/nvptx/Nvptx.h"

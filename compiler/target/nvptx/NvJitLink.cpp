@@ -16,7 +16,8 @@ char ToolError::ID = 0;
 
 namespace {
 
-// nvJitLink's C interface as its header declares it (the same since CUDA 12.0); written out because a build without CUDA has no header.
+// nvJitLink's C interface as its header declares it (the same since CUDA 12.0); written out because a build without
+// CUDA has no header.
 using Handle = void *;
 using Result = int;
 constexpr int kInputPtx = 2;
@@ -60,10 +61,12 @@ template <typename F> bool resolve(void *library, const char *name, F &function)
 bool resolveAll(void *library, Api &api) {
   return resolve(library, "nvJitLinkCreate", api.create) && resolve(library, "nvJitLinkDestroy", api.destroy) &&
          resolve(library, "nvJitLinkAddData", api.addData) && resolve(library, "nvJitLinkComplete", api.complete) &&
-         resolve(library, "nvJitLinkGetLinkedCubinSize", api.cubinSize) && resolve(library, "nvJitLinkGetLinkedCubin", api.cubin) &&
-         resolve(library, "nvJitLinkGetErrorLogSize", api.errorLogSize) && resolve(library, "nvJitLinkGetErrorLog", api.errorLog) &&
-         resolve(library, "nvJitLinkGetInfoLogSize", api.infoLogSize) && resolve(library, "nvJitLinkGetInfoLog", api.infoLog) &&
-         resolve(library, "nvJitLinkVersion", api.version);
+         resolve(library, "nvJitLinkGetLinkedCubinSize", api.cubinSize) &&
+         resolve(library, "nvJitLinkGetLinkedCubin", api.cubin) &&
+         resolve(library, "nvJitLinkGetErrorLogSize", api.errorLogSize) &&
+         resolve(library, "nvJitLinkGetErrorLog", api.errorLog) &&
+         resolve(library, "nvJitLinkGetInfoLogSize", api.infoLogSize) &&
+         resolve(library, "nvJitLinkGetInfoLog", api.infoLog) && resolve(library, "nvJitLinkVersion", api.version);
 }
 
 Api openApi(StringRef library) {
@@ -118,11 +121,25 @@ void sortLog(StringRef log, Cubin &cubin) {
 }
 
 const char *resultName(Result result) {
-  static constexpr const char *names[] = {"success",          "unrecognized option",  "missing -arch",        "invalid input",
-                                          "PTX does not compile", "NVVM does not compile", "internal error",    "thread pool error",
-                                          "unrecognized input", "finalizer error",      "null input",           "incompatible options",
-                                          "incorrect input type", "arch mismatch",      "outdated library: the PTX is newer than nvJitLink",
-                                          "missing fatbin",   "unrecognized -arch",   "unsupported -arch",    "LTO not enabled"};
+  static constexpr const char *names[] = {"success",
+                                          "unrecognized option",
+                                          "missing -arch",
+                                          "invalid input",
+                                          "PTX does not compile",
+                                          "NVVM does not compile",
+                                          "internal error",
+                                          "thread pool error",
+                                          "unrecognized input",
+                                          "finalizer error",
+                                          "null input",
+                                          "incompatible options",
+                                          "incorrect input type",
+                                          "arch mismatch",
+                                          "outdated library: the PTX is newer than nvJitLink",
+                                          "missing fatbin",
+                                          "unrecognized -arch",
+                                          "unsupported -arch",
+                                          "LTO not enabled"};
   return result >= 0 && size_t(result) < std::size(names) ? names[result] : "unknown error";
 }
 
@@ -132,7 +149,9 @@ const NvJitLinkFacts &nvJitLinkFacts(StringRef library) { return apiOf(library).
 
 Expected<Cubin> assemblePtx(StringRef ptx, StringRef arch, bool lineInfo, StringRef library) {
   const Api &lib = apiOf(library);
-  if (!lib.create) return make_error<ToolError>(lib.facts.error.empty() ? "nvJitLink is switched off (MOEC_CUDA_ROOT=none)" : lib.facts.error);
+  if (!lib.create)
+    return make_error<ToolError>(lib.facts.error.empty() ? "nvJitLink is switched off (MOEC_CUDA_ROOT=none)"
+                                                         : lib.facts.error);
 
   std::string archOption = ("-arch=" + arch).str();
   // -verbose costs no measurable time, and only it tells spills from arrays.
@@ -150,7 +169,8 @@ Expected<Cubin> assemblePtx(StringRef ptx, StringRef arch, bool lineInfo, String
   };
   if (result != 0) return fail("create");
   std::string terminated = ptx.str(); // nvJitLink wants the NUL counted
-  if ((result = lib.addData(handle, kInputPtx, terminated.c_str(), terminated.size() + 1, "kernel.ptx")) != 0) return fail("PTX");
+  if ((result = lib.addData(handle, kInputPtx, terminated.c_str(), terminated.size() + 1, "kernel.ptx")) != 0)
+    return fail("PTX");
   if ((result = lib.complete(handle)) != 0) return fail("link");
 
   Cubin cubin;

@@ -7,7 +7,8 @@
 
 namespace moec::compiler {
 
-/// An outside tool refused or is missing: not the kernel author's fault, and not a defect of the passes. Carries the tool's log.
+/// An outside tool refused or is missing: not the kernel author's fault, and not a defect of the passes. Carries the
+/// tool's log.
 class ToolError : public llvm::ErrorInfo<ToolError> {
 public:
   static char ID;
@@ -25,7 +26,8 @@ struct Cubin {
   std::string statistics; ///< ptxas's lines about registers, stack and spills
 };
 
-/// The nvJitLink that was opened; `path` is empty if none was: then `error` says why, which is empty too if none was wanted.
+/// The nvJitLink that was opened; `path` is empty if none was: then `error` says why, which is empty too if none was
+/// wanted.
 struct NvJitLinkFacts {
   std::string path;
   int major = 0, minor = 0;
@@ -35,6 +37,7 @@ struct NvJitLinkFacts {
 const NvJitLinkFacts &nvJitLinkFacts(llvm::StringRef library = "");
 
 /// Assembles PTX for the architecture ("sm_90a") with that library. Thread-safe. Fails with ToolError.
-llvm::Expected<Cubin> assemblePtx(llvm::StringRef ptx, llvm::StringRef arch, bool lineInfo = false, llvm::StringRef library = "");
+llvm::Expected<Cubin> assemblePtx(llvm::StringRef ptx, llvm::StringRef arch, bool lineInfo = false,
+                                  llvm::StringRef library = "");
 
 } // namespace moec::compiler

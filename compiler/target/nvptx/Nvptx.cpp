@@ -39,14 +39,16 @@ private:
 };
 } // namespace
 
-/// Some NVVM ops exist only as inline PTX, which a conversion writes; most modules have none, and the conversion is not free.
+/// Some NVVM ops exist only as inline PTX, which a conversion writes; most modules have none, and the conversion is not
+/// free.
 static mlir::LogicalResult expandInlinePtx(mlir::ModuleOp module) {
-  bool found = module
-                   ->walk([](mlir::Operation *op) {
-                     auto ptx = dyn_cast<mlir::NVVM::BasicPtxBuilderInterface>(op);
-                     return ptx && ptx.hasIntrinsic() == false ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance();
-                   })
-                   .wasInterrupted();
+  bool found =
+      module
+          ->walk([](mlir::Operation *op) {
+            auto ptx = dyn_cast<mlir::NVVM::BasicPtxBuilderInterface>(op);
+            return ptx && ptx.hasIntrinsic() == false ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance();
+          })
+          .wasInterrupted();
   if (!found) return mlir::success();
   mlir::PassManager pm(module->getContext());
   pm.enableVerifier(false);
@@ -80,9 +82,10 @@ static Expected<bool> linkLibdevice(Module &module) {
   if (!library) return library.takeError();
   (*library)->setDataLayout(module.getDataLayout());
   (*library)->setTargetTriple(module.getTargetTriple());
-  bool failed = Linker::linkModules(module, std::move(*library), Linker::LinkOnlyNeeded, [](Module &linked, const StringSet<> &names) {
-    internalizeModule(linked, [&](const GlobalValue &value) { return !names.contains(value.getName()); });
-  });
+  bool failed = Linker::linkModules(
+      module, std::move(*library), Linker::LinkOnlyNeeded, [](Module &linked, const StringSet<> &names) {
+        internalizeModule(linked, [&](const GlobalValue &value) { return !names.contains(value.getName()); });
+      });
   if (failed) return createStringError("libdevice does not link");
   if (auto missing = find_if(module, isLibdeviceCall); missing != module.end())
     return createStringError("libdevice function %s is not in moec's subset (compiler/target/nvptx/libdevice.cmake)",
@@ -132,7 +135,8 @@ Expected<std::string> compileToPtx(mlir::ModuleOp module, const NvptxTarget &tar
   std::string errors;
   collectErrors(context, errors);
   context.setOptPassGate(CodeGenerator::passGate());
-  std::unique_ptr<Module> llvmModule = mlir::translateModuleToLLVMIR(module, context, "kernel", /*disableVerification=*/true);
+  std::unique_ptr<Module> llvmModule =
+      mlir::translateModuleToLLVMIR(module, context, "kernel", /*disableVerification=*/true);
   if (!llvmModule) return createStringError("translation to LLVM IR failed");
   generator.prepare(*llvmModule);
   if (options.verify)
@@ -150,7 +154,8 @@ Expected<std::string> compileToPtx(mlir::ModuleOp module, const NvptxTarget &tar
 
   std::string ptx = generator.emit(*llvmModule).str();
   watch.lap("codegen");
-  if (!errors.empty()) return createStringError("code generation for %s: %s", target.name.data(), StringRef(errors).rtrim().str().c_str());
+  if (!errors.empty())
+    return createStringError("code generation for %s: %s", target.name.data(), StringRef(errors).rtrim().str().c_str());
   return ptx;
 }
 

@@ -16,10 +16,10 @@ namespace {
 
 // Attributes in .nv.info and .nv.info.<kernel>; layout: u8 format, u8 attribute, then u16 value or size.
 constexpr uint8_t kFormatSized = 4;
-constexpr uint8_t kFrameSize = 0x11;    // u32 symbol, u32 bytes
-constexpr uint8_t kMinStackSize = 0x12; // u32 symbol, u32 bytes
+constexpr uint8_t kFrameSize = 0x11;     // u32 symbol, u32 bytes
+constexpr uint8_t kMinStackSize = 0x12;  // u32 symbol, u32 bytes
 constexpr uint8_t kRegisterCount = 0x2f; // u32 symbol, u32 registers
-constexpr uint8_t kNumBarriers = 0x4c;  // u16 value
+constexpr uint8_t kNumBarriers = 0x4c;   // u16 value
 
 // From sm_90 on the system keeps the first KiB of shared memory, and the section's size counts it.
 constexpr int kReservedShared = 1024;
@@ -51,7 +51,8 @@ Expected<std::vector<Section>> readSections(StringRef file) {
     return bad("no ELF header");
   auto *header = reinterpret_cast<const Ehdr *>(file.data());
   auto table = slice(file, header->e_shoff, uint64_t(header->e_shnum) * sizeof(Shdr));
-  if (!table || header->e_shentsize != sizeof(Shdr) || header->e_shstrndx >= header->e_shnum) return bad("section table out of range");
+  if (!table || header->e_shentsize != sizeof(Shdr) || header->e_shstrndx >= header->e_shnum)
+    return bad("section table out of range");
   auto *headers = reinterpret_cast<const Shdr *>(table->data());
   auto names = slice(file, headers[header->e_shstrndx].sh_offset, headers[header->e_shstrndx].sh_size);
   if (!names) return bad("section names out of range");
@@ -117,7 +118,8 @@ Expected<KernelResources> readResources(StringRef cubin, StringRef statistics) {
   }
   const Section *info = find(*sections, ".nv.info"), *kernelInfo = find(*sections, ".nv.info." + found.kernel);
   const Section *symbols = find(*sections, ".symtab"), *strings = find(*sections, ".strtab");
-  if (found.kernel.empty() || !info || !kernelInfo || !symbols || !strings) return createStringError("the cubin has no kernel");
+  if (found.kernel.empty() || !info || !kernelInfo || !symbols || !strings)
+    return createStringError("the cubin has no kernel");
 
   auto isKernel = [&](uint32_t symbol) {
     if ((uint64_t(symbol) + 1) * sizeof(Sym) > symbols->bytes.size()) return false;

@@ -1,6 +1,7 @@
-// Arithmetic that gives NaN gives one and the same NaN, as a GPU does: all bits but the sign set (in f64, too, where a GPU keeps an
-// operand's payload by rules that PTX leaves open). An x86-64 instruction gives one of its operands' NaNs, and which one depends on the code.
-// Only results whose bits anyone can see are treated: what only feeds further arithmetic or comparisons is left alone.
+// Arithmetic that gives NaN gives one and the same NaN, as a GPU does: all bits but the sign set (in f64, too, where a
+// GPU keeps an operand's payload by rules that PTX leaves open). An x86-64 instruction gives one of its operands' NaNs,
+// and which one depends on the code. Only results whose bits anyone can see are treated: what only feeds further
+// arithmetic or comparisons is left alone.
 #include "compiler/target/sim/SimLowering.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
@@ -15,16 +16,26 @@ namespace {
 /// Operations that compute a float, as opposed to those that move or change bits.
 bool computes(const Instruction &inst) {
   switch (inst.getOpcode()) {
-  case Instruction::FAdd: case Instruction::FSub: case Instruction::FMul: case Instruction::FDiv: case Instruction::FPTrunc: case Instruction::FPExt:
-    return true;
+  case Instruction::FAdd:
+  case Instruction::FSub:
+  case Instruction::FMul:
+  case Instruction::FDiv:
+  case Instruction::FPTrunc:
+  case Instruction::FPExt: return true;
   default: break;
   }
   const auto *call = dyn_cast<IntrinsicInst>(&inst);
   if (!call) return false;
   switch (call->getIntrinsicID()) {
-  case Intrinsic::fma: case Intrinsic::sqrt: case Intrinsic::floor: case Intrinsic::ceil: case Intrinsic::trunc: case Intrinsic::rint:
-  case Intrinsic::nearbyint: case Intrinsic::round: case Intrinsic::roundeven:
-    return true;
+  case Intrinsic::fma:
+  case Intrinsic::sqrt:
+  case Intrinsic::floor:
+  case Intrinsic::ceil:
+  case Intrinsic::trunc:
+  case Intrinsic::rint:
+  case Intrinsic::nearbyint:
+  case Intrinsic::round:
+  case Intrinsic::roundeven: return true;
   default: return false;
   }
 }
@@ -57,7 +68,8 @@ bool observed(Instruction *inst, SmallPtrSetImpl<Instruction *> &seen) {
 void canonicalize(Instruction *inst) {
   Type *type = inst->getType();
   unsigned bits = type->getScalarSizeInBits();
-  Constant *nan = ConstantFP::get(type, APFloat(type->getScalarType()->getFltSemantics(), APInt::getSignedMaxValue(bits)));
+  Constant *nan =
+      ConstantFP::get(type, APFloat(type->getScalarType()->getFltSemantics(), APInt::getSignedMaxValue(bits)));
   IRBuilder<> b(inst->getNextNode());
   Value *probe = isa<FPTruncInst>(inst) ? inst->getOperand(0) : inst; // f16 cannot be compared everywhere
   Value *isNan = b.CreateFCmpUNO(probe, probe);

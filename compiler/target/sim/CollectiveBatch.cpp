@@ -1,7 +1,8 @@
-// Runs of warp collectives become one runtime call each. A lane that reaches a collective must wait for the other lanes, and
-// switching between lanes costs more than most collectives, so as many as possible share one rendezvous: within a block,
-// operations that need no result of the run stay before it, operations that use its results move behind it, and an operand
-// that is another member's result is passed from slot to slot without the lanes seeing it (ldmatrix feeding mma.sync).
+// Runs of warp collectives become one runtime call each. A lane that reaches a collective must wait for the other
+// lanes, and switching between lanes costs more than most collectives, so as many as possible share one rendezvous:
+// within a block, operations that need no result of the run stay before it, operations that use its results move behind
+// it, and an operand that is another member's result is passed from slot to slot without the lanes seeing it (ldmatrix
+// feeding mma.sync).
 #include "compiler/target/sim/Collectives.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
@@ -15,9 +16,9 @@ namespace {
 
 constexpr unsigned kSlotBytes = 128;
 constexpr unsigned kMaxBatchSlots = 448; // 56 KB: a batch should stay in the first-level cache
-/// While batches are collected: the slot is a 4-byte one, counted apart from the pairs. A slot must mean the same bytes of the same lane in
-/// every batch of a function, for a lane may begin the next batch while others still read their results of the last one: so all pairs
-/// lie first and all 4-byte slots behind the greatest number of them.
+/// While batches are collected: the slot is a 4-byte one, counted apart from the pairs. A slot must mean the same bytes
+/// of the same lane in every batch of a function, for a lane may begin the next batch while others still read their
+/// results of the last one: so all pairs lie first and all 4-byte slots behind the greatest number of them.
 constexpr unsigned kSingle = 1u << 16;
 
 using Operand = CollectiveOperand;
@@ -127,10 +128,13 @@ bool Batcher::dependsOnBatch(Operation *op) {
 
 /// For a pair: its place in the batch if both halves are the halves of one member result. False if only part of it is.
 bool Batcher::pairPlace(const Operand &operand, std::optional<unsigned> &slot) {
-  auto inBatch = [&](Value v) { return v.getDefiningOp() && (memberOf.contains(v.getDefiningOp()) || dependent.contains(v.getDefiningOp())); };
+  auto inBatch = [&](Value v) {
+    return v.getDefiningOp() && (memberOf.contains(v.getDefiningOp()) || dependent.contains(v.getDefiningOp()));
+  };
   if (!inBatch(operand.value) && !inBatch(operand.second)) return true;
   auto first = memberResult(operand.value), second = memberResult(operand.second);
-  if (!first || !second || first->first != second->first || second->second >= second->first->results.size()) return false;
+  if (!first || !second || first->first != second->first || second->second >= second->first->results.size())
+    return false;
   const ResultPlace &x = first->first->results[first->second], &y = second->first->results[second->second];
   if (x.width != Width::Pair || x.slot != y.slot || x.half != 0 || y.half != 1) return false;
   slot = x.slot;
@@ -181,8 +185,8 @@ unsigned Batcher::operandSlot(const Operand &operand, bool &fresh) {
 
 bool Batcher::onlyUsedBy(Operation *producer, Operation *user) {
   return llvm::all_of(producer->getUsers(), [&](Operation *extract) {
-    return extract == user ||
-           (isa<LLVM::ExtractValueOp>(extract) && llvm::all_of(extract->getUsers(), [&](Operation *u) { return u == user; }));
+    return extract == user || (isa<LLVM::ExtractValueOp>(extract) &&
+                               llvm::all_of(extract->getUsers(), [&](Operation *u) { return u == user; }));
   });
 }
 
@@ -236,7 +240,8 @@ llvm::Error Batcher::join(Operation *op, Block &block) {
 /// Where this lane's part of a slot lies.
 Value Batcher::slotAddress(Location loc, unsigned slot, Width width, unsigned half) {
   auto ptr = LLVM::LLVMPointerType::get(b.getContext());
-  if (width != Width::Single) return cb.offset(loc, cb.field(loc, ptr, offsetof(SimContext, exchange8)), slot * kSlotBytes + 4 * half);
+  if (width != Width::Single)
+    return cb.offset(loc, cb.field(loc, ptr, offsetof(SimContext, exchange8)), slot * kSlotBytes + 4 * half);
   Value base = cb.field(loc, ptr, offsetof(SimContext, exchange4));
   auto address = LLVM::GEPOp::create(b, loc, ptr, b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{int32_t(0)});
   singleAddresses.push_back({address, slot & ~kSingle});
@@ -245,8 +250,10 @@ Value Batcher::slotAddress(Location loc, unsigned slot, Width width, unsigned ha
 
 void Batcher::storeOperand(Location loc, Value value, unsigned slot, Width width, unsigned half) {
   Type type = value.getType();
-  if (isa<LLVM::LLVMPointerType>(type) && width == Width::Single) value = LLVM::PtrToIntOp::create(b, loc, b.getI32Type(), value);
-  else if (type.isInteger() && type.getIntOrFloatBitWidth() < 32) value = LLVM::ZExtOp::create(b, loc, b.getI32Type(), value);
+  if (isa<LLVM::LLVMPointerType>(type) && width == Width::Single)
+    value = LLVM::PtrToIntOp::create(b, loc, b.getI32Type(), value);
+  else if (type.isInteger() && type.getIntOrFloatBitWidth() < 32)
+    value = LLVM::ZExtOp::create(b, loc, b.getI32Type(), value);
   LLVM::StoreOp::create(b, loc, value, slotAddress(loc, slot, width, half), /*alignment=*/4);
 }
 
@@ -277,8 +284,10 @@ void Batcher::replaceResults(Member &member) {
     auto extract = dyn_cast<LLVM::ExtractValueOp>(user);
     if (!extract || extract.getPosition().size() != 1) continue;
     bool needed = llvm::any_of(extract->getUsers(), [&](Operation *u) { return !memberOf.contains(u); });
-    if (needed) extract.replaceAllUsesWith(element(extract.getPosition()[0]));
-    else if (!extract->use_empty()) extract.replaceAllUsesWith(LLVM::PoisonOp::create(b, op->getLoc(), extract.getType()).getResult());
+    if (needed)
+      extract.replaceAllUsesWith(element(extract.getPosition()[0]));
+    else if (!extract->use_empty())
+      extract.replaceAllUsesWith(LLVM::PoisonOp::create(b, op->getLoc(), extract.getType()).getResult());
     dependent.remove(extract);
     extract.erase();
   }
@@ -307,7 +316,8 @@ LLVM::GlobalOp Batcher::makeProgram(Location loc) {
   OpBuilder mb(func->getParentOfType<ModuleOp>().getBodyRegion());
   auto type = LLVM::LLVMArrayType::get(mb.getI32Type(), values.getNumElements());
   std::string name = "moec_batch_" + func.getSymName().str() + "_" + std::to_string(programs.size() - 1);
-  program.global = LLVM::GlobalOp::create(mb, loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, name, values, /*alignment=*/16);
+  program.global = LLVM::GlobalOp::create(mb, loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, name, values,
+                                          /*alignment=*/16);
   return program.global;
 }
 
@@ -352,7 +362,8 @@ void Batcher::flush(Operation *before) {
 }
 
 llvm::Error Batcher::runOnBlock(Block &block) {
-  for (Operation *op = &block.front(); op; op = op->getNextNode()) { // a flush keeps `op`, but erases extractions on both sides of it
+  for (Operation *op = &block.front(); op;
+       op = op->getNextNode()) { // a flush keeps `op`, but erases extractions on both sides of it
     if (isWarpCollective(op)) {
       if (llvm::Error error = join(op, block)) return error;
       continue;

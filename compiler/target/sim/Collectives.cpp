@@ -9,7 +9,8 @@ namespace moec::compiler::simtarget {
 using namespace moec::sim;
 
 bool isWarpCollective(Operation *op) {
-  return isa<NVVM::ShflOp, NVVM::VoteSyncOp, NVVM::MatchSyncOp, NVVM::ReduxOp, NVVM::ElectSyncOp, NVVM::LdMatrixOp, NVVM::StMatrixOp, NVVM::MmaOp>(op);
+  return isa<NVVM::ShflOp, NVVM::VoteSyncOp, NVVM::MatchSyncOp, NVVM::ReduxOp, NVVM::ElectSyncOp, NVVM::LdMatrixOp,
+             NVVM::StMatrixOp, NVVM::MmaOp>(op);
 }
 
 std::optional<uint32_t> knownInteger(Value value) {
@@ -51,12 +52,15 @@ std::optional<uint32_t> mmaKind(NVVM::MmaOp op) {
   if (m == 8 && n == 8 && k == 4 && *a == T::f64) return kMmaF64;
   if (m != 16 || n != 8) return std::nullopt;
   uint32_t accum = isa<VectorType>(op.getOperandC().front().getType()) ? uint32_t(kMmaF16Accum) : 0u;
-  if (*a == T::bf16 && *b == T::bf16) return k == 16 ? kMmaBf16K16 : k == 8 ? std::optional<uint32_t>(kMmaBf16K8) : std::nullopt;
+  if (*a == T::bf16 && *b == T::bf16)
+    return k == 16 ? kMmaBf16K16 : k == 8 ? std::optional<uint32_t>(kMmaBf16K8) : std::nullopt;
   if (*a == T::f16 && *b == T::f16)
     return k == 16 ? kMmaF16K16 | accum : k == 8 ? std::optional<uint32_t>(kMmaF16K8 | accum) : std::nullopt;
-  if (*a == T::tf32 && *b == T::tf32) return k == 8 ? kMmaTf32K8 : k == 4 ? std::optional<uint32_t>(kMmaTf32K4) : std::nullopt;
+  if (*a == T::tf32 && *b == T::tf32)
+    return k == 8 ? kMmaTf32K8 : k == 4 ? std::optional<uint32_t>(kMmaTf32K4) : std::nullopt;
   if (k != 32) return std::nullopt;
-  if (op.getIntOverflowBehavior() && *op.getIntOverflowBehavior() == NVVM::MMAIntOverflow::satfinite) return std::nullopt;
+  if (op.getIntOverflowBehavior() && *op.getIntOverflowBehavior() == NVVM::MMAIntOverflow::satfinite)
+    return std::nullopt;
   if (*a == T::s8 && *b == T::s8) return kMmaS8K32;
   if (*a == T::u8 && *b == T::u8) return kMmaU8K32;
   return std::nullopt;
@@ -172,7 +176,9 @@ llvm::Expected<Collective> describeCollective(Operation *op) {
                    .Case([&](NVVM::MatchSyncOp o) { return d.match(o); })
                    .Case([&](NVVM::ReduxOp o) { return d.redux(o); })
                    .Case([&](NVVM::ElectSyncOp) { return d.elect(); })
-                   .Case([&](NVVM::LdMatrixOp o) { return d.matrices(o, kOpLdMatrix, o.getNum(), o.getPtr()) && d.gives(o.getNum()); })
+                   .Case([&](NVVM::LdMatrixOp o) {
+                     return d.matrices(o, kOpLdMatrix, o.getNum(), o.getPtr()) && d.gives(o.getNum());
+                   })
                    .Case([&](NVVM::StMatrixOp o) {
                      bool square = d.matrices(o, kOpStMatrix, o.getSources().size(), o.getPtr());
                      d.add(o.getSources());
@@ -182,7 +188,8 @@ llvm::Expected<Collective> describeCollective(Operation *op) {
                    .Default([](Operation *) { return false; });
   if (known) return collective;
   std::string text;
-  llvm::raw_string_ostream(text) << op->getLoc() << ": the simulated GPU does not know this form of '" << op->getName() << "'";
+  llvm::raw_string_ostream(text) << op->getLoc() << ": the simulated GPU does not know this form of '" << op->getName()
+                                 << "'";
   return llvm::createStringError(text);
 }
 

@@ -3,8 +3,8 @@
 #include "compiler/target/sim/SimLowering.h"
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/IR/IRBuilder.h"
-#include "llvm/IR/InstIterator.h"
 #include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/IntrinsicsNVPTX.h"
 #include "llvm/IR/Module.h"
@@ -35,7 +35,8 @@ const StringSet<> &supportNames() {
 }
 
 Error linkNeeded(Module &module, StringRef bitcode, StringRef what) {
-  auto library = getLazyBitcodeModule(MemoryBufferRef(bitcode, what), module.getContext(), /*ShouldLazyLoadMetadata=*/true);
+  auto library =
+      getLazyBitcodeModule(MemoryBufferRef(bitcode, what), module.getContext(), /*ShouldLazyLoadMetadata=*/true);
   if (!library) return library.takeError();
   (*library)->setDataLayout(module.getDataLayout());
   (*library)->setTargetTriple(module.getTargetTriple());
@@ -55,7 +56,8 @@ void resolveReflect(Module &module, const SimTargetOptions &options) {
     StringRef question;
     int answer = 0;
     if (auto *global = dyn_cast<GlobalVariable>(call->getArgOperand(0)->stripPointerCasts()))
-      if (auto *data = dyn_cast_or_null<ConstantDataArray>(global->hasInitializer() ? global->getInitializer() : nullptr))
+      if (auto *data =
+              dyn_cast_or_null<ConstantDataArray>(global->hasInitializer() ? global->getInitializer() : nullptr))
         question = data->getAsCString();
     if (question == "__CUDA_ARCH") answer = static_cast<int>(options.smArch * 10);
     if (question == "__CUDA_PREC_SQRT" || question == "__CUDA_PREC_DIV") answer = 1;
@@ -93,11 +95,15 @@ Value *modelOfPtx(IRBuilder<> &b, CallInst *call, StringRef ptx) {
   };
   auto wide = [&](Value *v) { return b.CreateZExt(v, b.getIntNTy(2 * v->getType()->getIntegerBitWidth())); };
   auto joined = [&](Value *low, Value *high) { return b.CreateOr(wide(low), b.CreateShl(wide(high), 64)); };
-  if (ptx.contains("mad.lo.cc.u32   $0, $2, $3, $4")) return halves(b.CreateAdd(b.CreateMul(wide(args[0]), wide(args[1])), wide(args[2])), 32);
-  if (ptx.contains("mad.lo.cc.u32   r0, alo, blo, clo")) return halves(b.CreateAdd(b.CreateMul(wide(args[0]), wide(args[1])), wide(args[2])), 64);
+  if (ptx.contains("mad.lo.cc.u32   $0, $2, $3, $4"))
+    return halves(b.CreateAdd(b.CreateMul(wide(args[0]), wide(args[1])), wide(args[2])), 32);
+  if (ptx.contains("mad.lo.cc.u32   r0, alo, blo, clo"))
+    return halves(b.CreateAdd(b.CreateMul(wide(args[0]), wide(args[1])), wide(args[2])), 64);
   if (ptx.contains("mul.lo.u32      r0, alo, blo")) return halves(b.CreateMul(wide(args[0]), wide(args[1])), 64);
-  if (ptx.contains("add.cc.u32      r0, a0, b0")) return halves(b.CreateAdd(joined(args[0], args[1]), joined(args[2], args[3])), 64);
-  if (ptx.contains("sub.cc.u32      r0, a0, b0")) return halves(b.CreateSub(joined(args[0], args[1]), joined(args[2], args[3])), 64);
+  if (ptx.contains("add.cc.u32      r0, a0, b0"))
+    return halves(b.CreateAdd(joined(args[0], args[1]), joined(args[2], args[3])), 64);
+  if (ptx.contains("sub.cc.u32      r0, a0, b0"))
+    return halves(b.CreateSub(joined(args[0], args[1]), joined(args[2], args[3])), 64);
   if (ptx.contains("setp.equ.f64") && ptx.contains("selp.f64")) // equal or unordered
     return b.CreateSelect(b.CreateFCmpUEQ(args[0], args[1]), args[2], args[3]);
   return nullptr;
@@ -112,7 +118,8 @@ Error replaceInlineAsm(Module &module) {
       if (!text) continue;
       IRBuilder<> b(call);
       Value *result = modelOfPtx(b, call, text->getAsmString());
-      if (!result) return createStringError("the simulated GPU has no model of the PTX text '" + text->getAsmString() + "'");
+      if (!result)
+        return createStringError("the simulated GPU has no model of the PTX text '" + text->getAsmString() + "'");
       call->replaceAllUsesWith(result);
       call->eraseFromParent();
     }
@@ -179,7 +186,8 @@ Error replaceIntrinsics(Module &module) {
       std::string name = supportNameOf(call);
       if (name.empty()) {
         StringRef whole = call->getCalledFunction()->getName();
-        if (whole.starts_with("llvm.nvvm.")) return createStringError("the simulated GPU has no model of '" + whole + "'");
+        if (whole.starts_with("llvm.nvvm."))
+          return createStringError("the simulated GPU has no model of '" + whole + "'");
         continue;
       }
       if (!library) {
@@ -194,7 +202,8 @@ Error replaceIntrinsics(Module &module) {
 }
 
 bool needsSupport(Module &module) {
-  return any_of(module, [](Function &f) { return f.isDeclaration() && f.getName().starts_with("moec.") && !f.use_empty(); });
+  return any_of(module,
+                [](Function &f) { return f.isDeclaration() && f.getName().starts_with("moec.") && !f.use_empty(); });
 }
 
 } // namespace

@@ -97,9 +97,11 @@ Expected<uint64_t> ImageLinker::addressOf(const object::SymbolRef &symbol) {
   if (!section) return section.takeError();
   auto name = symbol.getName();
   if (!name) return name.takeError();
-  if (*section == elf->section_end()) return createStringError("the kernel calls the undefined function '" + *name + "'");
+  if (*section == elf->section_end())
+    return createStringError("the kernel calls the undefined function '" + *name + "'");
   auto it = placeOf.find((*section)->getIndex());
-  if (it == placeOf.end()) return createStringError("the kernel refers to '" + *name + "' in a section that is not loaded");
+  if (it == placeOf.end())
+    return createStringError("the kernel refers to '" + *name + "' in a section that is not loaded");
   auto value = symbol.getValue();
   if (!value) return value.takeError();
   return it->second + *value;

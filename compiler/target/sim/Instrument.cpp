@@ -1,5 +1,6 @@
-// What instrumented code does besides its own work: checked images report each access and each division by zero to the runtime, and in every
-// image loops give the turn to other threads now and then, so that a thread that spins cannot keep out the one that it waits for.
+// What instrumented code does besides its own work: checked images report each access and each division by zero to the
+// runtime, and in every image loops give the turn to other threads now and then, so that a thread that spins cannot
+// keep out the one that it waits for.
 #include "compiler/target/sim/SimLowering.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -109,7 +110,7 @@ void Instrumentation::run() {
         .Case([&](LLVM::StoreOp store) {
           uint32_t atomic = store.getOrdering() != LLVM::AtomicOrdering::not_atomic ? kAccessAtomic : 0u;
           access(op, store.getAddrMutable(), store.getValue().getType(), store.getAlignment().value_or(0),
-                           kAccessWrite | atomic);
+                 kAccessWrite | atomic);
         })
         .Case([&](LLVM::AtomicRMWOp rmw) {
           access(op, rmw.getPtrMutable(), rmw.getVal().getType(), 0, kAccessRead | kAccessWrite | kAccessAtomic);
@@ -137,8 +138,10 @@ SmallVector<Operation *> backEdges(LLVM::LLVMFuncOp func) {
       continue;
     }
     Block *to = end->getSuccessor(next++);
-    if (onPath.contains(to)) found.push_back(end);
-    else if (!done.contains(to)) onPath.insert(to), path.push_back({to, 0});
+    if (onPath.contains(to))
+      found.push_back(end);
+    else if (!done.contains(to))
+      onPath.insert(to), path.push_back({to, 0});
   }
   return found;
 }
@@ -146,7 +149,8 @@ SmallVector<Operation *> backEdges(LLVM::LLVMFuncOp func) {
 } // namespace
 
 bool isInstrumented(Operation *op) {
-  return isa<LLVM::LoadOp, LLVM::StoreOp, LLVM::AtomicRMWOp, LLVM::AtomicCmpXchgOp, LLVM::SDivOp, LLVM::UDivOp, LLVM::SRemOp, LLVM::URemOp>(op);
+  return isa<LLVM::LoadOp, LLVM::StoreOp, LLVM::AtomicRMWOp, LLVM::AtomicCmpXchgOp, LLVM::SDivOp, LLVM::UDivOp,
+             LLVM::SRemOp, LLVM::URemOp>(op);
 }
 
 void instrumentAccesses(FunctionState &state, LocationTable &locations) { Instrumentation(state, locations).run(); }

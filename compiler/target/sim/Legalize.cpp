@@ -1,6 +1,7 @@
-// The IR half of "equal bits at every x86-64 level": types and operations that CPUs have differently, or not at all, are
-// spelled out. bf16 and f16 arithmetic is f32 arithmetic rounded by explicit code, fused multiply-add is an instruction or
-// our own function, integer division does not trap, conversions to integers saturate as PTX's do, fast-math flags go.
+// The IR half of "equal bits at every x86-64 level": types and operations that CPUs have differently, or not at all,
+// are spelled out. bf16 and f16 arithmetic is f32 arithmetic rounded by explicit code, fused multiply-add is an
+// instruction or our own function, integer division does not trap, conversions to integers saturate as PTX's do,
+// fast-math flags go.
 #include "compiler/target/sim/SimLowering.h"
 #include "llvm/CodeGen/AtomicExpandUtils.h"
 #include "llvm/IR/IRBuilder.h"
@@ -87,7 +88,8 @@ Value *Legalizer::callScalar(StringRef name, Type *result, ArrayRef<Value *> arg
 /// f16 or bf16 to f32, exactly.
 Value *Legalizer::extend(Value *value) {
   Type *type = value->getType(), *f32 = likeShape(b.getFloatTy(), type);
-  if (type->getScalarType()->isHalfTy()) return hasF16c ? b.CreateFPExt(value, f32) : callScalar("f16.to.f32", f32, value);
+  if (type->getScalarType()->isHalfTy())
+    return hasF16c ? b.CreateFPExt(value, f32) : callScalar("f16.to.f32", f32, value);
   Type *i32 = likeShape(b.getInt32Ty(), type);
   Value *raw = b.CreateZExt(b.CreateBitCast(value, likeShape(b.getInt16Ty(), type)), i32);
   return b.CreateBitCast(b.CreateShl(raw, 16), f32);
@@ -96,7 +98,8 @@ Value *Legalizer::extend(Value *value) {
 /// f32 or f64 to f16 or bf16, rounded once to nearest even.
 Value *Legalizer::truncate(Value *value, Type *narrow) {
   bool half = narrow->getScalarType()->isHalfTy();
-  if (value->getType()->getScalarType()->isDoubleTy()) return callScalar(half ? "f64.to.f16" : "f64.to.bf16", narrow, value);
+  if (value->getType()->getScalarType()->isDoubleTy())
+    return callScalar(half ? "f64.to.f16" : "f64.to.bf16", narrow, value);
   if (half) return hasF16c ? b.CreateFPTrunc(value, narrow) : callScalar("f32.to.f16", narrow, value);
   Type *i32 = likeShape(b.getInt32Ty(), narrow);
   Value *raw = b.CreateBitCast(value, i32);
@@ -106,8 +109,9 @@ Value *Legalizer::truncate(Value *value, Type *narrow) {
   return b.CreateBitCast(b.CreateTrunc(bits, likeShape(b.getInt16Ty(), narrow)), narrow);
 }
 
-/// Division by zero and overflow do not trap on a GPU: x / 0 and x % 0 have all bits set, and MIN / -1 wraps. So say the subroutines that
-/// ptxas makes of div and rem; of 64 bits they divide only the low 32 where both operands have no others.
+/// Division by zero and overflow do not trap on a GPU: x / 0 and x % 0 have all bits set, and MIN / -1 wraps. So say
+/// the subroutines that ptxas makes of div and rem; of 64 bits they divide only the low 32 where both operands have no
+/// others.
 Value *Legalizer::lowerDivision(BinaryOperator *op) {
   Value *n = op->getOperand(0), *d = op->getOperand(1);
   bool isSigned = op->getOpcode() == Instruction::SDiv || op->getOpcode() == Instruction::SRem;
@@ -125,7 +129,8 @@ Value *Legalizer::lowerDivision(BinaryOperator *op) {
   Value *result = b.CreateBinOp(op->getOpcode(), n, safe);
   if (isSigned) result = b.CreateSelect(isMinusOne, remainder ? static_cast<Value *>(zero) : b.CreateNeg(n), result);
   Value *ofZero = ones;
-  if (Constant *low = ConstantInt::get(type, 0xffffffffu); type->getScalarSizeInBits() == 64) ofZero = b.CreateSelect(b.CreateICmpULE(n, low), low, ones);
+  if (Constant *low = ConstantInt::get(type, 0xffffffffu); type->getScalarSizeInBits() == 64)
+    ofZero = b.CreateSelect(b.CreateICmpULE(n, low), low, ones);
   return b.CreateSelect(isZero, ofZero, result);
 }
 
@@ -176,13 +181,28 @@ Value *Legalizer::lowerIntrinsic(IntrinsicInst *call) {
   case Intrinsic::copysign: {
     Type *i16 = likeShape(b.getInt16Ty(), type);
     Value *magnitude = b.CreateAnd(b.CreateBitCast(args[0], i16), 0x7fff);
-    if (id == Intrinsic::copysign) magnitude = b.CreateOr(magnitude, b.CreateAnd(b.CreateBitCast(args[1], i16), 0x8000));
+    if (id == Intrinsic::copysign)
+      magnitude = b.CreateOr(magnitude, b.CreateAnd(b.CreateBitCast(args[1], i16), 0x8000));
     return b.CreateBitCast(magnitude, type);
   }
-  case Intrinsic::minnum: case Intrinsic::maxnum: case Intrinsic::minimum: case Intrinsic::maximum:
-  case Intrinsic::floor: case Intrinsic::ceil: case Intrinsic::trunc: case Intrinsic::rint: case Intrinsic::nearbyint:
-  case Intrinsic::round: case Intrinsic::roundeven: case Intrinsic::sqrt: case Intrinsic::canonicalize:
-  case Intrinsic::exp2: case Intrinsic::log2: case Intrinsic::sin: case Intrinsic::cos: case Intrinsic::tanh: {
+  case Intrinsic::minnum:
+  case Intrinsic::maxnum:
+  case Intrinsic::minimum:
+  case Intrinsic::maximum:
+  case Intrinsic::floor:
+  case Intrinsic::ceil:
+  case Intrinsic::trunc:
+  case Intrinsic::rint:
+  case Intrinsic::nearbyint:
+  case Intrinsic::round:
+  case Intrinsic::roundeven:
+  case Intrinsic::sqrt:
+  case Intrinsic::canonicalize:
+  case Intrinsic::exp2:
+  case Intrinsic::log2:
+  case Intrinsic::sin:
+  case Intrinsic::cos:
+  case Intrinsic::tanh: {
     for (Value *&arg : args) arg = extend(arg);
     return truncate(b.CreateIntrinsic(id, args[0]->getType(), args), type);
   }
@@ -195,7 +215,10 @@ Value *Legalizer::lower(Instruction *inst) {
   Type *type = inst->getType();
   if (auto *call = dyn_cast<IntrinsicInst>(inst)) return lowerIntrinsic(call);
   switch (inst->getOpcode()) {
-  case Instruction::FAdd: case Instruction::FSub: case Instruction::FMul: case Instruction::FDiv: {
+  case Instruction::FAdd:
+  case Instruction::FSub:
+  case Instruction::FMul:
+  case Instruction::FDiv: {
     if (!isNarrow(type)) return nullptr;
     Value *x = extend(inst->getOperand(0)), *y = extend(inst->getOperand(1));
     return truncate(b.CreateBinOp(static_cast<Instruction::BinaryOps>(inst->getOpcode()), x, y), type);
@@ -205,7 +228,8 @@ Value *Legalizer::lower(Instruction *inst) {
       Value *x = extend(inst->getOperand(0)), *y = extend(inst->getOperand(1));
       return truncate(callScalar("frem.f32", x->getType(), {x, y}), type);
     }
-    return callScalar(type->getScalarType()->isFloatTy() ? "frem.f32" : "frem.f64", type, {inst->getOperand(0), inst->getOperand(1)});
+    return callScalar(type->getScalarType()->isFloatTy() ? "frem.f32" : "frem.f64", type,
+                      {inst->getOperand(0), inst->getOperand(1)});
   }
   case Instruction::FNeg: {
     if (!isNarrow(type)) return nullptr;
@@ -218,7 +242,8 @@ Value *Legalizer::lower(Instruction *inst) {
   }
   case Instruction::FPExt: {
     if (!isNarrow(inst->getOperand(0)->getType())) return nullptr;
-    if (hasF16c && inst->getOperand(0)->getType()->getScalarType()->isHalfTy() && type->getScalarType()->isFloatTy()) return nullptr;
+    if (hasF16c && inst->getOperand(0)->getType()->getScalarType()->isHalfTy() && type->getScalarType()->isFloatTy())
+      return nullptr;
     Value *wide = extend(inst->getOperand(0));
     return type->getScalarType()->isDoubleTy() ? b.CreateFPExt(wide, type) : wide;
   }
@@ -228,10 +253,14 @@ Value *Legalizer::lower(Instruction *inst) {
     if (hasF16c && type->getScalarType()->isHalfTy() && value->getType()->getScalarType()->isFloatTy()) return nullptr;
     return truncate(value, type);
   }
-  case Instruction::FPToSI: case Instruction::FPToUI: return lowerToInteger(cast<CastInst>(inst));
-  case Instruction::SIToFP: case Instruction::UIToFP: return lowerFromInteger(cast<CastInst>(inst));
-  case Instruction::SDiv: case Instruction::UDiv: case Instruction::SRem: case Instruction::URem:
-    return lowerDivision(cast<BinaryOperator>(inst));
+  case Instruction::FPToSI:
+  case Instruction::FPToUI: return lowerToInteger(cast<CastInst>(inst));
+  case Instruction::SIToFP:
+  case Instruction::UIToFP: return lowerFromInteger(cast<CastInst>(inst));
+  case Instruction::SDiv:
+  case Instruction::UDiv:
+  case Instruction::SRem:
+  case Instruction::URem: return lowerDivision(cast<BinaryOperator>(inst));
   default: return nullptr;
   }
 }
@@ -256,7 +285,8 @@ void Legalizer::expandFloatAtomics(Function &function) {
       if (rmw->isFloatingPointOperation()) atomics.push_back(rmw);
   for (AtomicRMWInst *rmw : atomics) {
     expandAtomicRMWToCmpXchg(rmw, [](IRBuilderBase &builder, Value *address, Value *loaded, Value *desired, Align align,
-                                     AtomicOrdering order, SyncScope::ID scope, Value *&success, Value *&updated, Instruction *) {
+                                     AtomicOrdering order, SyncScope::ID scope, Value *&success, Value *&updated,
+                                     Instruction *) {
       Type *integer = builder.getIntNTy(loaded->getType()->getPrimitiveSizeInBits());
       Value *pair = builder.CreateAtomicCmpXchg(address, builder.CreateBitCast(loaded, integer),
                                                 builder.CreateBitCast(desired, integer), align, order,

@@ -1,5 +1,5 @@
-// memcpy, memmove and memset become loops over bytes, before accesses are instrumented: so checked images see every byte, and no image
-// calls a C library.
+// memcpy, memmove and memset become loops over bytes, before accesses are instrumented: so checked images see every
+// byte, and no image calls a C library.
 #include "compiler/target/sim/SimLowering.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -21,9 +21,13 @@ std::optional<Transfer> transferOf(Operation *op) {
   return llvm::TypeSwitch<Operation *, std::optional<Transfer>>(op)
       .Case([](LLVM::MemcpyOp o) { return Transfer{o.getDst(), o.getSrc(), {}, o.getLen(), o.getIsVolatile()}; })
       .Case([](LLVM::MemmoveOp o) { return Transfer{o.getDst(), o.getSrc(), {}, o.getLen(), o.getIsVolatile(), true}; })
-      .Case([&](LLVM::MemcpyInlineOp o) { return Transfer{o.getDst(), o.getSrc(), {}, constant(o.getLenAttr()), o.getIsVolatile()}; })
+      .Case([&](LLVM::MemcpyInlineOp o) {
+        return Transfer{o.getDst(), o.getSrc(), {}, constant(o.getLenAttr()), o.getIsVolatile()};
+      })
       .Case([](LLVM::MemsetOp o) { return Transfer{o.getDst(), {}, o.getVal(), o.getLen(), o.getIsVolatile()}; })
-      .Case([&](LLVM::MemsetInlineOp o) { return Transfer{o.getDst(), {}, o.getVal(), constant(o.getLenAttr()), o.getIsVolatile()}; })
+      .Case([&](LLVM::MemsetInlineOp o) {
+        return Transfer{o.getDst(), {}, o.getVal(), constant(o.getLenAttr()), o.getIsVolatile()};
+      })
       .Default([](Operation *) { return std::nullopt; });
 }
 
@@ -38,7 +42,8 @@ void expand(Operation *op, const Transfer &t) {
     auto address = [&](Value p) -> Value { return LLVM::PtrToIntOp::create(b, loc, b.getI64Type(), p); };
     downwards = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ugt, address(t.to), address(t.from));
   }
-  Block *before = op->getBlock(), *after = before->splitBlock(op), *head = b.createBlock(after, {index}, {loc}), *body = b.createBlock(after);
+  Block *before = op->getBlock(), *after = before->splitBlock(op), *head = b.createBlock(after, {index}, {loc}),
+        *body = b.createBlock(after);
   b.setInsertionPointToEnd(before);
   LLVM::BrOp::create(b, loc, ValueRange{zero}, head);
   b.setInsertionPointToEnd(head);
@@ -51,8 +56,11 @@ void expand(Operation *op, const Transfer &t) {
     at = LLVM::SelectOp::create(b, loc, downwards, fromEnd, i);
   }
   if (index.getIntOrFloatBitWidth() < 64) at = LLVM::ZExtOp::create(b, loc, b.getI64Type(), at);
-  auto element = [&](Value p) -> Value { return LLVM::GEPOp::create(b, loc, p.getType(), byte, p, ArrayRef<LLVM::GEPArg>{at}); };
-  Value value = t.from ? Value(LLVM::LoadOp::create(b, loc, byte, element(t.from), /*alignment=*/1, t.isVolatile)) : t.value;
+  auto element = [&](Value p) -> Value {
+    return LLVM::GEPOp::create(b, loc, p.getType(), byte, p, ArrayRef<LLVM::GEPArg>{at});
+  };
+  Value value =
+      t.from ? Value(LLVM::LoadOp::create(b, loc, byte, element(t.from), /*alignment=*/1, t.isVolatile)) : t.value;
   LLVM::StoreOp::create(b, loc, value, element(t.to), /*alignment=*/1, t.isVolatile);
   LLVM::BrOp::create(b, loc, ValueRange{LLVM::AddOp::create(b, loc, i, one)}, head);
   op->erase();

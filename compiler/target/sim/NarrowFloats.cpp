@@ -1,5 +1,5 @@
-// bf16 and f16 values become integers of the same bits. x86-64 code generation promotes such values to f32 wherever they are
-// selected, merged or live across blocks, and comes back by library calls; as integers they are only moved.
+// bf16 and f16 values become integers of the same bits. x86-64 code generation promotes such values to f32 wherever
+// they are selected, merged or live across blocks, and comes back by library calls; as integers they are only moved.
 #include "compiler/target/sim/SimLowering.h"
 #include "llvm/ADT/PostOrderIterator.h"
 #include "llvm/IR/CFG.h"
@@ -23,7 +23,9 @@ public:
   explicit Demoter(Function &function) : function(function), b(function.getContext()) {}
 
   void run() {
-    if (none_of(instructions(function), [](Instruction &i) { return isNarrow(i.getType()) || any_of(i.operands(), [](Use &u) { return isNarrow(u->getType()); }); }))
+    if (none_of(instructions(function), [](Instruction &i) {
+          return isNarrow(i.getType()) || any_of(i.operands(), [](Use &u) { return isNarrow(u->getType()); });
+        }))
       return;
     SmallVector<Instruction *> order;
     for (BasicBlock *block : ReversePostOrderTraversal<Function *>(&function))
@@ -35,14 +37,16 @@ public:
       }
     for (Instruction *inst : order) visit(inst);
     for (auto [phi, merged] : phis)
-      for (unsigned i = 0; i < phi->getNumIncomingValues(); ++i) merged->addIncoming(twin(phi->getIncomingValue(i)), phi->getIncomingBlock(i));
+      for (unsigned i = 0; i < phi->getNumIncomingValues(); ++i)
+        merged->addIncoming(twin(phi->getIncomingValue(i)), phi->getIncomingBlock(i));
     for (Instruction *inst : dead) inst->replaceAllUsesWith(PoisonValue::get(inst->getType()));
     for (Instruction *inst : dead) inst->eraseFromParent();
   }
 
 private:
   Type *integer(Type *type) {
-    if (auto *vector = dyn_cast<FixedVectorType>(type)) return FixedVectorType::get(b.getInt16Ty(), vector->getNumElements());
+    if (auto *vector = dyn_cast<FixedVectorType>(type))
+      return FixedVectorType::get(b.getInt16Ty(), vector->getNumElements());
     return b.getInt16Ty();
   }
   Value *twin(Value *v) {
@@ -101,12 +105,15 @@ private:
       bits->setAtomic(load->getOrdering(), load->getSyncScopeID());
       return bits;
     }
-    case Instruction::Select: return b.CreateSelect(inst->getOperand(0), twin(inst->getOperand(1)), twin(inst->getOperand(2)));
+    case Instruction::Select:
+      return b.CreateSelect(inst->getOperand(0), twin(inst->getOperand(1)), twin(inst->getOperand(2)));
     case Instruction::Freeze: return b.CreateFreeze(twin(inst->getOperand(0)));
     case Instruction::ExtractElement: return b.CreateExtractElement(twin(inst->getOperand(0)), inst->getOperand(1));
-    case Instruction::InsertElement: return b.CreateInsertElement(twin(inst->getOperand(0)), twin(inst->getOperand(1)), inst->getOperand(2));
+    case Instruction::InsertElement:
+      return b.CreateInsertElement(twin(inst->getOperand(0)), twin(inst->getOperand(1)), inst->getOperand(2));
     case Instruction::ShuffleVector:
-      return b.CreateShuffleVector(twin(inst->getOperand(0)), twin(inst->getOperand(1)), cast<ShuffleVectorInst>(inst)->getShuffleMask());
+      return b.CreateShuffleVector(twin(inst->getOperand(0)), twin(inst->getOperand(1)),
+                                   cast<ShuffleVectorInst>(inst)->getShuffleMask());
     default: return nullptr;
     }
   }
@@ -114,7 +121,8 @@ private:
   /// Uses by other instructions: the narrow value is made again in front of them.
   void useBits(Instruction *inst) {
     for (Use &use : inst->operands())
-      if (isNarrow(use->getType()) && !isa<Constant>(use.get())) use.set(b.CreateBitCast(twin(use.get()), use->getType()));
+      if (isNarrow(use->getType()) && !isa<Constant>(use.get()))
+        use.set(b.CreateBitCast(twin(use.get()), use->getType()));
   }
 
   Function &function;

@@ -153,7 +153,8 @@ private:
     OpBuilder mb = OpBuilder::atBlockBegin(module.getBody());
     std::string terminated = characters.str() + '\0';
     auto type = LLVM::LLVMArrayType::get(mb.getI8Type(), terminated.size());
-    auto global = LLVM::GlobalOp::create(mb, loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, name, mb.getStringAttr(terminated));
+    auto global = LLVM::GlobalOp::create(mb, loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, name,
+                                         mb.getStringAttr(terminated));
     return LLVM::AddressOfOp::create(b, loc, global);
   }
   void fence(Operation *op, SimFence kind) {
@@ -252,7 +253,8 @@ llvm::Error FunctionLowering::lowerCpAsync(NVVM::CpAsyncOp op) {
   Location loc = op.getLoc();
   Value size = cb.i32(loc, op.getSize());
   Value source = op.getCpSize() ? op.getCpSize() : size;
-  cb.call(loc, kFnCpAsync, voidType(), {cb.generic(loc, op.getDst()), cb.generic(loc, op.getSrc()), size, source, loc32(op)});
+  cb.call(loc, kFnCpAsync, voidType(),
+          {cb.generic(loc, op.getDst()), cb.generic(loc, op.getSrc()), size, source, loc32(op)});
   op->erase();
   return llvm::Error::success();
 }
@@ -285,7 +287,8 @@ llvm::Error FunctionLowering::lowerMbarrier(Operation *op) {
         return llvm::Error::success();
       })
       .Case([&](NVVM::MBarrierArriveExpectTxOp arrive) -> llvm::Error {
-        if (arrive.getPredicate()) return errorAt(op, "predicated mbarrier operations are not supported; branch instead");
+        if (arrive.getPredicate())
+          return errorAt(op, "predicated mbarrier operations are not supported; branch instead");
         replace(op, cb.call(loc, kFnMbarrierArrive, i64, {address, cb.i32(loc, 1), arrive.getTxcount(), loc32(op)}));
         return llvm::Error::success();
       })
@@ -366,14 +369,23 @@ llvm::Error FunctionLowering::lowerNvvm(Operation *op) {
         fence(op, cta ? kFenceCta : membar.getScope() == NVVM::MemScopeKind::SYS ? kFenceSystem : kFenceGpu);
         return llvm::Error::success();
       })
-      .Case([&](NVVM::FenceProxyOp) -> llvm::Error { fence(op, kFenceProxyAsync); return llvm::Error::success(); })
-      .Case([&](NVVM::FenceMbarrierInitOp) -> llvm::Error { fence(op, kFenceMbarrierInit); return llvm::Error::success(); })
+      .Case([&](NVVM::FenceProxyOp) -> llvm::Error {
+        fence(op, kFenceProxyAsync);
+        return llvm::Error::success();
+      })
+      .Case([&](NVVM::FenceMbarrierInitOp) -> llvm::Error {
+        fence(op, kFenceMbarrierInit);
+        return llvm::Error::success();
+      })
       .Case([&](NVVM::NanosleepOp) -> llvm::Error {
         cb.call(loc, kFnYield, voidType(), {loc32(op)});
         op->erase();
         return llvm::Error::success();
       })
-      .Case([&](NVVM::SetMaxRegisterOp) -> llvm::Error { op->erase(); return llvm::Error::success(); })
+      .Case([&](NVVM::SetMaxRegisterOp) -> llvm::Error {
+        op->erase();
+        return llvm::Error::success();
+      })
       .Default([&](Operation *) -> llvm::Error {
         return errorAt(op, "the simulated GPU does not know '" + op->getName().getStringRef() + "'");
       });
@@ -389,8 +401,10 @@ void addContextArgument(FunctionState &state, bool isKernel) {
   SmallVector<Type> types{ptr};
   SmallVector<Attribute> byval;
   for (unsigned i = 0; i < oldType.getNumParams(); ++i) byval.push_back(func.getArgAttr(i, "llvm.byval"));
-  if (isKernel) types.push_back(ptr);
-  else llvm::append_range(types, oldType.getParams());
+  if (isKernel)
+    types.push_back(ptr);
+  else
+    llvm::append_range(types, oldType.getParams());
   func.removeArgAttrsAttr();
   func.setFunctionType(LLVM::LLVMFunctionType::get(oldType.getReturnType(), types));
   state.context = entry.insertArgument(0u, ptr, func.getLoc());
@@ -454,7 +468,8 @@ llvm::Error lowerNvvmToSim(ModuleOp module, const SimTargetOptions &options, Sim
       if (!info.kernel.empty()) return errorAt(func, "a second kernel in the module: '" + func.getSymName() + "'");
       info.kernel = func.getSymName().str();
       if (auto threads = func->getAttrOfType<DenseI32ArrayAttr>("nvvm.reqntid"))
-        info.threads = std::accumulate(threads.asArrayRef().begin(), threads.asArrayRef().end(), 1u, std::multiplies<>());
+        info.threads =
+            std::accumulate(threads.asArrayRef().begin(), threads.asArrayRef().end(), 1u, std::multiplies<>());
     }
     addContextArgument(state, isKernel);
     dropDeviceAttributes(func);

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "compiler/target/sim/SimTarget.h"
-#include "runtime/sim/sim_abi.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/Builders.h"
+#include "runtime/sim/sim_abi.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 
@@ -80,23 +80,24 @@ llvm::Error batchCollectives(mlir::LLVM::LLVMFuncOp func, SimModuleInfo &info);
 /// Whether batchCollectives handles `op`.
 bool isWarpCollective(mlir::Operation *op);
 
-/// In place: kernel ABI, context argument, NVVM operations to runtime calls, instrumentation. What remains is LLVM dialect and
-/// NVVM operations that are pure values (they become llvm.nvvm.* intrinsics).
+/// In place: kernel ABI, context argument, NVVM operations to runtime calls, instrumentation. What remains is LLVM
+/// dialect and NVVM operations that are pure values (they become llvm.nvvm.* intrinsics).
 llvm::Error lowerNvvmToSim(mlir::ModuleOp module, const SimTargetOptions &options, SimModuleInfo &info);
 
-/// Links what the module needs of libdevice and of our support functions, and replaces llvm.nvvm.* intrinsics by calls of
-/// the latter.
+/// Links what the module needs of libdevice and of our support functions, and replaces llvm.nvvm.* intrinsics by calls
+/// of the latter.
 llvm::Error linkDeviceFunctions(llvm::Module &module, const SimTargetOptions &options);
 
 /// support.c as bitcode.
 llvm::StringRef supportBitcode();
 
-/// Makes floating point and integer semantics explicit and equal at every x86-64 level (half types, fma, division, ...), in
-/// every function that is not in `done` yet.
+/// Makes floating point and integer semantics explicit and equal at every x86-64 level (half types, fma, division,
+/// ...), in every function that is not in `done` yet.
 void legalizeForHost(llvm::Module &module, const SimTargetOptions &options, llvm::DenseSet<llvm::Function *> &done);
 
-/// Every NaN that arithmetic gives becomes the canonical one (CanonicalNans.cpp); before LLVM's passes, which fold constants and pairs of
-/// conversions as if NaNs had no bits. Square roots (`roots`) apart and after them: they turn "is NaN" into "of a number below 0" and then drop it.
+/// Every NaN that arithmetic gives becomes the canonical one (CanonicalNans.cpp); before LLVM's passes, which fold
+/// constants and pairs of conversions as if NaNs had no bits. Square roots (`roots`) apart and after them: they turn
+/// "is NaN" into "of a number below 0" and then drop it.
 void canonicalizeNans(llvm::Module &module, bool roots);
 
 /// bf16 and f16 values that are only moved become i16; after the last LLVM pass (NarrowFloats.cpp).

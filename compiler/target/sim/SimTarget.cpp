@@ -5,6 +5,7 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/Analysis/InlineCost.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -14,7 +15,6 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
-#include "llvm/Analysis/InlineCost.h"
 #include "llvm/Transforms/IPO/GlobalDCE.h"
 #include "llvm/Transforms/IPO/ModuleInliner.h"
 #include "llvm/Transforms/InstCombine/InstCombine.h"
@@ -59,13 +59,14 @@ llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeTargetMachine(const Sim
   targetOptions.AllowFPOpFusion = llvm::FPOpFusion::Strict;
   targetOptions.EmitStackSizeSection = true;
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, "x86-64-" + options.level, "-avx512bf16,-avx512fp16", targetOptions, llvm::Reloc::PIC_, llvm::CodeModel::Small,
-      options.optimize ? llvm::CodeGenOptLevel::Less : llvm::CodeGenOptLevel::None));
+      triple, "x86-64-" + options.level, "-avx512bf16,-avx512fp16", targetOptions, llvm::Reloc::PIC_,
+      llvm::CodeModel::Small, options.optimize ? llvm::CodeGenOptLevel::Less : llvm::CodeGenOptLevel::None));
 }
 
 void setFunctionAttributes(llvm::Module &module, const llvm::TargetMachine &machine) {
   for (llvm::Function &function : module) {
-    for (llvm::StringRef name : {"target-cpu", "target-features", "tune-cpu", "frame-pointer", "stack-protector-buffer-size"})
+    for (llvm::StringRef name :
+         {"target-cpu", "target-features", "tune-cpu", "frame-pointer", "stack-protector-buffer-size"})
       function.removeFnAttr(name);
     for (auto kind : {llvm::Attribute::UWTable, llvm::Attribute::StackProtect, llvm::Attribute::StackProtectStrong,
                       llvm::Attribute::OptimizeNone, llvm::Attribute::NoInline})
@@ -112,7 +113,8 @@ llvm::Expected<std::unique_ptr<llvm::Module>> translate(mlir::ModuleOp module, l
   for (llvm::StringRef name : {"llvm.data_layout", "llvm.target_triple", "dlti.dl_spec"}) module->removeAttr(name);
   std::string problem;
   mlir::ScopedDiagnosticHandler handler(module.getContext(), [&](mlir::Diagnostic &diagnostic) {
-    if (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error) llvm::raw_string_ostream(problem) << diagnostic.getLocation() << ": " << diagnostic;
+    if (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error)
+      llvm::raw_string_ostream(problem) << diagnostic.getLocation() << ": " << diagnostic;
     return mlir::success();
   });
   auto result = mlir::translateModuleToLLVMIR(module, context, "kernel", /*disableVerification=*/true);
@@ -122,7 +124,8 @@ llvm::Expected<std::unique_ptr<llvm::Module>> translate(mlir::ModuleOp module, l
   return result;
 }
 
-llvm::Error emit(llvm::Module &module, llvm::TargetMachine &machine, llvm::CodeGenFileType type, llvm::SmallVectorImpl<char> &out) {
+llvm::Error emit(llvm::Module &module, llvm::TargetMachine &machine, llvm::CodeGenFileType type,
+                 llvm::SmallVectorImpl<char> &out) {
   llvm::raw_svector_ostream stream(out);
   llvm::legacy::PassManager pm;
   if (machine.addPassesToEmitFile(pm, stream, nullptr, type, /*DisableVerify=*/true))

@@ -1,12 +1,12 @@
 // Device functions for code that runs on the simulated GPU: what NVPTX has as instructions and x86-64 has not, or has
-// differently on different CPUs. Compiled to bitcode by clang at build time; LinkDeviceFunctions.cpp links what a kernel
-// needs. Each function is named after the LLVM intrinsic that it implements ("moec." instead of "llvm."). Only +, -, *, /,
-// sqrt and conversions of IEEE types are used, each rounded once, so results are the same on every CPU; approximate
-// functions are computed in double and rounded, which is at least as accurate as the hardware's.
+// differently on different CPUs. Compiled to bitcode by clang at build time; LinkDeviceFunctions.cpp links what a
+// kernel needs. Each function is named after the LLVM intrinsic that it implements ("moec." instead of "llvm."). Only
+// +, -, *, /, sqrt and conversions of IEEE types are used, each rounded once, so results are the same on every CPU;
+// approximate functions are computed in double and rounded, which is at least as accurate as the hardware's.
 #include <stdint.h>
 
-#define FN(type, id, name, ...)                                                                                                \
-  type id(__VA_ARGS__) __asm__("moec." name);                                                                                  \
+#define FN(type, id, name, ...)                                                                                        \
+  type id(__VA_ARGS__) __asm__("moec." name);                                                                          \
   type id(__VA_ARGS__)
 
 static inline uint32_t bits(float x) { return __builtin_bit_cast(uint32_t, x); }
@@ -20,8 +20,8 @@ static inline float ftz(float x) { return (bits(x) & 0x7f800000u) ? x : f32(bits
 
 // ---------------------------------------------------------------------------------------------------------------- fma
 
-/// a + b of which the last bit is made odd if the sum was not exact: rounding that to a type with at least two bits less
-/// gives the correctly rounded result.
+/// a + b of which the last bit is made odd if the sum was not exact: rounding that to a type with at least two bits
+/// less gives the correctly rounded result.
 static inline double add_odd(double a, double b) {
   double s = a + b;
   double t = s - a;
@@ -105,9 +105,15 @@ FN(double, fma_f64, "fma.f64", double a, double b, double c) {
   p <<= up;
   ep -= up;
   if (ec > ep || (ec == ep && m > p)) {
-    u128 t = p; p = m; m = t;
-    int i = ep; ep = ec; ec = i;
-    uint64_t s = sp; sp = sc; sc = s;
+    u128 t = p;
+    p = m;
+    m = t;
+    int i = ep;
+    ep = ec;
+    ec = i;
+    uint64_t s = sp;
+    sp = sc;
+    sc = s;
   }
   int distance = ep - ec, sticky = 0;
   if (distance > 0) {
@@ -129,7 +135,7 @@ FN(double, fma_f64, "fma.f64", double a, double b, double c) {
   return compose(sp, sum, ep, sticky);
 }
 
-// -------------------------------------------------------------------------------------- exact floating-point operations
+// ------------------------------------------------------------------------------------- exact floating-point operations
 
 FN(float, add_rn, "nvvm.add.rn.f", float a, float b) { return a + b; }
 FN(float, add_rn_ftz, "nvvm.add.rn.ftz.f", float a, float b) { return ftz(ftz(a) + ftz(b)); }
@@ -139,7 +145,9 @@ FN(float, mul_rn_ftz, "nvvm.mul.rn.ftz.f", float a, float b) { return ftz(ftz(a)
 FN(double, mul_rn_d, "nvvm.mul.rn.d", double a, double b) { return a * b; }
 /// Becomes one instruction where the CPU has it, and fma.f32 above where not (legalizeForHost).
 FN(float, fma_rn, "nvvm.fma.rn.f", float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-FN(float, fma_rn_ftz, "nvvm.fma.rn.ftz.f", float a, float b, float c) { return ftz(__builtin_fmaf(ftz(a), ftz(b), ftz(c))); }
+FN(float, fma_rn_ftz, "nvvm.fma.rn.ftz.f", float a, float b, float c) {
+  return ftz(__builtin_fmaf(ftz(a), ftz(b), ftz(c)));
+}
 FN(double, fma_rn_d, "nvvm.fma.rn.d", double a, double b, double c) { return __builtin_fma(a, b, c); }
 
 static inline float round_zero(double exact, float nearest) { // nearest is exact rounded to nearest
@@ -210,8 +218,12 @@ FN(float, fmin_f, "nvvm.fmin.f", float a, float b) {
 }
 FN(float, fmax_ftz, "nvvm.fmax.ftz.f", float a, float b) { return fmax_f(ftz(a), ftz(b)); }
 FN(float, fmin_ftz, "nvvm.fmin.ftz.f", float a, float b) { return fmin_f(ftz(a), ftz(b)); }
-FN(float, fmax_nan, "nvvm.fmax.nan.f", float a, float b) { return is_nan(a) || is_nan(b) ? f32(0x7fffffffu) : fmax_f(a, b); }
-FN(float, fmin_nan, "nvvm.fmin.nan.f", float a, float b) { return is_nan(a) || is_nan(b) ? f32(0x7fffffffu) : fmin_f(a, b); }
+FN(float, fmax_nan, "nvvm.fmax.nan.f", float a, float b) {
+  return is_nan(a) || is_nan(b) ? f32(0x7fffffffu) : fmax_f(a, b);
+}
+FN(float, fmin_nan, "nvvm.fmin.nan.f", float a, float b) {
+  return is_nan(a) || is_nan(b) ? f32(0x7fffffffu) : fmin_f(a, b);
+}
 FN(double, fmax_d, "nvvm.fmax.d", double a, double b) {
   if (is_nan64(a)) return is_nan64(b) ? f64(0x7fffffffffffffffu) : b;
   if (is_nan64(b)) return a;
@@ -237,7 +249,7 @@ FN(double, minimum_f64, "minimum.f64", double a, double b) {
   return is_nan64(a) || is_nan64(b) ? f64(0x7fffffffffffffffu) : fmin_d(a, b);
 }
 
-// -------------------------------------------------------------------------------------------------------------- integers
+// ------------------------------------------------------------------------------------------------------------ integers
 
 FN(double, lohi_i2d, "nvvm.lohi.i2d", uint32_t lo, uint32_t hi) { return f64((uint64_t)hi << 32 | lo); }
 FN(uint32_t, d2i_hi, "nvvm.d2i.hi", double x) { return bits64(x) >> 32; }

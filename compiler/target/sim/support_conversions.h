@@ -1,8 +1,9 @@
 // Part of support.c: conversions between numeric types.
 
-// ----------------------------------------------------------------------------------------------------- half conversions
+// ---------------------------------------------------------------------------------------------------- half conversions
 
-// Round to nearest even; NaN becomes the canonical NaN, which canonicalizeNans makes of x86's own instructions' NaNs, too.
+// Round to nearest even; NaN becomes the canonical NaN, which canonicalizeNans makes of x86's own instructions' NaNs,
+// too.
 FN(uint16_t, f32_to_f16, "f32.to.f16", float x) {
   uint32_t u = bits(x), sign = (u >> 16) & 0x8000u, a = u & 0x7fffffffu;
   if (a > 0x7f800000u) return 0x7fffu;
@@ -55,19 +56,17 @@ FN(double, u64_odd, "u64.to.f64.odd", uint64_t x) {
   }
   return (double)x;
 }
-FN(double, i64_odd, "i64.to.f64.odd", int64_t x) {
-  return x < 0 ? -u64_odd(-(uint64_t)x) : u64_odd((uint64_t)x);
-}
+FN(double, i64_odd, "i64.to.f64.odd", int64_t x) { return x < 0 ? -u64_odd(-(uint64_t)x) : u64_odd((uint64_t)x); }
 
-// ------------------------------------------------------------------------------------------------------ fp8 conversions
+// ----------------------------------------------------------------------------------------------------- fp8 conversions
 
 /// f32 to e4m3 (max 448, NaN 0x7f) with saturation, round to nearest even.
 static inline uint8_t to_e4m3(float x) {
   uint32_t u = bits(x), sign = (u >> 24) & 0x80u, a = u & 0x7fffffffu;
   if (a > 0x7f800000u) return 0x7fu;
   if (a >= 0x43e80000u) return sign | 0x7eu; // 464 and above: the largest finite value
-  if (a < 0x3c800000u) { // below 2^-6: multiples of 2^-9
-    float r = f32(a) + 0x1p14f; // last place of 2^14 is 2^-9
+  if (a < 0x3c800000u) {                     // below 2^-6: multiples of 2^-9
+    float r = f32(a) + 0x1p14f;              // last place of 2^14 is 2^-9
     return sign | (bits(r) - bits(0x1p14f));
   }
   uint32_t r = (a + 0x7ffffu + ((a >> 20) & 1)) >> 20;
@@ -112,7 +111,9 @@ FN(uint32_t, e4m3_f16x2, "nvvm.e4m3x2.to.f16x2.rn", uint16_t x) {
   return (uint32_t)f32_to_f16(from_e4m3(x >> 8)) << 16 | f32_to_f16(from_e4m3(x & 0xff));
 }
 static inline uint32_t half_of_e5m2(uint32_t x) { return (x & 0x7fu) > 0x7cu ? 0x7fffu : x << 8; }
-FN(uint32_t, e5m2_f16x2, "nvvm.e5m2x2.to.f16x2.rn", uint16_t x) { return half_of_e5m2(x >> 8) << 16 | half_of_e5m2(x & 0xff); }
+FN(uint32_t, e5m2_f16x2, "nvvm.e5m2x2.to.f16x2.rn", uint16_t x) {
+  return half_of_e5m2(x >> 8) << 16 | half_of_e5m2(x & 0xff);
+}
 
 FN(uint32_t, f_tf32_rna, "nvvm.f2tf32.rna", float x) {
   uint32_t u = bits(x);
@@ -125,15 +126,19 @@ FN(uint32_t, f_tf32_rn, "nvvm.f2tf32.rn", float x) {
   return (u + 0xfffu + ((u >> 13) & 1)) & 0xffffe000u;
 }
 FN(uint32_t, f_tf32_rz, "nvvm.f2tf32.rz", float x) { return is_nan(x) ? 0x7fffffffu : bits(x) & 0xffffe000u; }
-FN(uint32_t, ff_bf16x2, "nvvm.ff2bf16x2.rn", float hi, float lo) { return (uint32_t)f32_to_bf16(hi) << 16 | f32_to_bf16(lo); }
-FN(uint32_t, ff_f16x2, "nvvm.ff2f16x2.rn", float hi, float lo) { return (uint32_t)f32_to_f16(hi) << 16 | f32_to_f16(lo); }
+FN(uint32_t, ff_bf16x2, "nvvm.ff2bf16x2.rn", float hi, float lo) {
+  return (uint32_t)f32_to_bf16(hi) << 16 | f32_to_bf16(lo);
+}
+FN(uint32_t, ff_f16x2, "nvvm.ff2f16x2.rn", float hi, float lo) {
+  return (uint32_t)f32_to_f16(hi) << 16 | f32_to_f16(lo);
+}
 FN(uint16_t, f_bf16, "nvvm.f2bf16.rn", float x) { return f32_to_bf16(x); }
 FN(uint16_t, f2h_rn, "nvvm.f2h.rn", float x) { return f32_to_f16(x); }
 FN(uint16_t, f2h_rn_ftz, "nvvm.f2h.rn.ftz", float x) { return f32_to_f16(ftz(x)); }
 FN(float, from_fp16, "convert.from.fp16.f32", uint16_t x) { return f16_to_f32(x); }
 FN(uint16_t, to_fp16, "convert.to.fp16.f32", float x) { return f32_to_f16(x); }
 
-// ---------------------------------------------------------------------------------------------------------- conversions
+// --------------------------------------------------------------------------------------------------------- conversions
 
 FN(float, d2f_rn, "nvvm.d2f.rn", double x) { return (float)x; }
 FN(float, d2f_rn_ftz, "nvvm.d2f.rn.ftz", double x) { return ftz((float)x); }
@@ -147,27 +152,31 @@ FN(double, ui2d, "nvvm.ui2d.rn", uint32_t x) { return (double)x; }
 FN(double, ll2d, "nvvm.ll2d.rn", int64_t x) { return (double)x; }
 FN(double, ull2d, "nvvm.ull2d.rn", uint64_t x) { return (double)(x >> 32) * 4294967296.0 + (double)(x & 0xffffffffu); }
 
-static inline int32_t to_i32(double x) { return !(x == x) ? 0 : x <= -2147483648.0 ? INT32_MIN : x >= 2147483647.0 ? INT32_MAX : (int32_t)x; }
+static inline int32_t to_i32(double x) {
+  return !(x == x) ? 0 : x <= -2147483648.0 ? INT32_MIN : x >= 2147483647.0 ? INT32_MAX : (int32_t)x;
+}
 static inline uint32_t to_u32(double x) { return !(x > 0) ? 0 : x >= 4294967295.0 ? UINT32_MAX : (uint32_t)(int64_t)x; }
-static inline int64_t to_i64(double x) { return !(x == x) ? INT64_MIN : x <= -0x1p63 ? INT64_MIN : x >= 0x1p63 ? INT64_MAX : (int64_t)x; }
+static inline int64_t to_i64(double x) {
+  return !(x == x) ? INT64_MIN : x <= -0x1p63 ? INT64_MIN : x >= 0x1p63 ? INT64_MAX : (int64_t)x;
+}
 static inline uint64_t to_u64(double x) {
   if (!(x == x)) return 0x8000000000000000u;
   if (x <= 0) return 0;
   if (x >= 0x1p64) return UINT64_MAX;
   return x >= 0x1p63 ? (uint64_t)(int64_t)(x - 0x1p63) + 0x8000000000000000u : (uint64_t)(int64_t)x;
 }
-#define TO_INT(mode, round)                                                                                                    \
-  FN(int32_t, f2i_##mode, "nvvm.f2i." #mode, float x) { return to_i32(round((double)x)); }                                       \
-  FN(int32_t, f2i_##mode##_ftz, "nvvm.f2i." #mode ".ftz", float x) { return to_i32(round((double)ftz(x))); }                     \
-  FN(uint32_t, f2ui_##mode, "nvvm.f2ui." #mode, float x) { return to_u32(round((double)x)); }                                    \
-  FN(uint32_t, f2ui_##mode##_ftz, "nvvm.f2ui." #mode ".ftz", float x) { return to_u32(round((double)ftz(x))); }                  \
-  FN(int64_t, f2ll_##mode, "nvvm.f2ll." #mode, float x) { return to_i64(round((double)x)); }                                     \
-  FN(int64_t, f2ll_##mode##_ftz, "nvvm.f2ll." #mode ".ftz", float x) { return to_i64(round((double)ftz(x))); }                   \
-  FN(uint64_t, f2ull_##mode, "nvvm.f2ull." #mode, float x) { return to_u64(round((double)x)); }                                  \
-  FN(uint64_t, f2ull_##mode##_ftz, "nvvm.f2ull." #mode ".ftz", float x) { return to_u64(round((double)ftz(x))); }                \
-  FN(int32_t, d2i_##mode, "nvvm.d2i." #mode, double x) { return to_i32(round(x)); }                                              \
-  FN(uint32_t, d2ui_##mode, "nvvm.d2ui." #mode, double x) { return to_u32(round(x)); }                                           \
-  FN(int64_t, d2ll_##mode, "nvvm.d2ll." #mode, double x) { return to_i64(round(x)); }                                            \
+#define TO_INT(mode, round)                                                                                            \
+  FN(int32_t, f2i_##mode, "nvvm.f2i." #mode, float x) { return to_i32(round((double)x)); }                             \
+  FN(int32_t, f2i_##mode##_ftz, "nvvm.f2i." #mode ".ftz", float x) { return to_i32(round((double)ftz(x))); }           \
+  FN(uint32_t, f2ui_##mode, "nvvm.f2ui." #mode, float x) { return to_u32(round((double)x)); }                          \
+  FN(uint32_t, f2ui_##mode##_ftz, "nvvm.f2ui." #mode ".ftz", float x) { return to_u32(round((double)ftz(x))); }        \
+  FN(int64_t, f2ll_##mode, "nvvm.f2ll." #mode, float x) { return to_i64(round((double)x)); }                           \
+  FN(int64_t, f2ll_##mode##_ftz, "nvvm.f2ll." #mode ".ftz", float x) { return to_i64(round((double)ftz(x))); }         \
+  FN(uint64_t, f2ull_##mode, "nvvm.f2ull." #mode, float x) { return to_u64(round((double)x)); }                        \
+  FN(uint64_t, f2ull_##mode##_ftz, "nvvm.f2ull." #mode ".ftz", float x) { return to_u64(round((double)ftz(x))); }      \
+  FN(int32_t, d2i_##mode, "nvvm.d2i." #mode, double x) { return to_i32(round(x)); }                                    \
+  FN(uint32_t, d2ui_##mode, "nvvm.d2ui." #mode, double x) { return to_u32(round(x)); }                                 \
+  FN(int64_t, d2ll_##mode, "nvvm.d2ll." #mode, double x) { return to_i64(round(x)); }                                  \
   FN(uint64_t, d2ull_##mode, "nvvm.d2ull." #mode, double x) { return to_u64(round(x)); }
 TO_INT(rn, __builtin_rint)
 TO_INT(rz, __builtin_trunc)

@@ -19,47 +19,27 @@ TEST(BadContents, GroupedProducts) {
     rows.push_back({"grouped_mm", ends, [=](auto &s) { grouped_mm(s, kX, kMatrices, offs); }});
     rows.push_back({"grouped_mm_backward_b", ends, [=](auto &s) { grouped_mm_backward_b(s, kX, kGrad, offs); }});
   }
-  rows.insert(rows.end(),
-              {{"grouped_mm", "size is negative or above",
-                [](auto &s) {
-                  grouped_mm(s, kX, kMatrices, ids32({-1, 2}), {.sizes = true});
-                }},
-               {"grouped_mm", sizes,
-                [](auto &s) {
-                  grouped_mm(s, kX, kMatrices, ids({3, 2}), {.sizes = true});
-                }},
-               {"grouped_mm_backward_b", sizes,
-                [](auto &s) {
-                  grouped_mm_backward_b(s, kX, kGrad, ids32({3, 2}), {.sizes = true});
-                }},
-               {"grouped_mm", "a gather index is past",
-                [](auto &s) {
-                  grouped_mm(s, kX, kMatrices, ids32({2, 4}), {.gather = ids32({0, 1, 2, 8}), .divide = 2});
-                }},
-               {"grouped_mm_backward_b", "a gather index is past",
-                [](auto &s) {
-                  grouped_mm_backward_b(s, kX, kGrad, ids32({2, 4}), {.gather = ids({0, 1, kFar, 1})});
-                }},
-               {"grouped_mm", "a scatter index is past",
-                [](auto &s) {
-                  grouped_mm(s, kX, kMatrices, ids32({2, 4}), {.scatter = ids32({0, 1, 2, 4})});
-                }},
-               {"grouped_mm_backward_b", "a scatter index is past",
-                [](auto &s) {
-                  grouped_mm_backward_b(s, kX, kGrad, ids32({2, 4}), {.scatter = ids({0, 1, kFar, 1})});
-                }},
-               {"grouped_mm", sizes,
-                [](auto &s) {
-                  torch_grouped_gemm(s, kX, kMatrices, ids({3, 2}), false);
-                }},
-               {"grouped_mm", sizes,
-                [](auto &s) {
-                  unsloth_grouped_gemm(s, kX, f(2, 16, 8), ids({4, 1}));
-                }},
-               {"grouped_mm", "a gather index is past", [](auto &s) {
-                  unsloth_grouped_gemm(s, kX, f(2, 16, 8), ids({4, 4}),
-                                       {.topk = 2, .gather_indices = ids({0, 1, 2, 3, 4, 5, 6, 8}), .permute_x = true});
-                }}});
+  rows.insert(
+      rows.end(),
+      {{"grouped_mm", "size is negative or above",
+        [](auto &s) { grouped_mm(s, kX, kMatrices, ids32({-1, 2}), {.sizes = true}); }},
+       {"grouped_mm", sizes, [](auto &s) { grouped_mm(s, kX, kMatrices, ids({3, 2}), {.sizes = true}); }},
+       {"grouped_mm_backward_b", sizes,
+        [](auto &s) { grouped_mm_backward_b(s, kX, kGrad, ids32({3, 2}), {.sizes = true}); }},
+       {"grouped_mm", "a gather index is past",
+        [](auto &s) { grouped_mm(s, kX, kMatrices, ids32({2, 4}), {.gather = ids32({0, 1, 2, 8}), .divide = 2}); }},
+       {"grouped_mm_backward_b", "a gather index is past",
+        [](auto &s) { grouped_mm_backward_b(s, kX, kGrad, ids32({2, 4}), {.gather = ids({0, 1, kFar, 1})}); }},
+       {"grouped_mm", "a scatter index is past",
+        [](auto &s) { grouped_mm(s, kX, kMatrices, ids32({2, 4}), {.scatter = ids32({0, 1, 2, 4})}); }},
+       {"grouped_mm_backward_b", "a scatter index is past",
+        [](auto &s) { grouped_mm_backward_b(s, kX, kGrad, ids32({2, 4}), {.scatter = ids({0, 1, kFar, 1})}); }},
+       {"grouped_mm", sizes, [](auto &s) { torch_grouped_gemm(s, kX, kMatrices, ids({3, 2}), false); }},
+       {"grouped_mm", sizes, [](auto &s) { unsloth_grouped_gemm(s, kX, f(2, 16, 8), ids({4, 1})); }},
+       {"grouped_mm", "a gather index is past", [](auto &s) {
+          unsloth_grouped_gemm(s, kX, f(2, 16, 8), ids({4, 4}),
+                               {.topk = 2, .gather_indices = ids({0, 1, 2, 3, 4, 5, 6, 8}), .permute_x = true});
+        }}});
   expect_stopped(rows);
 }
 
@@ -147,21 +127,11 @@ TEST(BadContents, Chunks) {
   const char *permutation = "sorted_idxs must be a permutation";
   expect_stopped({
       {"chunk_index", "split_sizes must sum to the number of rows: they sum to 5, not 4",
-       [](auto &s) {
-         sort_chunks(s, kX, ids({3, 2}), ids({0, 1}));
-       }},
+       [](auto &s) { sort_chunks(s, kX, ids({3, 2}), ids({0, 1})); }},
       {"chunk_index", "split_sizes must not be negative: one is -1",
-       [](auto &s) {
-         sort_chunks(s, kX, ids({5, -1}), ids({0, 1}));
-       }},
-      {"chunk_index", permutation,
-       [](auto &s) {
-         sort_chunks(s, kX, ids({2, 2}), ids({1, 1}));
-       }},
-      {"chunk_index", permutation,
-       [](auto &s) {
-         sort_chunks(s, kX, ids({2, 2}), ids({0, 2}));
-       }},
+       [](auto &s) { sort_chunks(s, kX, ids({5, -1}), ids({0, 1})); }},
+      {"chunk_index", permutation, [](auto &s) { sort_chunks(s, kX, ids({2, 2}), ids({1, 1})); }},
+      {"chunk_index", permutation, [](auto &s) { sort_chunks(s, kX, ids({2, 2}), ids({0, 2})); }},
   });
 }
 

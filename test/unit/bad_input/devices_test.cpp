@@ -28,9 +28,7 @@ TEST(BadInput, TensorsOfAnotherDevice) {
            [](auto &s) { apply_bias(s, f(4, 8), there(f(2, 8)), RowsOfExperts(of(i64, 2))); }},
           {"launch with argument 2", wrong, [](auto &s) { bias_grad(s, f(4, 8), RowsOfExperts(there(of(i64, 2)))); }},
           {"launch with argument 1", wrong,
-           [](auto &s) {
-             gate_forward(s, f(4, 8), {there(f(6, 8)), {}, {}}, {.topk = 2});
-           }},
+           [](auto &s) { gate_forward(s, f(4, 8), {there(f(6, 8)), {}, {}}, {.topk = 2}); }},
           {"launch with argument 0", wrong, [](auto &s) { expert_load(s, there(of(i64, 4, 2)), 6); }},
           {"launch with argument 1", wrong, [](auto &s) { matmul(s, f(4, 8), there(f(8, 5))); }},
           {"launch with argument 3", wrong, [](auto &s) { grouped_mm(s, f(4, 8), f(2, 8, 6), there(of(i32, 2))); }},
@@ -49,9 +47,7 @@ TEST(BadInput, TensorsOfAnotherDevice) {
           {"launch with argument 0", wrong, [](auto &s) { permute(s, there(f(4, 8)), of(boolean, 4, 6), {}, 8); }},
           {"launch with argument 0", wrong, [](auto &s) { unpermute(s, f(4, 8), there(of(i64, 4)), 4); }},
           {"launch with argument 1", wrong,
-           [](auto &s) {
-             Qwen3MoeBlock({f(4, 8), there(f(4, 12, 8)), f(4, 8, 6)}, 2).forward(s, f(3, 8));
-           }},
+           [](auto &s) { Qwen3MoeBlock({f(4, 8), there(f(4, 12, 8)), f(4, 8, 6)}, 2).forward(s, f(3, 8)); }},
           {"launch with argument 1", wrong, [](auto &s) { weighted_swiglu(s, f(4, 8), there(f(4, 1))); }},
           {"launch with argument 1", wrong,
            [](auto &s) { unsloth_grouped_gemm(s, f(4, 8), there(f(2, 6, 8)), of(i64, 2)); }},

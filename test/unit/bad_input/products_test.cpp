@@ -129,9 +129,7 @@ TEST(BadInput, Aliases) {
       {"grouped_mm: accumulate: f32[6, 8] on host", "shares memory with",
        [=](auto &s) { grouped_mm(s, a, square, offs, {.accumulate = a}); }},
       {"grouped_mm: accumulate: f32[6, 10] on host", "shares memory with",
-       [=](auto &s) {
-         grouped_mm(s, a, b, offs, {.accumulate = b.reshape({16, 10}).slice(0, 4, 10)});
-       }},
+       [=](auto &s) { grouped_mm(s, a, b, offs, {.accumulate = b.reshape({16, 10}).slice(0, 4, 10)}); }},
       {"grouped_mm: accumulate: f32[6, 10] on host", "shares memory with",
        [=](auto &s) { grouped_mm(s, a, b, offs, {.bias = c.slice(0, 2, 4), .accumulate = c}); }},
       {"grouped_mm: pre_activation: f32[6, 8] on host", "shares memory with",
@@ -141,9 +139,7 @@ TEST(BadInput, Aliases) {
          grouped_mm(s, a, b, offs, {.pre_activation = c, .activation = Activation::relu2(), .accumulate = c});
        }},
       {"grouped_mm: accumulate", "elements of f32[6, 10] on host with strides [0, 1] share memory",
-       [=](auto &s) {
-         grouped_mm(s, a, b, offs, {.accumulate = f(1, 10).expand({6, 10})});
-       }},
+       [=](auto &s) { grouped_mm(s, a, b, offs, {.accumulate = f(1, 10).expand({6, 10})}); }},
       {"grouped_mm_backward_b: accumulate: f32[2, 8, 10] on host", "shares memory with",
        [=](auto &s) {
          grouped_mm_backward_b(s, long_rows.slice(0, 0, 6), c, offs, {.accumulate = long_rows.reshape({2, 8, 10})});

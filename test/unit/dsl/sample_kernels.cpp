@@ -137,12 +137,10 @@ void collatz(const NoSpec &, View x, View steps, Int limit) {
   Int t = program_id(0), v = load(x(t)), n = 0;
   while_([&] { return (v > 1) & (n < limit); },
          [&] {
-           when(
-               v % 2 == 0, [&] { v = v / 2; }, [&] { v = 3 * v + 1; });
+           when(v % 2 == 0, [&] { v = v / 2; }, [&] { v = 3 * v + 1; });
            n = n + 1;
          });
-  when(
-      n == limit, [&] { store(steps(t), -1); }, [&] { store(steps(t), n); });
+  when(n == limit, [&] { store(steps(t), -1); }, [&] { store(steps(t), n); });
 }
 
 void bytes(const NoSpec &, View u, View s, View f, Pointer p) {
@@ -163,11 +161,9 @@ void across(const NoSpec &, View x, View y) {
   Tile t = load(x.tile({program_id(0) * 16, 0}, {16, 32}), -1.5);
   Tile best = argmax(t, 1), worst = argmin(t);
   auto [keys, where_from] = sort(std::array{t, broadcast(cast(arange(32), f32), {16, 32})}, true);
-  Tile prefix = scan(
-      t, 0, [](Tile a, Tile b) { return maximum(a, b); }, true);
-  auto moments = reduce(std::array{t, t * t}, -1, [](const auto &l, const auto &r) {
-    return std::array<Tile, 2>{l[0] + r[0], l[1] + r[1]};
-  });
+  Tile prefix = scan(t, 0, [](Tile a, Tile b) { return maximum(a, b); }, true);
+  auto moments = reduce(std::array{t, t * t}, -1,
+                        [](const auto &l, const auto &r) { return std::array<Tile, 2>{l[0] + r[0], l[1] + r[1]}; });
   Tile all_of = min(t) + cast(worst, f32);
   Tile v = trans(reshape(keys, {32, 16})) + prefix.shape()[1];
   Tile turned = trans(expand_dims(prefix, 0), {1, 0, 2}); // [16, 1, 32]
@@ -183,50 +179,18 @@ template <class Spec, class... P> Recording make(void (*kernel)(const Spec &, P.
 
 const std::vector<Sample> &moec::test::samples() {
   static const std::vector<Sample> all = {
-      {"copy",
-       [] {
-         return make(copy, {view(bf16, 1), view(bf16, 1)});
-       }},
-      {"weighted_swiglu",
-       [] {
-         return make(weighted_swiglu, {view(bf16, 2), plain_view(f32, 2), view(bf16, 2)});
-       }},
-      {"grouped_mm",
-       [] {
-         return make(grouped_mm, {view(bf16, 2), view(bf16, 3), view(bf16, 2), view(i32, 1)});
-       }},
+      {"copy", [] { return make(copy, {view(bf16, 1), view(bf16, 1)}); }},
+      {"weighted_swiglu", [] { return make(weighted_swiglu, {view(bf16, 2), plain_view(f32, 2), view(bf16, 2)}); }},
+      {"grouped_mm", [] { return make(grouped_mm, {view(bf16, 2), view(bf16, 3), view(bf16, 2), view(i32, 1)}); }},
       {"indices_to_multihot",
-       [] {
-         return make(indices_to_multihot, {view(i64, 2), view(bf16, 2), view(boolean, 2), view(f32, 2)});
-       }},
-      {"route",
-       [] {
-         return make(route, {view(f32, 2), view(f32, 2), view(i32, 2)});
-       }},
-      {"count_tokens",
-       [] {
-         return make(count_tokens, {view(i32, 1), view(i32, 1), pointer(i32)});
-       }},
-      {"order_of_loads",
-       [] {
-         return make(order_of_loads, {view(f32, 1), view(f32, 1), view(f32, 1), scalar(f32)});
-       }},
-      {"fibonacci",
-       [] {
-         return make(fibonacci, {view(i32, 1), scalar(i32)});
-       }},
-      {"collatz",
-       [] {
-         return make(collatz, {view(i32, 1), view(i32, 1), scalar(i32)});
-       }},
-      {"bytes",
-       [] {
-         return make(bytes, {view(u8, 1), view(i8, 1), view(e4m3, 1), pointer(i32)});
-       }},
-      {"across",
-       [] {
-         return make(across, {view(f32, 2), view(f32, 2)});
-       }},
+       [] { return make(indices_to_multihot, {view(i64, 2), view(bf16, 2), view(boolean, 2), view(f32, 2)}); }},
+      {"route", [] { return make(route, {view(f32, 2), view(f32, 2), view(i32, 2)}); }},
+      {"count_tokens", [] { return make(count_tokens, {view(i32, 1), view(i32, 1), pointer(i32)}); }},
+      {"order_of_loads", [] { return make(order_of_loads, {view(f32, 1), view(f32, 1), view(f32, 1), scalar(f32)}); }},
+      {"fibonacci", [] { return make(fibonacci, {view(i32, 1), scalar(i32)}); }},
+      {"collatz", [] { return make(collatz, {view(i32, 1), view(i32, 1), scalar(i32)}); }},
+      {"bytes", [] { return make(bytes, {view(u8, 1), view(i8, 1), view(e4m3, 1), pointer(i32)}); }},
+      {"across", [] { return make(across, {view(f32, 2), view(f32, 2)}); }},
   };
   return all;
 }

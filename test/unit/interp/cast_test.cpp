@@ -24,7 +24,8 @@ uint64_t cast_of(const Dtype &from, const Dtype &to, uint64_t bits, bool unsigne
     return to.nearest(value, to.width == 8);
   }
   if (std::isnan(value)) return 0;
-  Wide least = unsigned_result ? 0 : -(Wide(1) << (to.width - 1)), most = (Wide(1) << (to.width - !unsigned_result)) - 1;
+  Wide least = unsigned_result ? 0 : -(Wide(1) << (to.width - 1)),
+       most = (Wide(1) << (to.width - !unsigned_result)) - 1;
   long double whole = std::trunc(static_cast<long double>(value));
   if (whole <= static_cast<long double>(least)) return static_cast<uint64_t>(least) & to.mask();
   if (whole >= static_cast<long double>(most)) return static_cast<uint64_t>(most) & to.mask();
@@ -37,10 +38,13 @@ Words cast_samples(const Dtype &from, const Dtype &to) {
   // Numbers in the target's range, with ties and their neighbours, in the second half.
   std::mt19937_64 random(32);
   for (size_t i = n / 2; i < n; ++i) {
-    double value = to.is_float() ? to.number(random() & to.mask() >> 1) : std::ldexp(double(random() >> 11), int(random() % 70) - 60);
+    double value = to.is_float() ? to.number(random() & to.mask() >> 1)
+                                 : std::ldexp(double(random() >> 11), int(random() % 70) - 60);
     if (std::isnan(value) || std::isinf(value)) value = 1.5;
-    if (to.is_float() && to.width < from.width) value *= 1 + std::ldexp(1.0, -to.mantissa_bits - 1); // between two numbers of the target
-    words[i] = from.width == 64 ? std::bit_cast<uint64_t>(i & 1 ? value : -value) : from.nearest(i & 1 ? value : -value);
+    if (to.is_float() && to.width < from.width)
+      value *= 1 + std::ldexp(1.0, -to.mantissa_bits - 1); // between two numbers of the target
+    words[i] =
+        from.width == 64 ? std::bit_cast<uint64_t>(i & 1 ? value : -value) : from.nearest(i & 1 ? value : -value);
     if (i % 3 == 0) words[i] += i % 2 ? 1 : -1;
     words[i] &= from.mask();
   }
@@ -49,11 +53,14 @@ Words cast_samples(const Dtype &from, const Dtype &to) {
 
 void expect_cast(const Dtype &from, const Dtype &to, bool unsigned_input, bool unsigned_result) {
   Words x = cast_samples(from, to);
-  std::string flags = std::string(unsigned_input ? " unsigned_input" : "") + (unsigned_result ? " unsigned_result" : "");
-  Words r = apply("%r = tile.cast %0" + flags + " : " + tile_type(from, n) + " -> " + tile_type(to, n), {{from, x}}, to);
+  std::string flags =
+      std::string(unsigned_input ? " unsigned_input" : "") + (unsigned_result ? " unsigned_result" : "");
+  Words r =
+      apply("%r = tile.cast %0" + flags + " : " + tile_type(from, n) + " -> " + tile_type(to, n), {{from, x}}, to);
   for (size_t i = 0; i < n; ++i) {
     uint64_t e = cast_of(from, to, x[i], unsigned_input, unsigned_result);
-    ASSERT_TRUE(same(to, r[i], e)) << from.name << " to " << to.name << flags << ": 0x" << std::hex << x[i] << " gives 0x" << r[i] << ", not 0x" << e;
+    ASSERT_TRUE(same(to, r[i], e)) << from.name << " to " << to.name << flags << ": 0x" << std::hex << x[i]
+                                   << " gives 0x" << r[i] << ", not 0x" << e;
   }
 }
 
@@ -71,12 +78,13 @@ TEST(cast, u8_is_zero_extended_and_saturates_at_255) {
 
 TEST(cast, known_values) {
   auto cast = [](const Dtype &from, uint64_t bits, const Dtype &to) {
-    return apply(std::string("%r = tile.cast %0 : tensor<1x") + from.name + "> -> tensor<1x" + to.name + ">", {{from, {bits}}}, to)[0];
+    return apply(std::string("%r = tile.cast %0 : tensor<1x") + from.name + "> -> tensor<1x" + to.name + ">",
+                 {{from, {bits}}}, to)[0];
   };
   auto bits = [](float x) { return std::bit_cast<uint32_t>(x); };
-  EXPECT_EQ(cast(f32, bits(1e9f), e4m3), 0x7eu);       // 448
+  EXPECT_EQ(cast(f32, bits(1e9f), e4m3), 0x7eu); // 448
   EXPECT_EQ(cast(f32, bits(-INFINITY), e4m3), 0xfeu);
-  EXPECT_EQ(cast(f32, bits(INFINITY), e5m2), 0x7bu);   // 57344
+  EXPECT_EQ(cast(f32, bits(INFINITY), e5m2), 0x7bu); // 57344
   EXPECT_EQ(cast(f32, bits(61440.0f), e5m2), 0x7bu);
   EXPECT_EQ(cast(f32, bits(464.0f), e4m3), 0x7eu);
   EXPECT_EQ(cast(f32, bits(NAN), e4m3) & 0x7f, 0x7fu);
@@ -88,7 +96,8 @@ TEST(cast, known_values) {
   EXPECT_EQ(cast(f32, bits(3e9f), i32), 0x7fffffffu);
   EXPECT_EQ(cast(f32, bits(NAN), i32), 0u);
   EXPECT_EQ(cast(i64, uint64_t(1) << 24 | 1, f32), bits(16777216.0f));
-  EXPECT_EQ(cast(i64, (uint64_t(1) << 53) + (uint64_t(1) << 29) + 1, f32), bits(9007200328482816.0f)); // rounded once, not by way of f64
+  EXPECT_EQ(cast(i64, (uint64_t(1) << 53) + (uint64_t(1) << 29) + 1, f32),
+            bits(9007200328482816.0f)); // rounded once, not by way of f64
   EXPECT_EQ(cast(f32, bits(-0.0f), i1), 0u);
   EXPECT_EQ(cast(f32, bits(NAN), i1), 1u);
   EXPECT_EQ(cast(i1, 1, i32), 1u);
@@ -97,12 +106,17 @@ TEST(cast, known_values) {
 
 TEST(cast, scalars) {
   std::vector<float> y(1);
-  EXPECT_EQ(Launch().pointer(y).scalar(int32_t(-7)).run(R"(tile.kernel @k(%y: !tile.ptr<f32>, %n: i32) {
+  EXPECT_EQ(Launch()
+                .pointer(y)
+                .scalar(int32_t(-7))
+                .run(R"(tile.kernel @k(%y: !tile.ptr<f32>, %n: i32) {
   %0 = arith.constant 0 : i32
   %f = tile.cast %n : i32 -> f32
   tile.store %y[%0 : i32], %f : f32 : !tile.ptr<f32>
   tile.return
-})").diagnostics, "");
+})")
+                .diagnostics,
+            "");
   EXPECT_EQ(y[0], -7.0f);
 }
 
@@ -114,7 +128,8 @@ std::string convert(const char *op, const Dtype &from, const Dtype &to) {
 
 TEST(arith_conversion, integers) {
   for (auto [from, to] : {std::pair{i1, i8}, {i1, i32}, {i8, i32}, {i8, i64}, {i32, i64}}) {
-    Words x = samples(from, n, 33), s = apply(convert("extsi", from, to), {{from, x}}, to), u = apply(convert("extui", from, to), {{from, x}}, to);
+    Words x = samples(from, n, 33), s = apply(convert("extsi", from, to), {{from, x}}, to),
+          u = apply(convert("extui", from, to), {{from, x}}, to);
     Words wide = samples(to, n, 34), cut = apply(convert("trunci", to, from), {{to, wide}}, from);
     for (size_t i = 0; i < n; ++i) {
       ASSERT_EQ(s[i], static_cast<uint64_t>(from.signed_of(x[i])) & to.mask());
@@ -125,13 +140,22 @@ TEST(arith_conversion, integers) {
 }
 
 TEST(arith_conversion, floats_round_once_and_overflow_as_their_type_does) {
-  for (auto [narrow, wide] : {std::pair{f16, f32}, {bf16, f32}, {f16, f64}, {bf16, f64}, {f32, f64}, {e4m3, f32}, {e5m2, f32}, {e4m3, f16}, {e5m2, bf16}}) {
+  for (auto [narrow, wide] : {std::pair{f16, f32},
+                              {bf16, f32},
+                              {f16, f64},
+                              {bf16, f64},
+                              {f32, f64},
+                              {e4m3, f32},
+                              {e5m2, f32},
+                              {e4m3, f16},
+                              {e5m2, bf16}}) {
     Words x = samples(narrow, n, 35), up = apply(convert("extf", narrow, wide), {{narrow, x}}, wide);
     Words y = cast_samples(wide, narrow), down = apply(convert("truncf", wide, narrow), {{wide, y}}, narrow);
     for (size_t i = 0; i < n; ++i) {
       double value = narrow.number(x[i]);
       ASSERT_TRUE(std::isnan(value) ? std::isnan(wide.number(up[i])) : wide.number(up[i]) == value) << narrow.name;
-      ASSERT_TRUE(same(narrow, down[i], narrow.nearest(wide.number(y[i])))) << wide.name << " to " << narrow.name << " of " << wide.number(y[i]);
+      ASSERT_TRUE(same(narrow, down[i], narrow.nearest(wide.number(y[i]))))
+          << wide.name << " to " << narrow.name << " of " << wide.number(y[i]);
     }
   }
 }

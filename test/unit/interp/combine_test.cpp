@@ -37,16 +37,23 @@ struct Op {
 };
 
 std::vector<Op> ops(const Dtype &t) {
-  if (t.width == 1) return {{"arith.ori", [](uint64_t a, uint64_t b) { return a | b; }}, {"arith.xori", [](uint64_t a, uint64_t b) { return a ^ b; }}};
+  if (t.width == 1)
+    return {{"arith.ori", [](uint64_t a, uint64_t b) { return a | b; }},
+            {"arith.xori", [](uint64_t a, uint64_t b) { return a ^ b; }}};
   if (!t.is_float())
-    return {{"arith.addi", [t](uint64_t a, uint64_t b) { return (a + b) & t.mask(); }},
-            {"arith.subi", [t](uint64_t a, uint64_t b) { return (a - b) & t.mask(); }}, // not associative: shows the order
-            {"arith.maxsi", [t](uint64_t a, uint64_t b) { return t.signed_of(a) > t.signed_of(b) ? a : b; }}};
+    return {
+        {"arith.addi", [t](uint64_t a, uint64_t b) { return (a + b) & t.mask(); }},
+        {"arith.subi", [t](uint64_t a, uint64_t b) { return (a - b) & t.mask(); }}, // not associative: shows the order
+        {"arith.maxsi", [t](uint64_t a, uint64_t b) { return t.signed_of(a) > t.signed_of(b) ? a : b; }}};
   auto by = [t](long double (*f)(long double, long double)) -> Combine {
-    if (t.width == 64) return [f](uint64_t a, uint64_t b) { return std::bit_cast<uint64_t>(double(f(std::bit_cast<double>(a), std::bit_cast<double>(b)))); };
+    if (t.width == 64)
+      return [f](uint64_t a, uint64_t b) {
+        return std::bit_cast<uint64_t>(double(f(std::bit_cast<double>(a), std::bit_cast<double>(b))));
+      };
     return [t, f](uint64_t a, uint64_t b) { return t.nearest(f(t.number(a), t.number(b))); };
   };
-  return {{"arith.addf", by([](long double a, long double b) { return a + b; })}, {"arith.subf", by([](long double a, long double b) { return a - b; })}};
+  return {{"arith.addf", by([](long double a, long double b) { return a + b; })},
+          {"arith.subf", by([](long double a, long double b) { return a - b; })}};
 }
 
 /// Numbers whose sums round but do not overflow.
@@ -66,8 +73,8 @@ TEST(reduce, is_a_balanced_tree_in_every_dtype) {
     for (const Op &op : ops(t)) {
       if (t.width == 8 && t.is_float()) continue; // below
       Words x = numbers(t, 64);
-      Words r = apply("%s = \"tile.reduce\"(%0) " + combiner(op.name, t) + " {axis = 0 : i32} : (" + type(t, "64") + ") -> " + t.name +
-                          "\n%r = tile.splat %s : " + t.name + " -> " + type(t, "64"),
+      Words r = apply("%s = \"tile.reduce\"(%0) " + combiner(op.name, t) + " {axis = 0 : i32} : (" + type(t, "64") +
+                          ") -> " + t.name + "\n%r = tile.splat %s : " + t.name + " -> " + type(t, "64"),
                       {{t, x}}, t);
       EXPECT_EQ(r, Words(64, tree(x, 0, 64, op.f))) << op.name << " " << t.name;
     }
@@ -78,8 +85,8 @@ TEST(reduce, fp8_by_comparison) {
     std::mt19937_64 random(62);
     Words x;
     for (size_t i = 0; i < 32; ++i) x.push_back(t.nearest(double(random() % 100)));
-    Words r = apply("%s = \"tile.reduce\"(%0) " + combiner("arith.maximumf", t) + " {axis = 0 : i32} : (" + type(t, "32") + ") -> " + t.name +
-                        "\n%r = tile.splat %s : " + t.name + " -> " + type(t, "32"),
+    Words r = apply("%s = \"tile.reduce\"(%0) " + combiner("arith.maximumf", t) + " {axis = 0 : i32} : (" +
+                        type(t, "32") + ") -> " + t.name + "\n%r = tile.splat %s : " + t.name + " -> " + type(t, "32"),
                     {{t, x}}, t);
     double most = 0;
     for (uint64_t word : x) most = std::max(most, t.number(word));
@@ -101,11 +108,15 @@ TEST(reduce, along_every_axis) {
     size_t lines = 64 / c.n;
     std::vector<unsigned char> in = pack(f32, x), out(lines * 4);
     std::string flat = std::to_string(lines);
-    Outcome o = Launch().pointer(in).pointer(out).run("tile.kernel @k(%x: !tile.ptr<f32>, %y: !tile.ptr<f32>) {\n%i = tile.arange 0 : tensor<64xi32>\n"
-        "%0 = tile.load %x[%i : tensor<64xi32>] : !tile.ptr<f32> -> tensor<64xf32>\n%1 = tile.reshape %0 : tensor<64xf32> -> tensor<2x4x8xf32>\n"
-        "%2 = \"tile.reduce\"(%1) " + combiner("arith.addf", f32) + " {axis = " + c.axis + " : i32} : (tensor<2x4x8xf32>) -> " + type(f32, c.result) +
-        "\n%3 = tile.reshape %2 : " + type(f32, c.result) + " -> " + type(f32, flat) + "\n%j = tile.arange 0 : tensor<" + flat +
-        "xi32>\ntile.store %y[%j : tensor<" + flat + "xi32>], %3 : " + type(f32, flat) + " : !tile.ptr<f32>\ntile.return\n}");
+    Outcome o = Launch().pointer(in).pointer(out).run(
+        "tile.kernel @k(%x: !tile.ptr<f32>, %y: !tile.ptr<f32>) {\n%i = tile.arange 0 : tensor<64xi32>\n"
+        "%0 = tile.load %x[%i : tensor<64xi32>] : !tile.ptr<f32> -> tensor<64xf32>\n%1 = tile.reshape %0 : "
+        "tensor<64xf32> -> tensor<2x4x8xf32>\n"
+        "%2 = \"tile.reduce\"(%1) " +
+        combiner("arith.addf", f32) + " {axis = " + c.axis + " : i32} : (tensor<2x4x8xf32>) -> " + type(f32, c.result) +
+        "\n%3 = tile.reshape %2 : " + type(f32, c.result) + " -> " + type(f32, flat) +
+        "\n%j = tile.arange 0 : tensor<" + flat + "xi32>\ntile.store %y[%j : tensor<" + flat +
+        "xi32>], %3 : " + type(f32, flat) + " : !tile.ptr<f32>\ntile.return\n}");
     ASSERT_EQ(o.diagnostics, "");
     Words y = unpack(f32, out);
     for (size_t l = 0; l < lines; ++l) {
@@ -129,7 +140,8 @@ TEST(reduce, two_operands_find_the_position_of_the_greatest) {
   %ten = arith.constant 10 : i32
   %u = arith.muli %t, %ten : i32
   %w = arith.addi %u, %p : i32
-  %r = tile.splat %w : i32 -> tensor<8xi32>)", {{i64, x}}, i32);
+  %r = tile.splat %w : i32 -> tensor<8xi32>)",
+                  {{i64, x}}, i32);
   EXPECT_EQ(r, Words(8, 91));
 }
 
@@ -142,8 +154,8 @@ TEST(scan, is_sklanskys_in_every_dtype_and_direction) {
         if (reverse) std::reverse(expected.begin(), expected.end());
         scan(expected, 0, 32, op.f);
         if (reverse) std::reverse(expected.begin(), expected.end());
-        Words r = apply("%r = \"tile.scan\"(%0) " + combiner(op.name, t) + " {axis = 0 : i32" + (reverse ? ", reverse" : "") + "} : (" +
-                            type(t, "32") + ") -> " + type(t, "32"),
+        Words r = apply("%r = \"tile.scan\"(%0) " + combiner(op.name, t) + " {axis = 0 : i32" +
+                            (reverse ? ", reverse" : "") + "} : (" + type(t, "32") + ") -> " + type(t, "32"),
                         {{t, x}}, t);
         EXPECT_EQ(r, expected) << op.name << " " << t.name << (reverse ? " reversed" : "");
       }
@@ -161,8 +173,10 @@ TEST(scan, along_the_first_axis_with_two_operands) {
     tile.yield %x, %y : i32, i32
   }) {axis = 0 : i32} : (tensor<4x2xi32>, tensor<4x2xi32>) -> (tensor<4x2xi32>, tensor<4x2xi32>)
   )";
-  EXPECT_EQ(apply(body + "%r = tile.reshape %s : tensor<4x2xi32> -> tensor<8xi32>", {{i32, x}, {i32, m}}, i32), (Words{1, 10, 3, 30, 6, 60, 10, 100}));
-  EXPECT_EQ(apply(body + "%r = tile.reshape %t : tensor<4x2xi32> -> tensor<8xi32>", {{i32, x}, {i32, m}}, i32), (Words{5, 1, 5, 9, 7, 9, 7, 9}));
+  EXPECT_EQ(apply(body + "%r = tile.reshape %s : tensor<4x2xi32> -> tensor<8xi32>", {{i32, x}, {i32, m}}, i32),
+            (Words{1, 10, 3, 30, 6, 60, 10, 100}));
+  EXPECT_EQ(apply(body + "%r = tile.reshape %t : tensor<4x2xi32> -> tensor<8xi32>", {{i32, x}, {i32, m}}, i32),
+            (Words{5, 1, 5, 9, 7, 9, 7, 9}));
 }
 
 } // namespace

@@ -7,8 +7,9 @@ namespace {
 
 std::vector<int32_t> run_scalar(const std::string &body, int32_t n, size_t results = 1) {
   std::vector<int32_t> y(results, -1);
-  Outcome o = Launch().pointer(y).scalar(n).run("tile.kernel @k(%y: !tile.ptr<i32>, %n: i32) {\n%c0 = arith.constant 0 : i32\n%c1 = arith.constant 1 : i32\n" +
-                                                body + "\ntile.return\n}\n");
+  Outcome o = Launch().pointer(y).scalar(n).run(
+      "tile.kernel @k(%y: !tile.ptr<i32>, %n: i32) {\n%c0 = arith.constant 0 : i32\n%c1 = arith.constant 1 : i32\n" +
+      body + "\ntile.return\n}\n");
   EXPECT_EQ(o.diagnostics, "");
   return y;
 }
@@ -73,7 +74,9 @@ TEST(loop, does_not_wrap_around_at_the_end) {
     %u = arith.addi %t, %c1 : i32
     scf.yield %u : i32
   }
-  tile.store %y[%c0 : i32], %times : i32 : !tile.ptr<i32>)", 0), std::vector<int32_t>{1});
+  tile.store %y[%c0 : i32], %times : i32 : !tile.ptr<i32>)",
+                       0),
+            std::vector<int32_t>{1});
 }
 
 TEST(loop, counts_in_i64_and_index) {
@@ -92,7 +95,9 @@ TEST(loop, counts_in_i64_and_index) {
     %u = arith.addi %t, %c1 : i32
     scf.yield %u : i32
   }
-  tile.store %y[%c0 : i32], %all : i32 : !tile.ptr<i32>)", 10), std::vector<int32_t>{13});
+  tile.store %y[%c0 : i32], %all : i32 : !tile.ptr<i32>)",
+                       10),
+            std::vector<int32_t>{13});
 }
 
 TEST(loop, a_step_that_is_not_positive_is_found) {
@@ -142,7 +147,9 @@ TEST(loop, while_runs_until_its_condition_fails) {
     %k1 = arith.addi %k, %c1 : i32
     scf.yield %next, %k1 : i32, i32
   }
-  tile.store %y[%c0 : i32], %steps : i32 : !tile.ptr<i32>)", 27), std::vector<int32_t>{111});
+  tile.store %y[%c0 : i32], %steps : i32 : !tile.ptr<i32>)",
+                       27),
+            std::vector<int32_t>{111});
 }
 
 TEST(assertion, stops_the_launch) {
@@ -158,7 +165,8 @@ tile.kernel @k(%y: !tile.ptr<i32>, %ok: i1) {
   tile.store %y[%0 : i32], %0 : i32 : !tile.ptr<i32>
   tile.return
 })";
-  EXPECT_EQ(Launch().pointer(y).scalar(int8_t(0)).run(text).diagnostics, "error\tsource.mlir\t4\t3\tassertion failed: expert out of range\n");
+  EXPECT_EQ(Launch().pointer(y).scalar(int8_t(0)).run(text).diagnostics,
+            "error\tsource.mlir\t4\t3\tassertion failed: expert out of range\n");
   EXPECT_EQ(Launch().pointer(y).scalar(int8_t(1)).grid(2).run(text).diagnostics,
             "error\tsource.mlir\t8\t3\tassertion failed: no two, at element [2] (program 0, 0, 0)\n");
   EXPECT_EQ(y[0], -1);
@@ -170,7 +178,8 @@ TEST(entry, says_what_is_wrong_with_text_and_launch) {
   EXPECT_NE(o.diagnostics.find("error\tsource.mlir\t2\t8\t"), std::string::npos) << o.diagnostics;
   o = Launch().run("");
   EXPECT_EQ(o.status, MOEC_USER_ERROR);
-  EXPECT_NE(o.diagnostics.find("a module to interpret has one tile.kernel, this has 0"), std::string::npos) << o.diagnostics;
+  EXPECT_NE(o.diagnostics.find("a module to interpret has one tile.kernel, this has 0"), std::string::npos)
+      << o.diagnostics;
   o = Launch().scalar(1).run("tile.kernel @k() {\n  tile.return\n}");
   EXPECT_EQ(o.diagnostics, "error\tsource.mlir\t1\t1\tthe kernel has 0 parameters, the launch gives 1\n");
   o = Launch().run("tile.kernel @k() {\n  %0 = arith.constant 1 : i32\n  %1 = llvm.add %0, %0 : i32\n  tile.return\n}");
@@ -186,9 +195,9 @@ TEST(entry, scalars_of_every_dtype_arrive) {
     std::vector<unsigned char> y(t.bytes(), 0xee);
     uint64_t word = samples(t, 64, 21)[40];
     std::string p = std::string("!tile.ptr<") + t.name + ">";
-    Outcome o = Launch().pointer(y).scalar(word).run("tile.kernel @k(%y: " + p + ", %v: " + t.name +
-                                                     ") {\n%0 = arith.constant 0 : i32\ntile.store %y[%0 : i32], %v : " + t.name + " : " + p +
-                                                     "\ntile.return\n}");
+    Outcome o = Launch().pointer(y).scalar(word).run(
+        "tile.kernel @k(%y: " + p + ", %v: " + t.name +
+        ") {\n%0 = arith.constant 0 : i32\ntile.store %y[%0 : i32], %v : " + t.name + " : " + p + "\ntile.return\n}");
     ASSERT_EQ(o.diagnostics, "");
     EXPECT_EQ(unpack(t, y), Words{word}) << t.name;
   }

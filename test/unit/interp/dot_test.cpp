@@ -1,4 +1,5 @@
-// tile.dot: the fma chain bit for bit, narrow operands within the documented bound and to the rounding that the interpreter promises.
+// tile.dot: the fma chain bit for bit, narrow operands within the documented bound and to the rounding that the
+// interpreter promises.
 #include "test/unit/interp/dtype.h"
 
 using namespace moec;
@@ -34,11 +35,13 @@ Words dot(const Dtype &ta, const Dtype &tb, const Dtype &tc, const Words &a, con
   for (auto &o : operands) {
     view = std::string("!tile.view<") + o.t.name + ", sizes = [1, 1], strides = [1, 0], align = 1, wide = false>";
     text += separator + "%" + o.name + ": " + view;
-    loads += std::string("%t") + o.name + " = tile.block_load %" + o.name + "[%0, %0 : i32, i32] : " + view + " -> " + type(o.t, o.rows, o.columns) + "\n";
+    loads += std::string("%t") + o.name + " = tile.block_load %" + o.name + "[%0, %0 : i32, i32] : " + view + " -> " +
+             type(o.t, o.rows, o.columns) + "\n";
     separator = ", ";
   }
-  text += ") {\n" + loads + "%d = tile.dot %ta, %tb, %tc : " + type(ta, M, K) + ", " + type(tb, K, N) + " -> " + type(tc, M, N) +
-          "\ntile.block_store %c[%0, %0 : i32, i32], %d : " + view + ", " + type(tc, M, N) + "\ntile.return\n}";
+  text += ") {\n" + loads + "%d = tile.dot %ta, %tb, %tc : " + type(ta, M, K) + ", " + type(tb, K, N) + " -> " +
+          type(tc, M, N) + "\ntile.block_store %c[%0, %0 : i32, i32], %d : " + view + ", " + type(tc, M, N) +
+          "\ntile.return\n}";
   Outcome o = Launch().view(ma, {M, K}, {K}).view(mb, {K, N}, {N}).view(mc, {M, N}, {N}).run(text);
   EXPECT_EQ(o.diagnostics, "") << text;
   return unpack(tc, mc);
@@ -49,7 +52,8 @@ template <typename T, typename Word> void expect_fma_chain(const Dtype &t) {
   for (size_t m = 0; m < M; ++m)
     for (size_t n = 0; n < N; ++n) {
       T sum = std::bit_cast<T>(Word(c[m * N + n]));
-      for (size_t k = 0; k < K; ++k) sum = std::fma(std::bit_cast<T>(Word(a[m * K + k])), std::bit_cast<T>(Word(b[k * N + n])), sum);
+      for (size_t k = 0; k < K; ++k)
+        sum = std::fma(std::bit_cast<T>(Word(a[m * K + k])), std::bit_cast<T>(Word(b[k * N + n])), sum);
       ASSERT_EQ(d[m * N + n], std::bit_cast<Word>(sum)) << t.name;
     }
 }
@@ -61,11 +65,13 @@ TEST(dot, f32_and_f64_are_fma_chains) {
 
 TEST(dot, narrow_operands_round_once_to_f32) {
   for (auto [ta, tb] : {std::pair{f16, f16}, {bf16, bf16}, {e4m3, e4m3}, {e5m2, e5m2}, {e4m3, e5m2}, {e5m2, e4m3}}) {
-    Words a = numbers(ta, M * K, 84), b = numbers(tb, K * N, 85), c = numbers(f32, M * N, 86), d = dot(ta, tb, f32, a, b, c);
+    Words a = numbers(ta, M * K, 84), b = numbers(tb, K * N, 85), c = numbers(f32, M * N, 86),
+          d = dot(ta, tb, f32, a, b, c);
     for (size_t m = 0; m < M; ++m)
       for (size_t n = 0; n < N; ++n) {
         long double sum = f32.number(c[m * N + n]); // exact: products have at most 22 bits, of like exponents
-        for (size_t k = 0; k < K; ++k) sum += static_cast<long double>(ta.number(a[m * K + k])) * tb.number(b[k * N + n]);
+        for (size_t k = 0; k < K; ++k)
+          sum += static_cast<long double>(ta.number(a[m * K + k])) * tb.number(b[k * N + n]);
         ASSERT_EQ(d[m * N + n], f32.nearest(sum)) << ta.name << " " << tb.name;
       }
   }

@@ -1,4 +1,5 @@
-// The tile dtypes by their definitions, independent of the compiler's own arithmetic: what tests compute their expectations with.
+// The tile dtypes by their definitions, independent of the compiler's own arithmetic: what tests compute their
+// expectations with.
 #pragma once
 
 #include "test/unit/interp/launch.h"
@@ -39,7 +40,9 @@ struct Dtype {
     return sign * std::ldexp(1 + std::ldexp(static_cast<double>(mantissa), -mantissa_bits), exponent - bias());
   }
 
-  double greatest() const { return number(mask() >> 1 >> 0 & ~uint64_t(has_infinity ? (uint64_t(1) << mantissa_bits) : 1)); }
+  double greatest() const {
+    return number(mask() >> 1 >> 0 & ~uint64_t(has_infinity ? (uint64_t(1) << mantissa_bits) : 1));
+  }
 
   /// The bits of x rounded to nearest even; `saturate`: what is too large becomes the greatest number.
   uint64_t nearest(long double x, bool saturate = false) const {
@@ -76,7 +79,8 @@ inline Words samples(const Dtype &t, size_t n, uint64_t seed) {
   if (t.is_float()) {
     uint64_t one = static_cast<uint64_t>(t.bias()) << t.mantissa_bits, sign = uint64_t(1) << (t.width - 1);
     uint64_t top = ((uint64_t(1) << t.exponent_bits) - 1) << t.mantissa_bits;
-    words.insert(words.end(), {one, one | sign, one + 1, top, top | sign, top - 1, (top - 1) | sign, sign | 1, one << 1});
+    words.insert(words.end(),
+                 {one, one | sign, one + 1, top, top | sign, top - 1, (top - 1) | sign, sign | 1, one << 1});
   }
   std::shuffle(words.begin(), words.end(), random);
   while (words.size() < n) words.push_back(random());
@@ -120,13 +124,15 @@ inline Words apply(const std::string &body, const std::vector<Input> &inputs, co
     std::string number = std::to_string(i), pointer = std::string("!tile.ptr<") + inputs[i].dtype.name + ">";
     launch.pointer(memories[i]);
     arguments += "%p" + number + ": " + pointer + ", ";
-    loads += "%" + number + " = tile.load %p" + number + "[%lane : " + index + "] : " + pointer + " -> " + tile_type(inputs[i].dtype, n) + "\n";
+    loads += "%" + number + " = tile.load %p" + number + "[%lane : " + index + "] : " + pointer + " -> " +
+             tile_type(inputs[i].dtype, n) + "\n";
   }
   std::vector<unsigned char> out(n * result.bytes(), 0xee);
   launch.pointer(out);
   std::string pointer = std::string("!tile.ptr<") + result.name + ">";
-  std::string text = "tile.kernel @k(" + arguments + "%out: " + pointer + ") {\n%lane = tile.arange 0 : " + index + "\n" + loads + body +
-                     "\ntile.store %out[%lane : " + index + "], %r : " + tile_type(result, n) + " : " + pointer + "\ntile.return\n}\n";
+  std::string text = "tile.kernel @k(" + arguments + "%out: " + pointer + ") {\n%lane = tile.arange 0 : " + index +
+                     "\n" + loads + body + "\ntile.store %out[%lane : " + index + "], %r : " + tile_type(result, n) +
+                     " : " + pointer + "\ntile.return\n}\n";
   Outcome outcome = launch.run(text);
   EXPECT_EQ(outcome.diagnostics, "") << text;
   EXPECT_EQ(outcome.status, MOEC_OK);

@@ -22,7 +22,10 @@ Wide floor_div(Wide a, Wide b) { return (a - ((a % b) + b) % b) / b; }
 const IntegerOp kIntegerOps[] = {
     {"addi", [](Wide a, Wide b) { return a + b; }},
     {"subi", [](Wide a, Wide b) { return a - b; }},
-    {"muli", [](Wide a, Wide b) { return static_cast<Wide>(static_cast<unsigned __int128>(a) * static_cast<unsigned __int128>(b)); }},
+    {"muli",
+     [](Wide a, Wide b) {
+       return static_cast<Wide>(static_cast<unsigned __int128>(a) * static_cast<unsigned __int128>(b));
+     }},
     {"andi", [](Wide a, Wide b) { return a & b; }},
     {"ori", [](Wide a, Wide b) { return a | b; }},
     {"xori", [](Wide a, Wide b) { return a ^ b; }},
@@ -45,8 +48,10 @@ const IntegerOp kDivisions[] = {
 void expect_integer(const IntegerOp &op, const Dtype &t, const Words &a, const Words &b) {
   Words r = apply(call(std::string("arith.") + op.name, t), {{t, a}, {t, b}}, t);
   for (size_t i = 0; i < n; ++i) {
-    Wide x = op.is_unsigned ? Wide(a[i]) : Wide(t.signed_of(a[i])), y = op.is_unsigned ? Wide(b[i]) : Wide(t.signed_of(b[i]));
-    ASSERT_EQ(r[i], static_cast<uint64_t>(op.f(x, y)) & t.mask()) << op.name << " " << t.name << " of " << a[i] << " and " << b[i];
+    Wide x = op.is_unsigned ? Wide(a[i]) : Wide(t.signed_of(a[i])),
+         y = op.is_unsigned ? Wide(b[i]) : Wide(t.signed_of(b[i]));
+    ASSERT_EQ(r[i], static_cast<uint64_t>(op.f(x, y)) & t.mask())
+        << op.name << " " << t.name << " of " << a[i] << " and " << b[i];
   }
 }
 
@@ -70,7 +75,8 @@ TEST(integer, booleans) {
   for (size_t i = 0; i < n; ++i) a.push_back(i & 1), b.push_back(i >> 1 & 1);
   for (const char *op : {"andi", "ori", "xori"}) {
     Words r = apply(call(std::string("arith.") + op, i1), {{i1, a}, {i1, b}}, i1);
-    for (size_t i = 0; i < n; ++i) ASSERT_EQ(r[i], op[0] == 'a' ? a[i] & b[i] : op[0] == 'o' ? a[i] | b[i] : a[i] ^ b[i]);
+    for (size_t i = 0; i < n; ++i)
+      ASSERT_EQ(r[i], op[0] == 'a' ? a[i] & b[i] : op[0] == 'o' ? a[i] | b[i] : a[i] ^ b[i]);
   }
 }
 
@@ -78,7 +84,8 @@ TEST(integer, shifts_by_too_much_are_defined) {
   for (const Dtype &t : integers) {
     Words a = samples(t, n, 5), by;
     for (size_t i = 0; i < n; ++i) by.push_back(i % (t.width + 4));
-    Words left = apply(call("arith.shli", t), {{t, a}, {t, by}}, t), right = apply(call("arith.shrui", t), {{t, a}, {t, by}}, t);
+    Words left = apply(call("arith.shli", t), {{t, a}, {t, by}}, t),
+          right = apply(call("arith.shrui", t), {{t, a}, {t, by}}, t);
     Words sign = apply(call("arith.shrsi", t), {{t, a}, {t, by}}, t);
     for (size_t i = 0; i < n; ++i) {
       uint64_t x = a[i], most = by[i] < uint64_t(t.width) ? by[i] : t.width - 1;
@@ -101,7 +108,8 @@ tile.kernel @k(%x: !tile.ptr<i32>, %y: !tile.ptr<i32>, %z: !tile.ptr<i32>) {
   tile.return
 })");
   EXPECT_EQ(o.status, MOEC_USER_ERROR);
-  EXPECT_EQ(o.diagnostics, "error\tsource.mlir\t6\t8\tinteger division of 8 by zero, at element [1] (and 1 more times)\n");
+  EXPECT_EQ(o.diagnostics,
+            "error\tsource.mlir\t6\t8\tinteger division of 8 by zero, at element [1] (and 1 more times)\n");
   EXPECT_EQ(z, (std::vector<int32_t>{1, -1, 3, -1}));
 }
 
@@ -143,8 +151,9 @@ template <typename T> T pick(T a, T b, bool greater, bool keep_nan) {
   if (a == 0 && b == 0) return (std::signbit(a) == greater) ? b : a;
   return (a > b) == greater ? a : b;
 }
-#define MOEC_FLOAT_OP(name, expression)                                                                                               \
-  {name, [](float a, float b) -> float { return expression; }, [](double a, double b) -> double { return expression; },               \
+#define MOEC_FLOAT_OP(name, expression)                                                                                \
+  {name, [](float a, float b) -> float { return expression; },                                                         \
+   [](double a, double b) -> double { return expression; },                                                            \
    [](long double a, long double b) -> long double { return expression; }}
 
 const FloatOp kFloatOps[] = {
@@ -161,7 +170,8 @@ const FloatOp kFloatOps[] = {
 
 uint64_t expected_float(const FloatOp &op, const Dtype &t, uint64_t a, uint64_t b) {
   if (t.width == 64) return std::bit_cast<uint64_t>(op.d(std::bit_cast<double>(a), std::bit_cast<double>(b)));
-  if (t.width == 32) return std::bit_cast<uint32_t>(op.f(std::bit_cast<float>(uint32_t(a)), std::bit_cast<float>(uint32_t(b))));
+  if (t.width == 32)
+    return std::bit_cast<uint32_t>(op.f(std::bit_cast<float>(uint32_t(a)), std::bit_cast<float>(uint32_t(b))));
   return t.nearest(op.l(t.number(a), t.number(b)));
 }
 
@@ -169,8 +179,8 @@ void expect_float(const FloatOp &op, const Dtype &t, const Words &a, const Words
   Words r = apply(call(std::string("arith.") + op.name, t), {{t, a}, {t, b}}, t);
   for (size_t i = 0; i < n; ++i) {
     uint64_t e = expected_float(op, t, a[i], b[i]);
-    ASSERT_TRUE(same(t, r[i], e)) << op.name << " " << t.name << " of " << t.number(a[i]) << " and " << t.number(b[i]) << " gives "
-                                  << t.number(r[i]) << ", not " << t.number(e);
+    ASSERT_TRUE(same(t, r[i], e)) << op.name << " " << t.name << " of " << t.number(a[i]) << " and " << t.number(b[i])
+                                  << " gives " << t.number(r[i]) << ", not " << t.number(e);
   }
 }
 
@@ -202,14 +212,22 @@ TEST(floating, every_comparison) {
     bool (*f)(double, double);
     bool with_nan;
   } predicates[] = {
-      {"false", [](double, double) { return false; }, false}, {"true", [](double, double) { return true; }, true},
-      {"ord", [](double, double) { return true; }, false},    {"uno", [](double, double) { return false; }, true},
-      {"oeq", [](double a, double b) { return a == b; }, false}, {"ueq", [](double a, double b) { return a == b; }, true},
-      {"one", [](double a, double b) { return a != b; }, false}, {"une", [](double a, double b) { return a != b; }, true},
-      {"olt", [](double a, double b) { return a < b; }, false},  {"ult", [](double a, double b) { return a < b; }, true},
-      {"ole", [](double a, double b) { return a <= b; }, false}, {"ule", [](double a, double b) { return a <= b; }, true},
-      {"ogt", [](double a, double b) { return a > b; }, false},  {"ugt", [](double a, double b) { return a > b; }, true},
-      {"oge", [](double a, double b) { return a >= b; }, false}, {"uge", [](double a, double b) { return a >= b; }, true},
+      {"false", [](double, double) { return false; }, false},
+      {"true", [](double, double) { return true; }, true},
+      {"ord", [](double, double) { return true; }, false},
+      {"uno", [](double, double) { return false; }, true},
+      {"oeq", [](double a, double b) { return a == b; }, false},
+      {"ueq", [](double a, double b) { return a == b; }, true},
+      {"one", [](double a, double b) { return a != b; }, false},
+      {"une", [](double a, double b) { return a != b; }, true},
+      {"olt", [](double a, double b) { return a < b; }, false},
+      {"ult", [](double a, double b) { return a < b; }, true},
+      {"ole", [](double a, double b) { return a <= b; }, false},
+      {"ule", [](double a, double b) { return a <= b; }, true},
+      {"ogt", [](double a, double b) { return a > b; }, false},
+      {"ugt", [](double a, double b) { return a > b; }, true},
+      {"oge", [](double a, double b) { return a >= b; }, false},
+      {"uge", [](double a, double b) { return a >= b; }, true},
   };
   for (const Dtype &t : {f16, bf16, f32, f64, e4m3, e5m2})
     for (auto &p : predicates) {
@@ -218,7 +236,8 @@ TEST(floating, every_comparison) {
       Words r = apply(std::string("%r = arith.cmpf ") + p.name + ", %0, %1 : " + tile_type(t, n), {{t, a}, {t, b}}, i1);
       for (size_t i = 0; i < n; ++i) {
         double x = t.number(a[i]), y = t.number(b[i]);
-        ASSERT_EQ(r[i], std::isnan(x) || std::isnan(y) ? p.with_nan : p.f(x, y)) << p.name << " " << t.name << " " << x << " " << y;
+        ASSERT_EQ(r[i], std::isnan(x) || std::isnan(y) ? p.with_nan : p.f(x, y))
+            << p.name << " " << t.name << " " << x << " " << y;
       }
     }
 }
@@ -237,14 +256,16 @@ TEST(constant, by_bits_splat_and_element) {
   Words zeros(4);
   EXPECT_EQ(apply("%r = arith.constant dense<[1, -2, 3, 2147483647]> : tensor<4xi32>", {{i32, zeros}}, i32),
             (Words{1, 0xfffffffe, 3, 0x7fffffff}));
-  EXPECT_EQ(apply("%r = arith.constant dense<[true, false, true, true]> : tensor<4xi1>", {{i32, zeros}}, i1), (Words{1, 0, 1, 1}));
+  EXPECT_EQ(apply("%r = arith.constant dense<[true, false, true, true]> : tensor<4xi1>", {{i32, zeros}}, i1),
+            (Words{1, 0, 1, 1}));
   EXPECT_EQ(apply("%r = arith.constant dense<0x7FC00001> : tensor<4xf32>", {{i32, zeros}}, f32), Words(4, 0x7fc00001));
   EXPECT_EQ(apply("%r = arith.constant dense<[0x7C00, 0x0001, 0x8000, 0x3C00]> : tensor<4xf16>", {{i32, zeros}}, f16),
             (Words{0x7c00, 1, 0x8000, 0x3c00}));
   EXPECT_EQ(apply("%r = arith.constant dense<1.0> : tensor<4xbf16>", {{i32, zeros}}, bf16), Words(4, 0x3f80));
   EXPECT_EQ(apply("%r = arith.constant dense<1.5> : tensor<4xf8E4M3FN>", {{i32, zeros}}, e4m3), Words(4, 0x3c));
   EXPECT_EQ(apply("%r = arith.constant dense<1.5> : tensor<4xf8E5M2>", {{i32, zeros}}, e5m2), Words(4, 0x3e));
-  EXPECT_EQ(apply("%c = arith.constant 0x3FF8000000000000 : f64\n%r = tile.splat %c : f64 -> tensor<4xf64>", {{i32, zeros}}, f64),
+  EXPECT_EQ(apply("%c = arith.constant 0x3FF8000000000000 : f64\n%r = tile.splat %c : f64 -> tensor<4xf64>",
+                  {{i32, zeros}}, f64),
             Words(4, 0x3ff8000000000000));
 }
 

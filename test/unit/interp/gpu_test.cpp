@@ -39,7 +39,8 @@ TEST(gpu, convert_layout_changes_nothing) {
   %e = tile.load %x[%o : !t] : !p -> !t
   %c = tilegpu.convert_layout %e : !t -> tensor<4x2xi32, #k>
   %d = tilegpu.convert_layout %c : tensor<4x2xi32, #k> -> !t
-  tile.store %y[%o : !t], %d : !t : !p)"), (std::vector<int32_t>{10, 11, 12, 13, 14, 15, 16, 17}));
+  tile.store %y[%o : !t], %d : !t : !p)"),
+            (std::vector<int32_t>{10, 11, 12, 13, 14, 15, 16, 17}));
 }
 
 TEST(gpu, buffers_hold_tiles_and_load_transposed) {
@@ -69,11 +70,13 @@ TEST(gpu, copies_arrive_group_by_group) {
   EXPECT_EQ(run(copies(R"(
   tilegpu.async_wait 1
   %d = tilegpu.local_load %b[%0] : !b -> !t
-  tile.store %y[%o : !t], %d : !t : !p)")), (std::vector<int32_t>{10, 11, 12, 0, 14, 15, 16, 17}));
+  tile.store %y[%o : !t], %d : !t : !p)")),
+            (std::vector<int32_t>{10, 11, 12, 0, 14, 15, 16, 17}));
   EXPECT_EQ(run(copies(R"(
   tilegpu.async_wait 0
   %d = tilegpu.local_load %b[%1] : !b -> !t
-  tile.store %y[%o : !t], %d : !t : !p)")), (std::vector<int32_t>{10, 11, 12, 13, 14, 15, 16, 17}));
+  tile.store %y[%o : !t], %d : !t : !p)")),
+            (std::vector<int32_t>{10, 11, 12, 13, 14, 15, 16, 17}));
 }
 
 TEST(gpu, a_copy_that_nobody_waited_for_is_found) {
@@ -83,7 +86,8 @@ TEST(gpu, a_copy_that_nobody_waited_for_is_found) {
 }
 
 TEST(gpu, stages_are_checked) {
-  run("%b = tilegpu.alloc : !b\n  tilegpu.local_store %o, %b[%2] : !t, !b", "error\tsource.mlir\t17\t3\tstage 2 is outside 0..2 of the buffer\n");
+  run("%b = tilegpu.alloc : !b\n  tilegpu.local_store %o, %b[%2] : !t, !b",
+      "error\tsource.mlir\t17\t3\tstage 2 is outside 0..2 of the buffer\n");
 }
 
 } // namespace

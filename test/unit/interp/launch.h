@@ -32,7 +32,8 @@ public:
     return scalar(begin);
   }
   /// A view parameter with i32 strides: those of dimensions that the view's type does not already say to be 1.
-  template <typename T> Launch &view(std::vector<T> &memory, std::vector<int32_t> sizes, std::vector<int32_t> strides = {}) {
+  template <typename T>
+  Launch &view(std::vector<T> &memory, std::vector<int32_t> sizes, std::vector<int32_t> strides = {}) {
     pointer(memory);
     for (int32_t size : sizes) scalar(size);
     for (int32_t stride : strides) scalar(stride);

@@ -1,4 +1,5 @@
-// Elementary functions: exact ones exactly, the others to a unit in the last place of long double's answer, and their special cases.
+// Elementary functions: exact ones exactly, the others to a unit in the last place of long double's answer, and their
+// special cases.
 #include "test/unit/interp/dtype.h"
 
 using namespace moec;
@@ -14,15 +15,24 @@ struct Function {
 };
 
 const Function kFunctions[] = {
-    {"math.exp", std::exp, 1},       {"math.exp2", std::exp2, 1},
-    {"math.expm1", std::expm1, 1},   {"math.log", std::log, 1},
-    {"math.log2", std::log2, 1},     {"math.log1p", std::log1p, 1},
-    {"math.sqrt", [](long double x) -> long double { return std::sqrt(static_cast<double>(x)); }, 0},    {"math.rsqrt", [](long double x) -> long double { return 1 / std::sqrt(x); }, 1},
-    {"math.tanh", std::tanh, 1},     {"math.erf", std::erf, 1},
-    {"math.sin", std::sin, 1},       {"math.cos", std::cos, 1},
-    {"math.floor", std::floor, 0},   {"math.ceil", std::ceil, 0},
-    {"math.trunc", std::trunc, 0},   {"math.round", std::round, 0},
-    {"math.roundeven", [](long double x) -> long double { return std::isinf(x) ? x : std::copysign(x - std::remainder(x, 1.0L), x); }, 0},
+    {"math.exp", std::exp, 1},
+    {"math.exp2", std::exp2, 1},
+    {"math.expm1", std::expm1, 1},
+    {"math.log", std::log, 1},
+    {"math.log2", std::log2, 1},
+    {"math.log1p", std::log1p, 1},
+    {"math.sqrt", [](long double x) -> long double { return std::sqrt(static_cast<double>(x)); }, 0},
+    {"math.rsqrt", [](long double x) -> long double { return 1 / std::sqrt(x); }, 1},
+    {"math.tanh", std::tanh, 1},
+    {"math.erf", std::erf, 1},
+    {"math.sin", std::sin, 1},
+    {"math.cos", std::cos, 1},
+    {"math.floor", std::floor, 0},
+    {"math.ceil", std::ceil, 0},
+    {"math.trunc", std::trunc, 0},
+    {"math.round", std::round, 0},
+    {"math.roundeven",
+     [](long double x) -> long double { return std::isinf(x) ? x : std::copysign(x - std::remainder(x, 1.0L), x); }, 0},
     {"math.absf", [](long double x) -> long double { return std::fabs(x); }, 0},
 };
 
@@ -49,15 +59,17 @@ Words arguments(const Dtype &t, uint64_t seed) {
 
 void expect_function(const Function &function, const Dtype &t) {
   Words x = arguments(t, 41);
-  Words r = apply(std::string("%r = ") + function.op + (std::string(function.op).starts_with("tile") ? " %0 : " : " %0 : ") + tile_type(t, n),
+  Words r = apply(std::string("%r = ") + function.op +
+                      (std::string(function.op).starts_with("tile") ? " %0 : " : " %0 : ") + tile_type(t, n),
                   {{t, x}}, t);
   for (size_t i = 0; i < n; ++i) {
     long double value = function.f(t.number(x[i]));
     uint64_t e = round_to(t, value);
-    ASSERT_EQ(std::isnan(t.number(r[i])), std::isnan(value)) << function.op << " " << t.name << " of " << t.number(x[i]);
+    ASSERT_EQ(std::isnan(t.number(r[i])), std::isnan(value))
+        << function.op << " " << t.name << " of " << t.number(x[i]);
     if (std::isnan(value)) continue;
-    ASSERT_LE(distance(t, r[i], e), function.ulps) << function.op << " " << t.name << " of " << t.number(x[i]) << ": " << t.number(r[i]) << ", not "
-                                                   << t.number(e);
+    ASSERT_LE(distance(t, r[i], e), function.ulps) << function.op << " " << t.name << " of " << t.number(x[i]) << ": "
+                                                   << t.number(r[i]) << ", not " << t.number(e);
   }
 }
 
@@ -77,14 +89,18 @@ TEST(math, fast_exp2_flushes_denormals) {
 }
 
 TEST(math, fast_div) {
-  Words a = samples(f32, n, 43), b = samples(f32, n, 44), r = apply("%r = tile.fast_div %0, %1 : " + tile_type(f32, n), {{f32, a}, {f32, b}}, f32);
+  Words a = samples(f32, n, 43), b = samples(f32, n, 44),
+        r = apply("%r = tile.fast_div %0, %1 : " + tile_type(f32, n), {{f32, a}, {f32, b}}, f32);
   for (size_t i = 0; i < n; ++i)
-    ASSERT_TRUE(same(f32, r[i], std::bit_cast<uint32_t>(static_cast<float>(f32.number(a[i])) / static_cast<float>(f32.number(b[i])))));
+    ASSERT_TRUE(
+        same(f32, r[i],
+             std::bit_cast<uint32_t>(static_cast<float>(f32.number(a[i])) / static_cast<float>(f32.number(b[i])))));
 }
 
 TEST(math, known_values) {
   auto at = [](const char *op, float x) {
-    return f32.number(apply(std::string("%r = ") + op + " %0 : tensor<1xf32>", {{f32, {std::bit_cast<uint32_t>(x)}}}, f32)[0]);
+    return f32.number(
+        apply(std::string("%r = ") + op + " %0 : tensor<1xf32>", {{f32, {std::bit_cast<uint32_t>(x)}}}, f32)[0]);
   };
   EXPECT_EQ(at("math.exp", 0), 1);
   EXPECT_EQ(at("math.exp", -INFINITY), 0);
@@ -111,21 +127,27 @@ TEST(math, fma_rounds_once_in_every_dtype) {
     Words a = samples(t, n, 45), b = samples(t, n, 46), c = samples(t, n, 47);
     // In half of the cases c nearly cancels the product, where a second rounding would show.
     for (size_t i = 0; i < n; i += 2)
-      if (t.width != 64) c[i] = t.nearest(-static_cast<long double>(t.number(a[i])) * t.number(b[i]));
-      else c[i] = std::bit_cast<uint64_t>(-(t.number(a[i]) * t.number(b[i])));
+      if (t.width != 64)
+        c[i] = t.nearest(-static_cast<long double>(t.number(a[i])) * t.number(b[i]));
+      else
+        c[i] = std::bit_cast<uint64_t>(-(t.number(a[i]) * t.number(b[i])));
     Words r = apply("%r = math.fma %0, %1, %2 : " + type, {{t, a}, {t, b}, {t, c}}, t);
     for (size_t i = 0; i < n; ++i) {
       double x = t.number(a[i]), y = t.number(b[i]), z = t.number(c[i]);
       uint64_t e;
-      if (t.width == 64) e = std::bit_cast<uint64_t>(std::fma(x, y, z));
-      else if (t.width == 32) e = std::bit_cast<uint32_t>(std::fma(float(x), float(y), float(z)));
+      if (t.width == 64)
+        e = std::bit_cast<uint64_t>(std::fma(x, y, z));
+      else if (t.width == 32)
+        e = std::bit_cast<uint32_t>(std::fma(float(x), float(y), float(z)));
       else {
         // x*y is exact in f64. Rounding its sum with z to odd in f64 keeps the second rounding innocent.
         double p = x * y, s = p + z, other = s - p, error = (p - (s - other)) + (z - other);
-        if (std::isfinite(s) && error != 0 && !(std::bit_cast<uint64_t>(s) & 1)) s = std::nextafter(s, error > 0 ? INFINITY : -INFINITY);
+        if (std::isfinite(s) && error != 0 && !(std::bit_cast<uint64_t>(s) & 1))
+          s = std::nextafter(s, error > 0 ? INFINITY : -INFINITY);
         e = t.nearest(s);
       }
-      ASSERT_TRUE(same(t, r[i], e)) << t.name << " " << x << " * " << y << " + " << z << " gives " << t.number(r[i]) << ", not " << t.number(e);
+      ASSERT_TRUE(same(t, r[i], e)) << t.name << " " << x << " * " << y << " + " << z << " gives " << t.number(r[i])
+                                    << ", not " << t.number(e);
     }
   }
 }
@@ -134,8 +156,10 @@ TEST(math, integers) {
   for (const Dtype &t : integers) {
     Words x = samples(t, n, 48);
     std::string type = tile_type(t, n);
-    Words abs = apply("%r = math.absi %0 : " + type, {{t, x}}, t), bits = apply("%r = math.ctpop %0 : " + type, {{t, x}}, t);
-    Words left = apply("%r = math.ctlz %0 : " + type, {{t, x}}, t), right = apply("%r = math.cttz %0 : " + type, {{t, x}}, t);
+    Words abs = apply("%r = math.absi %0 : " + type, {{t, x}}, t),
+          bits = apply("%r = math.ctpop %0 : " + type, {{t, x}}, t);
+    Words left = apply("%r = math.ctlz %0 : " + type, {{t, x}}, t),
+          right = apply("%r = math.cttz %0 : " + type, {{t, x}}, t);
     for (size_t i = 0; i < n; ++i) {
       ASSERT_EQ(abs[i], (t.signed_of(x[i]) < 0 ? 0 - x[i] : x[i]) & t.mask());
       uint64_t count = 0, leading = 0, trailing = 0;
@@ -157,8 +181,10 @@ TEST(math, two_arguments) {
   for (size_t i = 0; i < n; ++i) {
     if (!std::isnan(f32.number(a[i]))) ASSERT_EQ(sign[i], (a[i] & 0x7fffffff) | (b[i] & 0x80000000));
     long double e = std::pow(static_cast<long double>(f32.number(a[i])), static_cast<long double>(f32.number(b[i])));
-    if (std::isnan(e)) ASSERT_TRUE(std::isnan(f32.number(power[i])));
-    else ASSERT_LE(distance(f32, power[i], f32.nearest(e)), 1);
+    if (std::isnan(e))
+      ASSERT_TRUE(std::isnan(f32.number(power[i])));
+    else
+      ASSERT_LE(distance(f32, power[i], f32.nearest(e)), 1);
   }
 }
 

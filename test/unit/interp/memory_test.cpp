@@ -10,13 +10,16 @@ TEST(pointer, every_dtype_by_element_and_by_scalar) {
     Words words = samples(t, 8, 1), expected = words;
     std::vector<unsigned char> x = pack(t, words), y(8 * t.bytes(), 0xee);
     std::string p = std::string("!tile.ptr<") + t.name + ">", tile = tile_type(t, 8);
-    Outcome o = Launch().pointer(x).pointer(y).run("tile.kernel @k(%x: " + p + ", %y: " + p + R"() {
+    Outcome o = Launch().pointer(x).pointer(y).run(
+        "tile.kernel @k(%x: " + p + ", %y: " + p + R"() {
   %i = tile.arange 0 : tensor<8xi32>
-  %e = tile.load %x[%i : tensor<8xi32>] : )" + p + " -> " + tile + "\ntile.store %y[%i : tensor<8xi32>], %e : " + tile + " : " + p + R"(
+  %e = tile.load %x[%i : tensor<8xi32>] : )" +
+        p + " -> " + tile + "\ntile.store %y[%i : tensor<8xi32>], %e : " + tile + " : " + p + R"(
   %3 = arith.constant 3 : i32
   %1 = arith.constant 1 : i64
-  %q = tile.addptr %x, %3 : )" + p + ", i32\n%s = tile.load %q[%1 : i64] : " + p + " -> " + t.name + "\ntile.store %y[%3 : i32], %s : " +
-                                                   t.name + " : " + p + "\ntile.return\n}\n");
+  %q = tile.addptr %x, %3 : )" +
+        p + ", i32\n%s = tile.load %q[%1 : i64] : " + p + " -> " + t.name +
+        "\ntile.store %y[%3 : i32], %s : " + t.name + " : " + p + "\ntile.return\n}\n");
     ASSERT_EQ(o.diagnostics, "") << t.name;
     expected[3] = words[4];
     EXPECT_EQ(unpack(t, y), expected) << t.name;
@@ -61,18 +64,23 @@ tile.kernel @k(%x: !tile.ptr<i32>, %at: i64) {
   Outcome o = Launch().pointer(x).scalar(int64_t(4)).run(text);
   EXPECT_EQ(o.status, MOEC_USER_ERROR);
   EXPECT_NE(o.diagnostics.find("error\tsource.mlir\t3\t8\tload of 4 bytes at 0x"), std::string::npos) << o.diagnostics;
-  EXPECT_NE(o.diagnostics.find("is outside every tensor of the launch, 0 bytes after the end of the nearest tensor before it"), std::string::npos);
+  EXPECT_NE(o.diagnostics.find(
+                "is outside every tensor of the launch, 0 bytes after the end of the nearest tensor before it"),
+            std::string::npos);
   EXPECT_NE(o.diagnostics.find("error\tsource.mlir\t4\t3\tstore of 4 bytes at 0x"), std::string::npos);
-  EXPECT_NE(Launch().pointer(x).scalar(int64_t(-1)).run(text).diagnostics.find("is outside every tensor of the launch"), std::string::npos);
+  EXPECT_NE(Launch().pointer(x).scalar(int64_t(-1)).run(text).diagnostics.find("is outside every tensor of the launch"),
+            std::string::npos);
   EXPECT_EQ(x, std::vector<int32_t>(4, 5));
   // An element that only begins inside.
   std::vector<int16_t> odd_end(3, 7);
   EXPECT_EQ(Launch().pointer(odd_end).scalar(int64_t(0)).run(text).diagnostics, "");
-  EXPECT_NE(Launch().pointer(odd_end).scalar(int64_t(1)).run(text).diagnostics.find("load of 4 bytes"), std::string::npos);
+  EXPECT_NE(Launch().pointer(odd_end).scalar(int64_t(1)).run(text).diagnostics.find("load of 4 bytes"),
+            std::string::npos);
   // Unchecked, only what cannot be memory is found.
   uint64_t odd = reinterpret_cast<uint64_t>(x.data()) + 2;
   EXPECT_NE(Launch().scalar(odd).scalar(int64_t(0)).run(text).diagnostics.find("not aligned"), std::string::npos);
-  EXPECT_NE(Launch().scalar(uint64_t(0)).scalar(int64_t(0)).run(text).diagnostics.find("not a pointer to anything"), std::string::npos);
+  EXPECT_NE(Launch().scalar(uint64_t(0)).scalar(int64_t(0)).run(text).diagnostics.find("not a pointer to anything"),
+            std::string::npos);
 }
 
 // ---- atomics
@@ -92,24 +100,31 @@ template <typename F> uint64_t by_number(const Dtype &t, uint64_t a, uint64_t b,
 }
 uint64_t add(const Dtype &t, uint64_t a, uint64_t b) {
   if (!t.is_float()) return (a + b) & t.mask();
-  return t.width == 64 ? std::bit_cast<uint64_t>(t.number(a) + t.number(b)) : t.nearest((long double)t.number(a) + t.number(b));
+  return t.width == 64 ? std::bit_cast<uint64_t>(t.number(a) + t.number(b))
+                       : t.nearest((long double)t.number(a) + t.number(b));
 }
-uint64_t greatest(const Dtype &t, uint64_t a, uint64_t b) { return by_number(t, a, b, [](auto x, auto y) { return x > y; }); }
-uint64_t least(const Dtype &t, uint64_t a, uint64_t b) { return by_number(t, a, b, [](auto x, auto y) { return x < y; }); }
+uint64_t greatest(const Dtype &t, uint64_t a, uint64_t b) {
+  return by_number(t, a, b, [](auto x, auto y) { return x > y; });
+}
+uint64_t least(const Dtype &t, uint64_t a, uint64_t b) {
+  return by_number(t, a, b, [](auto x, auto y) { return x < y; });
+}
 
 void expect_atomic(const Dtype &t, const Atomic &atomic) {
   Words memory = samples(t, 64, 2), values = samples(t, 64, 3);
   std::vector<unsigned char> m = pack(t, memory), v = pack(t, values), old(64 * t.bytes());
   std::string p = std::string("!tile.ptr<") + t.name + ">", tile = tile_type(t, 64), index = "tensor<64xi32>";
   Outcome o = Launch().pointer(m).pointer(v).pointer(old).run(
-      "tile.kernel @k(%m: " + p + ", %v: " + p + ", %old: " + p + ") {\n%i = tile.arange 0 : " + index + "\n%e = tile.load %v[%i : " + index +
-      "] : " + p + " -> " + tile + "\n%o = tile.atomic_rmw " + atomic.kind + ", %m[%i : " + index + "], %e : " + p + ", " + tile + " -> " +
-      tile + "\ntile.store %old[%i : " + index + "], %o : " + tile + " : " + p + "\ntile.return\n}\n");
+      "tile.kernel @k(%m: " + p + ", %v: " + p + ", %old: " + p + ") {\n%i = tile.arange 0 : " + index +
+      "\n%e = tile.load %v[%i : " + index + "] : " + p + " -> " + tile + "\n%o = tile.atomic_rmw " + atomic.kind +
+      ", %m[%i : " + index + "], %e : " + p + ", " + tile + " -> " + tile + "\ntile.store %old[%i : " + index +
+      "], %o : " + tile + " : " + p + "\ntile.return\n}\n");
   ASSERT_EQ(o.diagnostics, "") << atomic.kind << " " << t.name;
   EXPECT_EQ(unpack(t, old), memory);
   Words after = unpack(t, m);
   for (size_t i = 0; i < 64; ++i)
-    ASSERT_TRUE(same(t, after[i], atomic.f(t, memory[i], values[i]))) << atomic.kind << " " << t.name << " " << memory[i] << " " << values[i];
+    ASSERT_TRUE(same(t, after[i], atomic.f(t, memory[i], values[i])))
+        << atomic.kind << " " << t.name << " " << memory[i] << " " << values[i];
 }
 
 TEST(atomic, every_kind_in_every_dtype) {
@@ -145,11 +160,13 @@ TEST(atomic, compare_and_swap) {
     Words memory = {1, 2, 3, 4};
     std::vector<unsigned char> m = pack(t, memory), old(4 * t.bytes());
     std::string p = std::string("!tile.ptr<") + t.name + ">", tile = tile_type(t, 4);
-    Outcome o = Launch().pointer(m).pointer(old).run("tile.kernel @k(%m: " + p + ", %old: " + p + R"() {
+    Outcome o = Launch().pointer(m).pointer(old).run(
+        "tile.kernel @k(%m: " + p + ", %old: " + p + R"() {
   %i = tile.arange 0 : tensor<4xi32>
-  %c = arith.constant dense<[1, 9, 3, 9]> : )" + tile + "\n%v = arith.constant dense<-1> : " + tile +
-                                                     "\n%o = tile.atomic_cas %m[%i : tensor<4xi32>], %c, %v : " + p + ", " + tile +
-                                                     "\ntile.store %old[%i : tensor<4xi32>], %o : " + tile + " : " + p + "\ntile.return\n}\n");
+  %c = arith.constant dense<[1, 9, 3, 9]> : )" +
+        tile + "\n%v = arith.constant dense<-1> : " + tile +
+        "\n%o = tile.atomic_cas %m[%i : tensor<4xi32>], %c, %v : " + p + ", " + tile +
+        "\ntile.store %old[%i : tensor<4xi32>], %o : " + tile + " : " + p + "\ntile.return\n}\n");
     ASSERT_EQ(o.diagnostics, "");
     EXPECT_EQ(unpack(t, old), memory);
     EXPECT_EQ(unpack(t, m), (Words{t.mask(), 2, t.mask(), 4}));

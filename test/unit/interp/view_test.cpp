@@ -15,24 +15,30 @@ const char *const kMatrix = "!tile.view<i32, sizes = [1, 1], strides = [1, 0], a
 const char *const kVector = "!tile.view<i32, sizes = [1], strides = [0], align = 4, wide = false>";
 
 std::string text(const std::string &arguments, const std::string &body) {
-  return "!m = " + std::string(kMatrix) + "\n!v = " + kVector + "\ntile.kernel @k(" + arguments + ") {\n" + body + "\ntile.return\n}\n";
+  return "!m = " + std::string(kMatrix) + "\n!v = " + kVector + "\ntile.kernel @k(" + arguments + ") {\n" + body +
+         "\ntile.return\n}\n";
 }
 
 TEST(view, loads_and_stores_every_dtype_with_strides) {
   for (const Dtype &t : all_dtypes) {
     Words words = samples(t, 64, 1);
     std::vector<unsigned char> x = pack(t, words), y(32 * t.bytes(), 0xee);
-    std::string type = std::string("!tile.view<") + t.name + ", sizes = [1, 1], strides = [1, 1], align = 1, wide = false>";
+    std::string type =
+        std::string("!tile.view<") + t.name + ", sizes = [1, 1], strides = [1, 1], align = 1, wide = false>";
     std::string tile = std::string("tensor<8x4x") + t.name + ">", indices = "tensor<8x1xi32>, tensor<1x4xi32>";
     // x[r, c] of an 8x4 view with strides 8 and 2, transposed into y with strides 1 and 8.
-    Outcome o = Launch().view(x, {8, 4}, {8, 2}).view(y, {8, 4}, {1, 8}).run("tile.kernel @k(%x: " + type + ", %y: " + type + R"() {
+    Outcome o = Launch()
+                    .view(x, {8, 4}, {8, 2})
+                    .view(y, {8, 4}, {1, 8})
+                    .run("tile.kernel @k(%x: " + type + ", %y: " + type + R"() {
   %i = tile.arange 0 : tensor<8xi32>
   %r = tile.expand_dims %i, 1 : tensor<8xi32> -> tensor<8x1xi32>
   %j = tile.arange 0 : tensor<4xi32>
   %c = tile.expand_dims %j, 0 : tensor<4xi32> -> tensor<1x4xi32>
-  %e = tile.view_load %x[%r, %c : )" + indices + "] clip [false, false] : " + type + " -> " + tile + "\n  tile.view_store %y[%r, %c : " +
-                                                                             indices + "], %e : " + tile + " clip [false, false] : " + type +
-                                                                             "\n  tile.return\n}\n");
+  %e = tile.view_load %x[%r, %c : )" +
+                         indices + "] clip [false, false] : " + type + " -> " + tile +
+                         "\n  tile.view_store %y[%r, %c : " + indices + "], %e : " + tile +
+                         " clip [false, false] : " + type + "\n  tile.return\n}\n");
     ASSERT_EQ(o.diagnostics, "") << t.name;
     Words result = unpack(t, y);
     for (size_t r = 0; r < 8; ++r)
@@ -91,11 +97,13 @@ TEST(view, an_unclipped_index_out_of_range_is_found) {
   tile.store %y[%j : tensor<4xi32>], %e : tensor<4xi32> : !tile.ptr<i32>)");
   Outcome o = Launch().view(x, {5}).pointer(y).run(load);
   EXPECT_EQ(o.status, MOEC_USER_ERROR);
-  EXPECT_EQ(o.diagnostics, "error\tsource.mlir\t5\t8\tindex 5 is outside 0..5 of dimension 0, at element [2] (and 1 more times)\n");
+  EXPECT_EQ(o.diagnostics,
+            "error\tsource.mlir\t5\t8\tindex 5 is outside 0..5 of dimension 0, at element [2] (and 1 more times)\n");
   EXPECT_EQ(y, (std::vector<int32_t>{3, 4, 0, 0}));
   // The same in a recorded kernel: the load is op 2 (kernel, arange, load), and a grid names the program.
   o = Launch().view(x, {5}).pointer(y).grid(1, 2).run(load, /*ordinal=*/true);
-  EXPECT_EQ(o.diagnostics, "error\tkernel\t2\t0\tindex 5 is outside 0..5 of dimension 0, at element [2] (program 0, 0, 0) (and 3 more times)\n");
+  EXPECT_EQ(o.diagnostics, "error\tkernel\t2\t0\tindex 5 is outside 0..5 of dimension 0, at element [2] (program 0, 0, "
+                           "0) (and 3 more times)\n");
 }
 
 TEST(view, sub_views_have_their_own_bounds) {
@@ -122,12 +130,17 @@ TEST(view, sub_views_have_their_own_bounds) {
 TEST(view, a_wrong_sub_view_is_found_when_it_is_used) {
   std::vector<int32_t> x = iota(8), y(1, -1);
   for (bool use : {false, true}) {
-    Outcome o = Launch().view(x, {8}).view(y, {1}).scalar(int8_t(use)).run(text("%x: !v, %y: !v, %use: i1", R"(%0 = arith.constant 0 : i32
+    Outcome o = Launch()
+                    .view(x, {8})
+                    .view(y, {1})
+                    .scalar(int8_t(use))
+                    .run(text("%x: !v, %y: !v, %use: i1", R"(%0 = arith.constant 0 : i32
   %4 = arith.constant 4 : i32
   %5 = arith.constant 5 : i32
   %p = tile.subview %x[%4][%5] : !v -> !v
   %e = tile.view_load %p[%0 : i32], mask %use : i1 clip [false] : !v -> i32)"));
-    EXPECT_EQ(o.diagnostics, use ? "error\tsource.mlir\t7\t8\tdimension 0 of this part of a view is 4..9, the whole has 0..8\n" : "");
+    EXPECT_EQ(o.diagnostics,
+              use ? "error\tsource.mlir\t7\t8\tdimension 0 of this part of a view is 4..9, the whole has 0..8\n" : "");
   }
   std::vector<int32_t> m = iota(6);
   Outcome o = Launch().view(m, {2, 3}, {3}).run(text("%x: !m", R"(%0 = arith.constant 0 : i32
@@ -164,12 +177,17 @@ TEST(view, every_block_dtype) {
   for (const Dtype &t : all_dtypes) {
     Words words = samples(t, 16, 3);
     std::vector<unsigned char> x = pack(t, words), y(16 * t.bytes(), 0xee);
-    std::string type = std::string("!tile.view<") + t.name + ", sizes = [1, 1], strides = [1, 0], align = 1, wide = false>";
+    std::string type =
+        std::string("!tile.view<") + t.name + ", sizes = [1, 1], strides = [1, 0], align = 1, wide = false>";
     std::string tile = std::string("tensor<4x4x") + t.name + ">";
-    Outcome o = Launch().view(x, {4, 4}, {4}).view(y, {4, 4}, {4}).run("tile.kernel @k(%x: " + type + ", %y: " + type + R"() {
+    Outcome o = Launch()
+                    .view(x, {4, 4}, {4})
+                    .view(y, {4, 4}, {4})
+                    .run("tile.kernel @k(%x: " + type + ", %y: " + type + R"() {
   %0 = arith.constant 0 : i32
-  %b = tile.block_load %x[%0, %0 : i32, i32] : )" + type + " -> " + tile + "\n  tile.block_store %y[%0, %0 : i32, i32], %b : " + type + ", " +
-                                                                        tile + "\n  tile.return\n}\n");
+  %b = tile.block_load %x[%0, %0 : i32, i32] : )" +
+                         type + " -> " + tile + "\n  tile.block_store %y[%0, %0 : i32, i32], %b : " + type + ", " +
+                         tile + "\n  tile.return\n}\n");
     ASSERT_EQ(o.diagnostics, "");
     EXPECT_EQ(unpack(t, y), words) << t.name;
   }

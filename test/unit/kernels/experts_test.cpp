@@ -229,9 +229,8 @@ TEST_P(ExpertsGradients, CentralDifferences) {
     ExpertsGrads g = layer.backward(stream, here(grad), r.kept);
     auto loss = [&](const Input &at) { return dot(run(layer, at).y, grad); };
     expect_gradient("x", in.x, g.x, [&](const Tensor &x) { return loss({x, in.token_mask, in.weights, in.indices}); });
-    expect_gradient("weights", in.weights, g.weights, [&](const Tensor &w) {
-      return loss({in.x, in.token_mask, w, in.indices});
-    });
+    expect_gradient("weights", in.weights, g.weights,
+                    [&](const Tensor &w) { return loss({in.x, in.token_mask, w, in.indices}); });
     const std::pair<const char *, Tensor> parameters[] = {{"gate_and_up_projs", g.parameters.gate_up},
                                                           {"down_projs", g.parameters.down},
                                                           {"gate_up_proj_bias", g.parameters.gate_up_bias},

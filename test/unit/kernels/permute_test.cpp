@@ -299,8 +299,7 @@ void gradcheck(const std::vector<Tensor *> &inputs, const std::function<Tensor()
                const std::vector<Tensor> &gradients) {
   for (size_t k = 0; k < inputs.size(); ++k) {
     SCOPED_TRACE(k);
-    expect_gradient_in_place(
-        *inputs[k], gradients[k], [&] { return dot(f(), g); }, 3);
+    expect_gradient_in_place(*inputs[k], gradients[k], [&] { return dot(f(), g); }, 3);
   }
 }
 

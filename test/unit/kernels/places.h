@@ -16,8 +16,8 @@ inline std::string golden_folder() {
   const char *moved = std::getenv("MOEC_TEST_GOLDEN"); // where the bundle has them
   return moved ? std::string(moved) + "/" : MOEC_SOURCE_DIR "/test/golden/";
 }
-/// What MOEC_DEVICE says; by default the interpreter and the simulated GPU. Without the device that it asks for there is
-/// nothing to test: the program ends and says why.
+/// What MOEC_DEVICE says; by default the interpreter and the simulated GPU. Without the device that it asks for there
+/// is nothing to test: the program ends and says why.
 inline std::vector<Device> test_devices() {
   if (!std::getenv("MOEC_DEVICE")) return {Device::interp(), Device::sim()};
   try {

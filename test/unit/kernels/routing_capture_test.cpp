@@ -78,9 +78,7 @@ TEST(RoutingCapture, NoTokens) {
         Routing r = route_slots(s, in[0], 4);
         return {r.counts, r.offs};
       },
-      [] {
-        return Tensors{Tensor::empty({0, 2}, i32)};
-      });
+      [] { return Tensors{Tensor::empty({0, 2}, i32)}; });
 }
 
 TEST(RoutingCapture, Multihot) {
@@ -95,9 +93,7 @@ TEST(RoutingCapture, Multihot) {
                 u.probs,
                 indices_to_multihot_unfused_backward(s, u.probs, in[0])};
       },
-      [] {
-        return Tensors{random_ints({9, 2}, i64, -1, 5), random_floats({9, 2}, f32)};
-      });
+      [] { return Tensors{random_ints({9, 2}, i64, -1, 5), random_floats({9, 2}, f32)}; });
 }
 
 TEST(RoutingCapture, Gate) {

@@ -1,4 +1,5 @@
-// Kernels from C++ to results through the real compiler, on the simulated GPU and the interpreter; and to a cubin on the stand-in driver.
+// Kernels from C++ to results through the real compiler, on the simulated GPU and the interpreter; and to a cubin on
+// the stand-in driver.
 #include <moec/moec.h>
 
 #include <gmock/gmock.h>
@@ -92,7 +93,8 @@ TEST_P(OnDevice, loops_reductions_and_scalars) {
   Tensor x = Tensor::from_values(values, {4, 300}, bf16), y = Tensor::zeros({4}, f32);
   jit(scaled_row_sums)(GetParam(), {}, x, y, 0.5f);
   for (size_t t = 0; t < 4; ++t)
-    EXPECT_EQ(y.data_as<float>()[t], 0.5 * std::accumulate(values.begin() + static_cast<long>(t) * 300, values.begin() + static_cast<long>(t + 1) * 300, 0.0));
+    EXPECT_EQ(y.data_as<float>()[t], 0.5 * std::accumulate(values.begin() + static_cast<long>(t) * 300,
+                                                           values.begin() + static_cast<long>(t + 1) * 300, 0.0));
 }
 
 TEST_P(OnDevice, no_tokens_launch_nothing) {
@@ -112,7 +114,8 @@ TEST(launch, a_real_cubin_on_the_stand_in_driver) {
   auto last_launch = exported<decltype(fake_last_launch)>(fake_cuda_path(), "fake_last_launch");
   Device gpu = Device::cuda();
   DiskCache::shared().clear();
-  jit(copy2d, {.num_warps = 2})(gpu, {.block = 32}, Tensor::zeros({3, 100}, bf16, gpu), Tensor::zeros({3, 100}, bf16, gpu));
+  jit(copy2d, {.num_warps = 2})(gpu, {.block = 32}, Tensor::zeros({3, 100}, bf16, gpu),
+                                Tensor::zeros({3, 100}, bf16, gpu));
   FakeLaunch l;
   last_launch(&l);
   EXPECT_STREQ(l.kernel, "copy2d");
@@ -168,9 +171,11 @@ void touch_both_ends(const BlockSpec &s, View x, Int edge) {
 }
 TEST_P(OnDevice, more_than_2_to_the_31_elements) {
   const int64_t rows = (int64_t{1} << 25) + 3, cols = 65; // 2.2 * 10^9 elements of lazily mapped memory
-  void *memory = ::mmap(nullptr, static_cast<size_t>(rows * cols), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void *memory = ::mmap(nullptr, static_cast<size_t>(rows * cols), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   ASSERT_NE(memory, MAP_FAILED);
-  Tensor x = Tensor::lend(memory, {rows, cols}, i8, Device::host(), {}, [=] { ::munmap(memory, static_cast<size_t>(rows * cols)); });
+  Tensor x = Tensor::lend(memory, {rows, cols}, i8, Device::host(), {},
+                          [=] { ::munmap(memory, static_cast<size_t>(rows * cols)); });
   jit(touch_both_ends)(GetParam(), {}, x, 2);
   for (int64_t row : {int64_t{0}, int64_t{1}, int64_t{2}, rows / 2, rows - 3, rows - 2, rows - 1})
     EXPECT_EQ(x.select(0, row).to_vector<int8_t>(), [&] {
@@ -205,12 +210,15 @@ TEST(launch, dump_writes_the_ir_of_each_specialization) {
   std::vector<std::string> folders;
   size_t files = 0;
   for (auto &e : std::filesystem::directory_iterator(scratch.path("dump"))) folders.push_back(e.path().filename());
-  for (auto &e : std::filesystem::recursive_directory_iterator(scratch.path("dump"))) files += e.path().extension() == ".mlir";
+  for (auto &e : std::filesystem::recursive_directory_iterator(scratch.path("dump")))
+    files += e.path().extension() == ".mlir";
   EXPECT_THAT(folders, ::testing::ElementsAre(::testing::StartsWith("copy2d-"), ::testing::StartsWith("copy2d-")));
   EXPECT_GE(files, 10u);
   WithVariable file("MOEC_DUMP", "/proc/no/such");
   reload_environment();
-  EXPECT_THAT(message_of<UserError>([] { jit(copy2d)(Device::sim(), {.block = 32}, Tensor::zeros({1, 32}, f32), Tensor::zeros({1, 32}, f32)); }),
+  EXPECT_THAT(message_of<UserError>([] {
+                jit(copy2d)(Device::sim(), {.block = 32}, Tensor::zeros({1, 32}, f32), Tensor::zeros({1, 32}, f32));
+              }),
               HasSubstr("set MOEC_DUMP to a folder that can be written"));
   ::unsetenv("MOEC_DUMP");
   reload_environment();
@@ -242,13 +250,15 @@ void child_launch() {
   jit(copy2d)(Device::sim(), {}, x, y);
 }
 TEST(LaunchChild, compiles) {
-  if (!std::getenv("MOEC_LAUNCH_CHILD")) GTEST_SKIP() << "run by launch.a_process_that_finds_its_kernels_cached_maps_no_compiler";
+  if (!std::getenv("MOEC_LAUNCH_CHILD"))
+    GTEST_SKIP() << "run by launch.a_process_that_finds_its_kernels_cached_maps_no_compiler";
   child_launch();
   EXPECT_THAT(maps(), HasSubstr("libmoec_compiler"));
   EXPECT_FALSE(compile_records().at(0).from_cache);
 }
 TEST(LaunchChild, takes_from_the_cache) {
-  if (!std::getenv("MOEC_LAUNCH_CHILD")) GTEST_SKIP() << "run by launch.a_process_that_finds_its_kernels_cached_maps_no_compiler";
+  if (!std::getenv("MOEC_LAUNCH_CHILD"))
+    GTEST_SKIP() << "run by launch.a_process_that_finds_its_kernels_cached_maps_no_compiler";
   child_launch();
   for (const char *library : {"libmoec_compiler", "libLLVM", "libMLIR", "libcuda", "libfake_cuda", "libnvJitLink"})
     EXPECT_THAT(maps(), ::testing::Not(HasSubstr(library)));

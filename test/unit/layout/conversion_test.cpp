@@ -77,11 +77,8 @@ ConversionPlan check(const LinearLayout &src, const LinearLayout &dst) {
         for (uint32_t from : plan.registers) got[lane].push_back(have[lane].at(from));
       }
       break;
-    case ConversionKind::WarpShuffle:
-      got = execute(plan.shuffle, have, warp, want[0].size());
-      break;
-    default:
-      continue;
+    case ConversionKind::WarpShuffle: got = execute(plan.shuffle, have, warp, want[0].size()); break;
+    default: continue;
     }
     EXPECT_EQ(got, want);
   }

@@ -53,8 +53,9 @@ TEST(Coalesced, FillsVectorThenLanesThenWarps) {
   }
 }
 
-/// PTX ISA, "Matrix Fragments" of A and B for mma.m16n8k16 (`per` 2 elements in a 32-bit register) and mma.m16n8k32 (4): groupID = lane >> 2,
-/// threadID_in_group = lane % 4; registers alternate between rows 0-7 and 8-15 of A, then go on along k.
+/// PTX ISA, "Matrix Fragments" of A and B for mma.m16n8k16 (`per` 2 elements in a 32-bit register) and mma.m16n8k32
+/// (4): groupID = lane >> 2, threadID_in_group = lane % 4; registers alternate between rows 0-7 and 8-15 of A, then go
+/// on along k.
 void expectOperands(uint32_t per) {
   int bits = 32 / int(per);
   int64_t k = 8 * per;
@@ -65,9 +66,11 @@ void expectOperands(uint32_t per) {
     int64_t group = lane >> 2, inGroup = lane % 4;
     for (uint32_t i = 0; i < 4 * per; ++i) {
       bool upperRows = i < per || (2 * per <= i && i < 3 * per);
-      EXPECT_EQ(a.apply(i, lane), Dims({upperRows ? group : group + 8, inGroup * per + i % per + (i < 2 * per ? 0 : 4 * per)}));
+      EXPECT_EQ(a.apply(i, lane),
+                Dims({upperRows ? group : group + 8, inGroup * per + i % per + (i < 2 * per ? 0 : 4 * per)}));
     }
-    for (uint32_t i = 0; i < 2 * per; ++i) EXPECT_EQ(b.apply(i, lane), Dims({inGroup * per + i % per + (i < per ? 0 : 4 * per), group}));
+    for (uint32_t i = 0; i < 2 * per; ++i)
+      EXPECT_EQ(b.apply(i, lane), Dims({inGroup * per + i % per + (i < per ? 0 : 4 * per), group}));
   }
 }
 
@@ -78,7 +81,8 @@ TEST(Mma, FragmentsOfSums) {
   auto c = mmaAccumulator({16, 8}, 1, 1);
   EXPECT_EQ(c.inSize(Register), 4);
   for (uint32_t lane = 0; lane < 32; ++lane)
-    for (uint32_t i = 0; i < 4; ++i) EXPECT_EQ(c.apply(i, lane), Dims({i < 2 ? lane >> 2 : (lane >> 2) + 8, lane % 4 * 2 + (i & 1)}));
+    for (uint32_t i = 0; i < 4; ++i)
+      EXPECT_EQ(c.apply(i, lane), Dims({i < 2 ? lane >> 2 : (lane >> 2) + 8, lane % 4 * 2 + (i & 1)}));
 }
 
 // PTX ISA, "Matrix Fragments for mma.m16n8k8" with .tf32.

@@ -1,4 +1,5 @@
-// One kernel on the reference interpreter and, lowered, on the checked simulator: memory must end up the same, bit for bit.
+// One kernel on the reference interpreter and, lowered, on the checked simulator: memory must end up the same, bit for
+// bit.
 #pragma once
 
 #include "compiler/Source.h"
@@ -27,7 +28,8 @@ struct Memory {
     if (element == "f16" || element == "bf16") return 2;
     return element == "i64" || element == "f64" ? 8 : 4;
   }
-  Memory(std::string element, int64_t count) : element(std::move(element)), bytes(size_t(count * bytesOf(this->element)), 0) {}
+  Memory(std::string element, int64_t count)
+      : element(std::move(element)), bytes(size_t(count * bytesOf(this->element)), 0) {}
   int64_t count() const { return int64_t(bytes.size()) / bytesOf(element); }
   template <class T> T &at(size_t i) { return reinterpret_cast<T *>(bytes.data())[i]; }
 
@@ -68,12 +70,18 @@ inline void fill(Memory &m, std::mt19937 &rng, bool special = false) {
       _Float16 h = _Float16(f);
       uint16_t f16;
       std::memcpy(&f16, &h, 2);
-      if (m.element == "f64") std::memcpy(&bits, &v, 8);
-      else if (m.element == "f32") bits = f32;
-      else if (m.element == "bf16") bits = f32 >> 16;
-      else if (m.element == "f16") bits = f16;
-      else if (m.element == "f8E5M2") bits = f16 >> 8;
-      else if (special && rng() % 2) bits = (bits & 0x80) | (rng() % 2 ? 0 : 0x7f); // f8E4M3FN: any byte is a number, 0x7f NaN
+      if (m.element == "f64")
+        std::memcpy(&bits, &v, 8);
+      else if (m.element == "f32")
+        bits = f32;
+      else if (m.element == "bf16")
+        bits = f32 >> 16;
+      else if (m.element == "f16")
+        bits = f16;
+      else if (m.element == "f8E5M2")
+        bits = f16 >> 8;
+      else if (special && rng() % 2)
+        bits = (bits & 0x80) | (rng() % 2 ? 0 : 0x7f); // f8E4M3FN: any byte is a number, 0x7f NaN
     }
     std::memcpy(m.bytes.data() + i * size_t(bytes), &bits, size_t(bytes));
   }
@@ -106,13 +114,18 @@ inline std::string lowerModule(mlir::ModuleOp module, int numWarps) {
 
 inline std::string simulateOn(mlir::ModuleOp module, int numWarps, std::vector<Memory> &memories, uint64_t seed) {
   auto shared = module->getAttrOfType<mlir::IntegerAttr>("tilegpu.shared_bytes");
-  auto image = compileForSim(module, {.level = hostSimLevel().str(), .checked = true, .optimize = 0, .smArch = 80, .timing = {}});
+  auto image = compileForSim(
+      module, {.level = hostSimLevel().str(), .checked = true, .optimize = 0, .smArch = 80, .timing = {}});
   if (!image) return "sim compile: " + llvm::toString(image.takeError());
   sim::LoadedImage loaded{std::span<const char>(image->bytes)};
   std::vector<void *> pointers, params = parameters(memories, pointers);
   std::vector<sim::MemoryRange> allowed;
-  for (Memory &m : memories) allowed.push_back({uint64_t(m.bytes.data()), uint64_t(m.bytes.data() + m.bytes.size()), true});
-  auto findings = sim::launch(loaded, {.threads = uint32_t(numWarps * 32), .shared_bytes = shared ? uint32_t(shared.getInt()) : 0, .params = params.data()},
+  for (Memory &m : memories)
+    allowed.push_back({uint64_t(m.bytes.data()), uint64_t(m.bytes.data() + m.bytes.size()), true});
+  auto findings = sim::launch(loaded,
+                              {.threads = uint32_t(numWarps * 32),
+                               .shared_bytes = shared ? uint32_t(shared.getInt()) : 0,
+                               .params = params.data()},
                               {.checked = true, .seed = seed, .workers = 1, .allowed = allowed});
   return findings.empty() ? "" : "sim: " + findings[0].text();
 }
@@ -121,13 +134,15 @@ inline std::string difference(const std::vector<Memory> &expected, const std::ve
   for (size_t m = 0; m < expected.size(); ++m)
     for (size_t i = 0; i < size_t(expected[m].count()); ++i)
       if (expected[m].bitsAt(i) != got[m].bitsAt(i) && !(expected[m].isNan(i) && got[m].isNan(i)))
-        return "argument " + std::to_string(m) + "[" + std::to_string(i) + "]: interpreter " + std::to_string(expected[m].bitsAt(i)) + ", simulator " +
-               std::to_string(got[m].bitsAt(i));
+        return "argument " + std::to_string(m) + "[" + std::to_string(i) + "]: interpreter " +
+               std::to_string(expected[m].bitsAt(i)) + ", simulator " + std::to_string(got[m].bitsAt(i));
   return "";
 }
 
-/// Runs the text's kernel both ways on copies of `memories`. "" if they agree and nothing was found, else what differs, with the text.
-inline std::string runBoth(const std::string &text, int numWarps, const std::vector<Memory> &memories, uint64_t seed = 0) {
+/// Runs the text's kernel both ways on copies of `memories`. "" if they agree and nothing was found, else what differs,
+/// with the text.
+inline std::string runBoth(const std::string &text, int numWarps, const std::vector<Memory> &memories,
+                           uint64_t seed = 0) {
   mlir::MLIRContext &context = threadContext();
   DiagnosticCollector collector(context);
   auto module = parseSource(context, text, /*ordinal=*/false, collector);

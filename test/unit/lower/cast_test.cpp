@@ -1,4 +1,5 @@
-// tile.cast between every two dtypes: the simulator's bits are the interpreter's, and for fp8 those of NVIDIA's host functions.
+// tile.cast between every two dtypes: the simulator's bits are the interpreter's, and for fp8 those of NVIDIA's host
+// functions.
 #include "compiler/target/F8Conversions.h"
 #include "test/unit/lower/assigned.h"
 
@@ -19,7 +20,8 @@ TEST_P(CastTest, ToEveryOther) {
   constexpr int n = 512;
   for (const std::string &to : dtypes) {
     if (to == GetParam()) continue;
-    std::string error = runTileKernel({GetParam()}, to, fmt::format("%r = tile.cast %a0 : tensor<{}x{}> -> tensor<{}x{}>", n, GetParam(), n, to));
+    std::string error = runTileKernel(
+        {GetParam()}, to, fmt::format("%r = tile.cast %a0 : tensor<{}x{}> -> tensor<{}x{}>", n, GetParam(), n, to));
     EXPECT_EQ(error, "") << GetParam() << " to " << to;
   }
 }
@@ -28,8 +30,14 @@ TEST_P(CastTest, Unsigned) {
   constexpr int n = 512;
   const std::string &other = GetParam();
   if (other == "i8") return;
-  EXPECT_EQ(runTileKernel({"i8"}, other, fmt::format("%r = tile.cast %a0 unsigned_input : tensor<{0}xi8> -> tensor<{0}x{1}>", n, other)), "");
-  EXPECT_EQ(runTileKernel({other}, "i8", fmt::format("%r = tile.cast %a0 unsigned_result : tensor<{0}x{1}> -> tensor<{0}xi8>", n, other)), "");
+  EXPECT_EQ(
+      runTileKernel({"i8"}, other,
+                    fmt::format("%r = tile.cast %a0 unsigned_input : tensor<{0}xi8> -> tensor<{0}x{1}>", n, other)),
+      "");
+  EXPECT_EQ(
+      runTileKernel({other}, "i8",
+                    fmt::format("%r = tile.cast %a0 unsigned_result : tensor<{0}x{1}> -> tensor<{0}xi8>", n, other)),
+      "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Dtypes, CastTest, testing::ValuesIn(dtypes), [](auto &info) { return info.param; });
@@ -70,7 +78,8 @@ std::string simulated(const std::string &text, std::vector<Memory> &memories, bo
 uint8_t reference(const std::string &from, __nv_fp8_interpretation_t to, const Memory &m, size_t i) {
   uint64_t bits = m.bitsAt(i);
   if (from == "f16") return __nv_cvt_halfraw_to_fp8(__half_raw{static_cast<unsigned short>(bits)}, __NV_SATFINITE, to);
-  if (from == "bf16") return __nv_cvt_bfloat16raw_to_fp8(__nv_bfloat16_raw{static_cast<unsigned short>(bits)}, __NV_SATFINITE, to);
+  if (from == "bf16")
+    return __nv_cvt_bfloat16raw_to_fp8(__nv_bfloat16_raw{static_cast<unsigned short>(bits)}, __NV_SATFINITE, to);
   uint32_t word = static_cast<uint32_t>(bits);
   float f;
   std::memcpy(&f, &word, 4);
@@ -78,7 +87,8 @@ uint8_t reference(const std::string &from, __nv_fp8_interpretation_t to, const M
 }
 
 class Fp8 : public testing::TestWithParam<bool> {};
-INSTANTIATE_TEST_SUITE_P(Forms, Fp8, testing::Bool(), [](auto &info) { return info.param ? "Expanded" : "Instructions"; });
+INSTANTIATE_TEST_SUITE_P(Forms, Fp8, testing::Bool(),
+                         [](auto &info) { return info.param ? "Expanded" : "Instructions"; });
 
 TEST_P(Fp8, EqualsCudaHostFunctions) {
   for (const char *to : {"f8E4M3FN", "f8E5M2"})
@@ -93,7 +103,8 @@ TEST_P(Fp8, EqualsCudaHostFunctions) {
       ASSERT_EQ(simulated(longCast(from, to, n), memories, GetParam()), "");
       auto kind = std::string(to) == "f8E5M2" ? __NV_E5M2 : __NV_E4M3;
       int64_t wrong = 0;
-      for (int64_t i = 0; i < n; ++i) wrong += memories[1].bytes[size_t(i)] != reference(from, kind, memories[0], size_t(i));
+      for (int64_t i = 0; i < n; ++i)
+        wrong += memories[1].bytes[size_t(i)] != reference(from, kind, memories[0], size_t(i));
       EXPECT_EQ(wrong, 0) << from << " to " << to;
     }
 }

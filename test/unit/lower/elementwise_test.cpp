@@ -1,4 +1,5 @@
-// arith, math and tile's elementwise ops in every dtype that they take: simulator against interpreter, bit for bit where the op is exact.
+// arith, math and tile's elementwise ops in every dtype that they take: simulator against interpreter, bit for bit
+// where the op is exact.
 #include "test/unit/lower/assigned.h"
 
 #include <gtest/gtest.h>
@@ -28,7 +29,8 @@ TEST_P(IntegerOps, Division) {
   std::string t = tile(GetParam());
   for (const char *op : {"divsi", "divui", "remsi", "remui", "floordivsi", "ceildivsi", "ceildivui"})
     EXPECT_EQ(runTileKernel({GetParam(), GetParam()}, GetParam(),
-                            fmt::format("%m = arith.constant dense<63> : {0}\n  %b = arith.andi %a1, %m : {0}\n  %one = arith.constant dense<1> : {0}\n"
+                            fmt::format("%m = arith.constant dense<63> : {0}\n  %b = arith.andi %a1, %m : {0}\n  %one "
+                                        "= arith.constant dense<1> : {0}\n"
                                         "  %d = arith.addi %b, %one : {0}\n  %r = arith.{1} %a0, %d : {0}",
                                         t, op)),
               "")
@@ -38,21 +40,32 @@ TEST_P(IntegerOps, Division) {
 TEST_P(IntegerOps, Shifts) {
   std::string t = tile(GetParam());
   for (const char *op : {"shli", "shrsi", "shrui"}) {
-    EXPECT_EQ(runTileKernel({GetParam()}, GetParam(), fmt::format("%s = arith.constant dense<5> : {0}\n  %r = arith.{1} %a0, %s : {0}", t, op)), "") << op;
-    EXPECT_EQ(runTileKernel({GetParam(), GetParam()}, GetParam(),
-                            fmt::format("%m = arith.constant dense<7> : {0}\n  %s = arith.andi %a1, %m : {0}\n  %r = arith.{1} %a0, %s : {0}", t, op)),
+    EXPECT_EQ(runTileKernel({GetParam()}, GetParam(),
+                            fmt::format("%s = arith.constant dense<5> : {0}\n  %r = arith.{1} %a0, %s : {0}", t, op)),
               "")
+        << op;
+    EXPECT_EQ(
+        runTileKernel(
+            {GetParam(), GetParam()}, GetParam(),
+            fmt::format(
+                "%m = arith.constant dense<7> : {0}\n  %s = arith.andi %a1, %m : {0}\n  %r = arith.{1} %a0, %s : {0}",
+                t, op)),
+        "")
         << op;
   }
 }
 
 TEST_P(IntegerOps, Comparisons) {
   for (const char *p : {"eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge"})
-    EXPECT_EQ(runTileKernel({GetParam(), GetParam()}, "i1", fmt::format("%r = arith.cmpi {}, %a0, %a1 : {}", p, tile(GetParam()))), "") << p;
+    EXPECT_EQ(runTileKernel({GetParam(), GetParam()}, "i1",
+                            fmt::format("%r = arith.cmpi {}, %a0, %a1 : {}", p, tile(GetParam()))),
+              "")
+        << p;
 }
 
 TEST_P(IntegerOps, Bits) {
-  for (const char *op : {"absi", "ctpop", "ctlz", "cttz"}) EXPECT_EQ(unary(fmt::format("math.{}", op), GetParam()), "") << op;
+  for (const char *op : {"absi", "ctpop", "ctlz", "cttz"})
+    EXPECT_EQ(unary(fmt::format("math.{}", op), GetParam()), "") << op;
 }
 
 TEST_P(IntegerOps, Select) {
@@ -61,43 +74,56 @@ TEST_P(IntegerOps, Select) {
             "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Dtypes, IntegerOps, testing::Values("i8", "i32", "i64"), [](auto &info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Dtypes, IntegerOps, testing::Values("i8", "i32", "i64"),
+                         [](auto &info) { return info.param; });
 
 TEST(BoolOps, Logic) {
   for (const char *op : {"andi", "ori", "xori"}) EXPECT_EQ(binary(fmt::format("arith.{}", op), "i1"), "") << op;
 }
 
-// Lanes of an arange share comparisons where divisibility allows it: every bound near a vector's edge must still be exact.
+// Lanes of an arange share comparisons where divisibility allows it: every bound near a vector's edge must still be
+// exact.
 TEST(SharedComparisons, AgreeAtEveryBound) {
   for (const char *p : {"slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge"})
     for (int bound : {0, 1, 7, 8, 9, 96, 100, 104, 511, 512}) {
       std::string constant = fmt::format("%b = arith.constant dense<{}> : {}\n  ", bound, tile("i32"));
-      EXPECT_EQ(runTileKernel({}, "i1", constant + fmt::format("%r = arith.cmpi {}, %i, %b : {}", p, tile("i32"))), "") << p << bound;
-      EXPECT_EQ(runTileKernel({}, "i1", constant + fmt::format("%r = arith.cmpi {}, %b, %i : {}", p, tile("i32"))), "") << p << bound;
+      EXPECT_EQ(runTileKernel({}, "i1", constant + fmt::format("%r = arith.cmpi {}, %i, %b : {}", p, tile("i32"))), "")
+          << p << bound;
+      EXPECT_EQ(runTileKernel({}, "i1", constant + fmt::format("%r = arith.cmpi {}, %b, %i : {}", p, tile("i32"))), "")
+          << p << bound;
     }
 }
 
 class FloatOps : public testing::TestWithParam<std::string> {};
 
 TEST_P(FloatOps, Binary) {
-  for (const char *op : {"addf", "subf", "mulf", "divf", "maximumf", "minimumf"}) EXPECT_EQ(binary(fmt::format("arith.{}", op), GetParam()), "") << op;
+  for (const char *op : {"addf", "subf", "mulf", "divf", "maximumf", "minimumf"})
+    EXPECT_EQ(binary(fmt::format("arith.{}", op), GetParam()), "") << op;
 }
 
 TEST_P(FloatOps, Unary) {
-  for (const char *op : {"arith.negf", "math.absf", "math.sqrt", "math.floor", "math.ceil", "math.trunc", "math.roundeven"})
+  for (const char *op :
+       {"arith.negf", "math.absf", "math.sqrt", "math.floor", "math.ceil", "math.trunc", "math.roundeven"})
     EXPECT_EQ(unary(op, GetParam()), "") << op;
 }
 
 TEST_P(FloatOps, Comparisons) {
-  for (const char *p : {"oeq", "ogt", "oge", "olt", "ole", "one", "ord", "ueq", "ugt", "uge", "ult", "ule", "une", "uno"})
-    EXPECT_EQ(runTileKernel({GetParam(), GetParam()}, "i1", fmt::format("%r = arith.cmpf {}, %a0, %a1 : {}", p, tile(GetParam()))), "") << p;
+  for (const char *p :
+       {"oeq", "ogt", "oge", "olt", "ole", "one", "ord", "ueq", "ugt", "uge", "ult", "ule", "une", "uno"})
+    EXPECT_EQ(runTileKernel({GetParam(), GetParam()}, "i1",
+                            fmt::format("%r = arith.cmpf {}, %a0, %a1 : {}", p, tile(GetParam()))),
+              "")
+        << p;
 }
 
 TEST_P(FloatOps, Fma) {
-  EXPECT_EQ(runTileKernel({GetParam(), GetParam(), GetParam()}, GetParam(), fmt::format("%r = math.fma %a0, %a1, %a2 : {}", tile(GetParam()))), "");
+  EXPECT_EQ(runTileKernel({GetParam(), GetParam(), GetParam()}, GetParam(),
+                          fmt::format("%r = math.fma %a0, %a1, %a2 : {}", tile(GetParam()))),
+            "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Dtypes, FloatOps, testing::Values("f16", "bf16", "f32", "f64", "f8E4M3FN", "f8E5M2"), [](auto &info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Dtypes, FloatOps, testing::Values("f16", "bf16", "f32", "f64", "f8E4M3FN", "f8E5M2"),
+                         [](auto &info) { return info.param; });
 
 } // namespace
 } // namespace moec::compiler

@@ -1,4 +1,5 @@
-// Elementary functions on the simulator (libdevice and the approximate instructions) stay within their bounds of the interpreter's values.
+// Elementary functions on the simulator (libdevice and the approximate instructions) stay within their bounds of the
+// interpreter's values.
 #include "test/unit/error_bounds.h"
 #include "test/unit/lower/assigned.h"
 
@@ -29,12 +30,19 @@ double valueAt(const Memory &m, size_t i) {
 
 /// The distance of neighbouring numbers of the element type at v.
 double ulp(const std::string &element, double v) {
-  int mantissa = element == "f64" ? 52 : element == "f32" ? 23 : element == "f16" ? 10 : 7, least = element == "f64" ? -1022 : element == "f16" ? -14 : -126;
+  int mantissa = element == "f64"   ? 52
+                 : element == "f32" ? 23
+                 : element == "f16" ? 10
+                                    : 7,
+      least = element == "f64"   ? -1022
+              : element == "f16" ? -14
+                                 : -126;
   int exponent = v == 0 ? least : std::max(std::ilogb(v), least);
   return std::ldexp(1.0, exponent - mantissa);
 }
 
-/// The greatest error in ulps of the element type over inputs from `low` to `high`; negative if one side has no finite value where the other does.
+/// The greatest error in ulps of the element type over inputs from `low` to `high`; negative if one side has no finite
+/// value where the other does.
 double worst(const std::string &op, const std::string &element, double low, double high) {
   constexpr int n = 1024;
   std::vector<Memory> expected{{element, n}, {element, n}};
@@ -86,9 +94,12 @@ TEST_P(MathBounds, OfEveryDtype) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, MathBounds,
-                         testing::Values(Function{"math.exp", -20, 20}, Function{"math.exp2", -20, 20}, Function{"math.expm1", -4, 4}, Function{"math.log", 0.001, 50},
-                                         Function{"math.log2", 0.001, 50}, Function{"math.log1p", -0.5, 50}, Function{"math.tanh", -6, 6}, Function{"math.erf", -4, 4},
-                                         Function{"math.sin", -100, 100}, Function{"math.cos", -100, 100}, Function{"math.sqrt", 0, 50}, Function{"math.rsqrt", 0.001, 50}),
+                         testing::Values(Function{"math.exp", -20, 20}, Function{"math.exp2", -20, 20},
+                                         Function{"math.expm1", -4, 4}, Function{"math.log", 0.001, 50},
+                                         Function{"math.log2", 0.001, 50}, Function{"math.log1p", -0.5, 50},
+                                         Function{"math.tanh", -6, 6}, Function{"math.erf", -4, 4},
+                                         Function{"math.sin", -100, 100}, Function{"math.cos", -100, 100},
+                                         Function{"math.sqrt", 0, 50}, Function{"math.rsqrt", 0.001, 50}),
                          [](auto &info) { return std::string(info.param.op).substr(5); });
 
 TEST(MathBounds, Approximations) {

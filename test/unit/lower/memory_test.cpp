@@ -1,4 +1,5 @@
-// Loads and stores of every dtype, vectorized or not, masked at every kind of edge; gathers; shape ops; control flow around them.
+// Loads and stores of every dtype, vectorized or not, masked at every kind of edge; gathers; shape ops; control flow
+// around them.
 #include "test/unit/lower/assigned.h"
 
 #include <gtest/gtest.h>
@@ -40,7 +41,8 @@ TEST_P(MaskedCopy, EveryBound) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Dtypes, MaskedCopy, testing::Values("i1", "i8", "i32", "i64", "f16", "bf16", "f32", "f64", "f8E4M3FN", "f8E5M2"),
+INSTANTIATE_TEST_SUITE_P(Dtypes, MaskedCopy,
+                         testing::Values("i1", "i8", "i32", "i64", "f16", "bf16", "f32", "f64", "f8E4M3FN", "f8E5M2"),
                          [](auto &info) { return info.param; });
 
 TEST(Gather, ByComputedIndex) {
@@ -52,13 +54,16 @@ TEST(Gather, ByComputedIndex) {
       "%c = arith.constant dense<16> : tensor<256xi32>\n  %o = arith.remsi %i, %c : tensor<256xi32>",
       "%c = arith.constant dense<9> : tensor<256xi32>\n  %o = arith.xori %i, %c : tensor<256xi32>",
       "%c = arith.extsi %i : tensor<256xi32> to tensor<256xi64>\n  %k = arith.constant dense<2> : tensor<256xi64>\n"
-      "  %h = arith.shrui %c, %k : tensor<256xi64>\n  %o1 = arith.muli %h, %k : tensor<256xi64>\n  %o = arith.trunci %o1 : tensor<256xi64> to tensor<256xi32>"};
+      "  %h = arith.shrui %c, %k : tensor<256xi64>\n  %o1 = arith.muli %h, %k : tensor<256xi64>\n  %o = arith.trunci "
+      "%o1 : tensor<256xi64> to tensor<256xi32>"};
   for (const char *index : indices)
     for (const char *t : {"i8", "bf16", "f32", "f64"}) {
-      std::string text = fmt::format("tile.kernel @k(%x: !tile.ptr<{0}, 16>, %y: !tile.ptr<{0}, 16>) {{\n  %i = tile.arange 0 : tensor<256xi32>\n  {1}\n"
-                                     "  %v = tile.load %x[%o : tensor<256xi32>] : !tile.ptr<{0}, 16> -> tensor<256x{0}>\n"
-                                     "  tile.store %y[%i : tensor<256xi32>], %v : tensor<256x{0}> : !tile.ptr<{0}, 16>\n  tile.return\n}}\n",
-                                     t, index);
+      std::string text = fmt::format(
+          "tile.kernel @k(%x: !tile.ptr<{0}, 16>, %y: !tile.ptr<{0}, 16>) {{\n  %i = tile.arange 0 : tensor<256xi32>\n "
+          " {1}\n"
+          "  %v = tile.load %x[%o : tensor<256xi32>] : !tile.ptr<{0}, 16> -> tensor<256x{0}>\n"
+          "  tile.store %y[%i : tensor<256xi32>], %v : tensor<256x{0}> : !tile.ptr<{0}, 16>\n  tile.return\n}}\n",
+          t, index);
       EXPECT_EQ(runAssigned(text, 1, memoriesOf(t, 256, 256)), "");
     }
 }
@@ -146,7 +151,8 @@ TEST(Shapes, Transposed) {
   }
 }
 
-// A loop with unknown bounds, a branch in it and a loop on a condition after it; tiles and scalars are carried through all of them.
+// A loop with unknown bounds, a branch in it and a loop on a condition after it; tiles and scalars are carried through
+// all of them.
 TEST(Control, LoopsAndBranches) {
   std::string text = R"(tile.kernel @k(%x: !tile.ptr<i32, 16>, %y: !tile.ptr<i32, 16>) {
   %i = tile.arange 0 : tensor<256xi32>

@@ -29,26 +29,47 @@ CombinerText single(const std::string &op, const std::string &element) {
 
 /// Neither commutative nor associative.
 CombinerText skewed() {
-  return {{"i32"}, "    %c = arith.constant 3 : i32\n    %t = arith.muli %a0, %c : i32\n    %r = arith.subi %t, %b0 : i32\n    tile.yield %r : i32\n"};
+  return {{"i32"},
+          "    %c = arith.constant 3 : i32\n    %t = arith.muli %a0, %c : i32\n    %r = arith.subi %t, %b0 : i32\n    "
+          "tile.yield %r : i32\n"};
 }
 CombinerText argmax(const std::string &element) {
   std::string compare = element[0] == 'i' ? "arith.cmpi sge," : "arith.cmpf oge,";
   return {{element, "i32"},
-          fmt::format("    %g = {} %a0, %b0 : {}\n    %v = arith.select %g, %a0, %b0 : {}\n    %i = arith.select %g, %a1, %b1 : i32\n"
-                      "    tile.yield %v, %i : {}, i32\n", compare, element, element, element)};
+          fmt::format("    %g = {} %a0, %b0 : {}\n    %v = arith.select %g, %a0, %b0 : {}\n    %i = arith.select %g, "
+                      "%a1, %b1 : i32\n"
+                      "    tile.yield %v, %i : {}, i32\n",
+                      compare, element, element, element)};
 }
 
 std::vector<CombinerText> combiners() {
-  return {single("arith.addf", "f32"), single("arith.addi", "i32"), skewed(), argmax("f32"), single("arith.maximumf", "f32"), single("arith.ori", "i1"),
-          single("arith.addf", "f64"), single("arith.minsi", "i32"), single("arith.andi", "i1"), single("arith.addf", "bf16"), single("arith.maxui", "i32"),
-          single("arith.addi", "i64"), argmax("i64"), single("arith.xori", "i32"), single("arith.muli", "i8"), single("arith.maxsi", "i32"),
-          single("arith.mulf", "f16"), single("arith.xori", "i1"), single("arith.maxnumf", "f32"), single("arith.minimumf", "f64")};
+  return {single("arith.addf", "f32"),
+          single("arith.addi", "i32"),
+          skewed(),
+          argmax("f32"),
+          single("arith.maximumf", "f32"),
+          single("arith.ori", "i1"),
+          single("arith.addf", "f64"),
+          single("arith.minsi", "i32"),
+          single("arith.andi", "i1"),
+          single("arith.addf", "bf16"),
+          single("arith.maxui", "i32"),
+          single("arith.addi", "i64"),
+          argmax("i64"),
+          single("arith.xori", "i32"),
+          single("arith.muli", "i8"),
+          single("arith.maxsi", "i32"),
+          single("arith.mulf", "f16"),
+          single("arith.xori", "i1"),
+          single("arith.maxnumf", "f32"),
+          single("arith.minimumf", "f64")};
 }
 
 std::string join(const std::vector<std::string> &parts) { return fmt::format("{}", fmt::join(parts, ", ")); }
 
 /// `op` (reduce or scan) of all operands along an axis.
-std::string opText(const std::string &op, const CombinerText &c, const LinearLayout &input, const LinearLayout &output, bool scalar, int axis, bool reverse) {
+std::string opText(const std::string &op, const CombinerText &c, const LinearLayout &input, const LinearLayout &output,
+                   bool scalar, int axis, bool reverse) {
   KernelText k;
   std::vector<std::string> operands, types, resultTypes;
   for (const std::string &element : c.elements) {
@@ -57,9 +78,10 @@ std::string opText(const std::string &op, const CombinerText &c, const LinearLay
     resultTypes.push_back(TileType{element, output, scalar}.text());
   }
   std::string result = k.fresh();
-  k.line("{}:{} = \"tile.{}\"({}) <{{axis = {} : i32{}}}> {} : ({}) -> ({})", result, c.elements.size(), op, join(operands), axis, reverse ? ", reverse" : "",
-         c.region(), join(types), join(resultTypes));
-  for (size_t i = 0; i < c.elements.size(); ++i) k.store(fmt::format("{}#{}", result, i), {c.elements[i], output, scalar});
+  k.line("{}:{} = \"tile.{}\"({}) <{{axis = {} : i32{}}}> {} : ({}) -> ({})", result, c.elements.size(), op,
+         join(operands), axis, reverse ? ", reverse" : "", c.region(), join(types), join(resultTypes));
+  for (size_t i = 0; i < c.elements.size(); ++i)
+    k.store(fmt::format("{}#{}", result, i), {c.elements[i], output, scalar});
   return k.text();
 }
 
@@ -81,10 +103,13 @@ TEST(Reduce, RandomLayoutsShapesAndCombiners) {
     bool dense = random.below(4) == 0;
     LinearLayout input = random.distributed(shape, std::max(0, bits - 5 - warpBits) + random.below(3), warpBits, dense);
     LinearLayout output = input.slice(axis);
-    if (random.below(4) == 0) output = random.distributed(output.shape(), std::max(0, output.totalOutBits() - 5 - warpBits), warpBits, dense);
+    if (random.below(4) == 0)
+      output = random.distributed(output.shape(), std::max(0, output.totalOutBits() - 5 - warpBits), warpBits, dense);
     bool scalar = shape.size() == 1;
     ASSERT_EQ(runBoth(opText("reduce", c, input, output, scalar, axis, false), 1 << warpBits,
-                      memories(c, int64_t(1) << bits, scalar ? 1 : output.numElements(), random.engine()), uint64_t(i % 3)), "")
+                      memories(c, int64_t(1) << bits, scalar ? 1 : output.numElements(), random.engine()),
+                      uint64_t(i % 3)),
+              "")
         << "case " << i;
   }
 }
@@ -95,7 +120,8 @@ TEST(Reduce, WholeWarpInstructions) {
   for (const char *op : {"addi", "andi", "ori", "xori", "maxsi", "minsi", "maxui", "minui"})
     for (const char *element : {"i32", "i1"}) {
       LinearLayout input(Dims{1024});
-      for (int bit = 0; bit < 10; ++bit) input.addFlatBasis(bit < 3 ? InDim::Register : bit < 8 ? InDim::Lane : InDim::Warp, 1u << bit);
+      for (int bit = 0; bit < 10; ++bit)
+        input.addFlatBasis(bit < 3 ? InDim::Register : bit < 8 ? InDim::Lane : InDim::Warp, 1u << bit);
       CombinerText c = single(std::string("arith.") + op, element);
       ASSERT_EQ(runBoth(opText("reduce", c, input, {}, true, 0, false), 4, memories(c, 1024, 1, rng)), "") << op;
     }
@@ -110,10 +136,13 @@ TEST(Scan, RandomLayoutsShapesAndCombiners) {
     Dims shape = random.shape(bits);
     int axis = random.below(shape.size());
     bool dense = random.below(4) == 0;
-    auto layout = [&] { return random.distributed(shape, std::max(0, bits - 5 - warpBits) + random.below(3), warpBits, dense); };
+    auto layout = [&] {
+      return random.distributed(shape, std::max(0, bits - 5 - warpBits) + random.below(3), warpBits, dense);
+    };
     LinearLayout input = layout(), output = random.below(4) == 0 ? layout() : input;
     ASSERT_EQ(runBoth(opText("scan", c, input, output, false, axis, random.coin()), 1 << warpBits,
-                      memories(c, int64_t(1) << bits, int64_t(1) << bits, random.engine()), uint64_t(i % 3)), "")
+                      memories(c, int64_t(1) << bits, int64_t(1) << bits, random.engine()), uint64_t(i % 3)),
+              "")
         << "case " << i;
   }
 }

@@ -52,7 +52,8 @@ public:
   /// A tile of all elements of a new pointer argument.
   std::string load(const TileType &type) {
     std::string ptr = pointer(type.element), index = indices(type.layout), v = fresh();
-    line("{} = tile.load {}[{} : {}] : !tile.ptr<{}> -> {}", v, ptr, index, TileType::tensor("i32", type.layout), type.element, type.text());
+    line("{} = tile.load {}[{} : {}] : !tile.ptr<{}> -> {}", v, ptr, index, TileType::tensor("i32", type.layout),
+         type.element, type.text());
     return v;
   }
   /// Stores to a new pointer argument.
@@ -64,7 +65,8 @@ public:
       return line("tile.store {}[{} : i32], {} : {} : !tile.ptr<{}>", ptr, zero, value, type.element, type.element);
     }
     std::string index = indices(type.layout);
-    line("tile.store {}[{} : {}], {} : {} : !tile.ptr<{}>", ptr, index, TileType::tensor("i32", type.layout), value, type.text(), type.element);
+    line("tile.store {}[{} : {}], {} : {} : !tile.ptr<{}>", ptr, index, TileType::tensor("i32", type.layout), value,
+         type.text(), type.element);
   }
   /// Row-major element numbers.
   std::string indices(const LinearLayout &layout) {
@@ -79,7 +81,9 @@ public:
   }
   std::string fresh() { return fmt::format("%v{}", next++); }
 
-  std::string text() const { return fmt::format("tile.kernel @k({}) {{\n{}  tile.return\n}}\n", fmt::join(arguments, ", "), body); }
+  std::string text() const {
+    return fmt::format("tile.kernel @k({}) {{\n{}  tile.return\n}}\n", fmt::join(arguments, ", "), body);
+  }
 
 private:
   std::vector<std::string> arguments;

@@ -20,14 +20,16 @@ struct AxisSpec {
   }
 };
 /// A single element, fewer than threads, more; rows, columns, cubes.
-const AxisSpec kAxes[] = {{{1}, 0},      {{16}, 0},     {{1024}, 0},    {{8, 64}, 0},    {{8, 64}, 1},   {{256, 4}, 0},
-                          {{256, 4}, 1}, {{2, 512}, 1}, {{4, 8, 32}, 0}, {{4, 8, 32}, 1}, {{32, 4, 8}, 2}, {{16, 1, 4}, 1}};
+const AxisSpec kAxes[] = {{{1}, 0},        {{16}, 0},       {{1024}, 0},     {{8, 64}, 0},
+                          {{8, 64}, 1},    {{256, 4}, 0},   {{256, 4}, 1},   {{2, 512}, 1},
+                          {{4, 8, 32}, 0}, {{4, 8, 32}, 1}, {{32, 4, 8}, 2}, {{16, 1, 4}, 1}};
 
 constexpr int kReductions = 3;
 void reductions(const AxisSpec &s, View x, View y, View at) {
   grid(1);
   Tile v = whole(x, s.shape.shape());
-  const Tile values[kReductions] = {sum(v, s.axis), max(v, s.axis), min(v, s.axis)}, where[] = {argmax(v, s.axis), argmin(v, s.axis)};
+  const Tile values[kReductions] = {sum(v, s.axis), max(v, s.axis), min(v, s.axis)},
+             where[] = {argmax(v, s.axis), argmin(v, s.axis)};
   for (int i = 0; i < kReductions; ++i) store_whole(y.at(i), values[i]);
   for (int i = 0; i < 2; ++i) store_whole(at.at(i), where[i]);
 }
@@ -38,9 +40,12 @@ TEST(Across, Reductions) {
   for (DType t : kNumbers)
     for (const AxisSpec &s : kAxes) {
       const bool ties = k % 2;
-      cases.push_back({fmt::format("reduce {} {}", name(t), s.text()), reductions, s,
-                       {ties ? special(t, s.shape.dims(), 1) : numbers(t, s.shape.dims(), 2, Lay::rows), output(t, stacked(kReductions, s.without())),
-                        output(i32, stacked(2, s.without()))}, warps({1 << k % 4})});
+      cases.push_back({fmt::format("reduce {} {}", name(t), s.text()),
+                       reductions,
+                       s,
+                       {ties ? special(t, s.shape.dims(), 1) : numbers(t, s.shape.dims(), 2, Lay::rows),
+                        output(t, stacked(kReductions, s.without())), output(i32, stacked(2, s.without()))},
+                       warps({1 << k % 4})});
       k += 3;
     }
   check(cases);
@@ -50,8 +55,11 @@ TEST(Across, Reductions) {
 void combiners(const AxisSpec &s, View x, View y, View both, View firsts, View flat) {
   grid(1);
   Tile v = whole(x, s.shape.shape()), w = whole(y, s.shape.shape());
-  auto affine = [](const std::array<Tile, 2> &a, const std::array<Tile, 2> &b) { return std::array<Tile, 2>{a[0] * b[0], a[1] * b[0] + b[1]}; };
-  auto maps = reduce(std::array{v, w}, s.axis, affine), scanned = scan(std::array{v, w}, s.axis, affine), reversed = scan(std::array{v, w}, s.axis, affine, true);
+  auto affine = [](const std::array<Tile, 2> &a, const std::array<Tile, 2> &b) {
+    return std::array<Tile, 2>{a[0] * b[0], a[1] * b[0] + b[1]};
+  };
+  auto maps = reduce(std::array{v, w}, s.axis, affine), scanned = scan(std::array{v, w}, s.axis, affine),
+       reversed = scan(std::array{v, w}, s.axis, affine, true);
   for (int i = 0; i < 2; ++i) {
     store_whole(firsts.at(i), maps[static_cast<size_t>(i)]);
     store_whole(both.at(i), scanned[static_cast<size_t>(i)]);
@@ -60,11 +68,13 @@ void combiners(const AxisSpec &s, View x, View y, View both, View firsts, View f
   store_whole(firsts.at(2), reduce(v, s.axis, [](const Tile &a, const Tile &) { return a; }));
   store_whole(firsts.at(3), reduce(v, s.axis, [](const Tile &, const Tile &b) { return b; }));
   // Three tiles of three dtypes at once: the greatest, its place, how many.
-  auto best = reduce(std::array{v, cast(w, f32), full(s.shape.shape(), 1, i32)}, s.axis, [](const std::array<Tile, 3> &a, const std::array<Tile, 3> &b) {
-    Tile take = b[0] > a[0];
-    return std::array<Tile, 3>{where(take, b[0], a[0]), where(take, b[1], a[1]), a[2] + b[2]};
-  });
-  store_whole(firsts.at(4), best[0]), store_whole(firsts.at(5), cast(best[1], x.dtype())), store_whole(firsts.at(6), cast(best[2], x.dtype()));
+  auto best = reduce(std::array{v, cast(w, f32), full(s.shape.shape(), 1, i32)}, s.axis,
+                     [](const std::array<Tile, 3> &a, const std::array<Tile, 3> &b) {
+                       Tile take = b[0] > a[0];
+                       return std::array<Tile, 3>{where(take, b[0], a[0]), where(take, b[1], a[1]), a[2] + b[2]};
+                     });
+  store_whole(firsts.at(4), best[0]), store_whole(firsts.at(5), cast(best[1], x.dtype())),
+      store_whole(firsts.at(6), cast(best[2], x.dtype()));
   store(flat(0), sum(v)), store(flat(1), max(w));
 }
 
@@ -75,9 +85,12 @@ TEST(Across, Combiners) {
     for (const AxisSpec &s : kAxes) {
       if (t != f32 && ++k % 3) continue;
       Dims d = s.shape.dims();
-      cases.push_back({fmt::format("combine {} {}", name(t), s.text()), combiners, s,
-                       {numbers(t, d, 1), numbers(t, d, 2), output(t, stacked(4, d)), output(t, stacked(7, s.without())),
-                        output(t, {2})}, t == f32 ? warps({1, 2 << n++ % 3}) : warps({1 << k % 4})});
+      cases.push_back({fmt::format("combine {} {}", name(t), s.text()),
+                       combiners,
+                       s,
+                       {numbers(t, d, 1), numbers(t, d, 2), output(t, stacked(4, d)),
+                        output(t, stacked(7, s.without())), output(t, {2})},
+                       t == f32 ? warps({1, 2 << n++ % 3}) : warps({1 << k % 4})});
     }
   check(cases);
 }
@@ -96,8 +109,11 @@ TEST(Across, Scans) {
   for (DType t : kNumbers)
     for (const AxisSpec &s : kAxes) {
       if (t != f32 && ++k % 2) continue;
-      cases.push_back({fmt::format("scan {} {}", name(t), s.text()), scans, s,
-                       {k % 4 ? special(t, s.shape.dims(), 1) : numbers(t, s.shape.dims(), 2), output(t, stacked(3, s.shape.dims()))},
+      cases.push_back({fmt::format("scan {} {}", name(t), s.text()),
+                       scans,
+                       s,
+                       {k % 4 ? special(t, s.shape.dims(), 1) : numbers(t, s.shape.dims(), 2),
+                        output(t, stacked(3, s.shape.dims()))},
                        t == f32 ? kAllWarps : warps({1 << k / 2 % 4})});
     }
   check(cases);
@@ -128,7 +144,11 @@ TEST(Across, Bools) {
   std::vector<Case> cases;
   int k = 0;
   for (const AxisSpec &s : kAxes)
-    cases.push_back({"bools " + s.text(), of_bools, s, {special(boolean, s.shape.dims(), 1), output(boolean, stacked(3, s.without()))}, warps({1 << k++ % 4})});
+    cases.push_back({"bools " + s.text(),
+                     of_bools,
+                     s,
+                     {special(boolean, s.shape.dims(), 1), output(boolean, stacked(3, s.without()))},
+                     warps({1 << k++ % 4})});
   check(cases);
 }
 
@@ -137,8 +157,12 @@ TEST(Across, DtypesWithoutArithmetic) {
   int k = 0;
   for (DType t : {boolean, u8, e4m3, e5m2})
     for (AxisSpec s : {AxisSpec{{256}, 0}, AxisSpec{{8, 64}, 0}, AxisSpec{{16, 4}, 1}})
-      cases.push_back({fmt::format("choose {} {}", name(t), s.text()), choices, s,
-                       {special(t, s.shape.dims(), 1), output(t, stacked(2, s.without())), output(t, stacked(2, s.shape.dims()))}, warps({1 << k++ % 4})});
+      cases.push_back(
+          {fmt::format("choose {} {}", name(t), s.text()),
+           choices,
+           s,
+           {special(t, s.shape.dims(), 1), output(t, stacked(2, s.without())), output(t, stacked(2, s.shape.dims()))},
+           warps({1 << k++ % 4})});
   check(cases);
 }
 
@@ -165,8 +189,11 @@ TEST(Across, Sorts) {
     for (const ShapeSpec &s : kSorted) {
       if (t != f32 && ++k % 2) continue;
       Dims d = s.dims();
-      cases.push_back({fmt::format("sort {} {}", name(t), s.text()), sorts, s,
-                       {k % 3 ? special(t, d, 1) : integers(t, d, 0, 5, 2), output(t, stacked(4, d)), output(i32, stacked(2, d)), output(f16, d), output(boolean, d)},
+      cases.push_back({fmt::format("sort {} {}", name(t), s.text()),
+                       sorts,
+                       s,
+                       {k % 3 ? special(t, d, 1) : integers(t, d, 0, 5, 2), output(t, stacked(4, d)),
+                        output(i32, stacked(2, d)), output(f16, d), output(boolean, d)},
                        t == f32 ? warps({1, 4, 8}) : warps({1 << k / 2 % 4})});
     }
   check(cases);
@@ -185,14 +212,18 @@ void best(const BestSpec &s, View x, View y, View at) {
 
 TEST(Across, TopK) {
   std::vector<Case> cases;
-  const BestSpec specs[] = {{{1}, 1}, {{16}, 1}, {{64}, 6}, {{512}, 8}, {{256}, 256}, {{8, 64}, 8}, {{32, 128}, 4}, {{4, 8, 16}, 3}, {{128, 8}, 8}, {{1, 1024}, 2}};
+  const BestSpec specs[] = {{{1}, 1},     {{16}, 1},      {{64}, 6},       {{512}, 8},    {{256}, 256},
+                            {{8, 64}, 8}, {{32, 128}, 4}, {{4, 8, 16}, 3}, {{128, 8}, 8}, {{1, 1024}, 2}};
   int k = 0;
   for (DType t : kNumbers)
     for (const BestSpec &s : specs) {
       if (t != f32 && t != bf16 && ++k % 2) continue;
       Dims d = s.shape.dims(), r = d;
       r[r.rank() - 1] = next_pow2(s.k);
-      cases.push_back({fmt::format("topk {} {}", name(t), spec_text(s)), best, s, {k % 3 ? special(t, d, 1) : integers(t, d, 0, 9, 2), output(t, r), output(i32, r)},
+      cases.push_back({fmt::format("topk {} {}", name(t), spec_text(s)),
+                       best,
+                       s,
+                       {k % 3 ? special(t, d, 1) : integers(t, d, 0, 9, 2), output(t, r), output(i32, r)},
                        t == f32 ? kAllWarps : warps({1 << k % 4})});
       if (t == bf16) ++k;
     }
@@ -215,8 +246,11 @@ TEST(Across, Histograms) {
   for (BinsSpec s : {BinsSpec{16, 1}, BinsSpec{1, 16}, BinsSpec{64, 60}, BinsSpec{1024, 256}, BinsSpec{256, 1024}})
     for (bool wild : {false, true}) {
       const int64_t bins = next_pow2(s.bins);
-      cases.push_back({fmt::format("histogram {} {}", spec_text(s), wild), histograms, s,
-                       {wild ? special(i32, {s.n}, 1) : integers(i32, {s.n}, -2, bins + 1, 2), special(boolean, {s.n}, 3), output(i32, {bins}), output(i32, {bins})},
+      cases.push_back({fmt::format("histogram {} {}", spec_text(s), wild),
+                       histograms,
+                       s,
+                       {wild ? special(i32, {s.n}, 1) : integers(i32, {s.n}, -2, bins + 1, 2),
+                        special(boolean, {s.n}, 3), output(i32, {bins}), output(i32, {bins})},
                        wild ? warps({4}) : kAllWarps});
     }
   check(cases);

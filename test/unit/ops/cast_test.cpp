@@ -7,7 +7,8 @@ namespace moec::ops {
 namespace {
 
 /// One result per dtype, in the order of kDTypes.
-void casts(const NoSpec &, View x, View o0, View o1, View o2, View o3, View o4, View o5, View o6, View o7, View o8, View o9, View o10) {
+void casts(const NoSpec &, View x, View o0, View o1, View o2, View o3, View o4, View o5, View o6, View o7, View o8,
+           View o9, View o10) {
   grid(cdiv(x.size(0), 256));
   Tile i = program_id(0) * 256 + arange(256), v = load(x(i));
   for (const View *o : {&o0, &o1, &o2, &o3, &o4, &o5, &o6, &o7, &o8, &o9, &o10}) store((*o)(i), cast(v, o->dtype()));
@@ -22,7 +23,8 @@ std::vector<Argument> cast_arguments(DType t) {
 
 TEST(Cast, EveryPair) {
   std::vector<Case> cases;
-  for (DType t : kDTypes) cases.push_back({fmt::format("casts of {}", name(t)), casts, NoSpec{}, cast_arguments(t), warps({1, 4})});
+  for (DType t : kDTypes)
+    cases.push_back({fmt::format("casts of {}", name(t)), casts, NoSpec{}, cast_arguments(t), warps({1, 4})});
   check(cases);
 }
 
@@ -41,8 +43,11 @@ TEST(Cast, ThereAndBack) {
   for (DType t : {f16, bf16, f32, i32})
     for (DType to : {e4m3, e5m2, f16, bf16, i8, u8, f64})
       if (t != to)
-        cases.push_back({fmt::format("{} to {} and back", name(t), name(to)), there_and_back, ToSpec{to},
-                         {special(t, {7, 61}, 3, Lay::rows), output(t, {7, 61}, Compare::bits, Lay::transposed)}, warps({8})});
+        cases.push_back({fmt::format("{} to {} and back", name(t), name(to)),
+                         there_and_back,
+                         ToSpec{to},
+                         {special(t, {7, 61}, 3, Lay::rows), output(t, {7, 61}, Compare::bits, Lay::transposed)},
+                         warps({8})});
   check(cases);
 }
 
@@ -58,7 +63,11 @@ TEST(Cast, BitsOfEveryPair) {
   for (DType t : kDTypes)
     for (DType to : kDTypes)
       if (t != boolean && to != boolean && size_bytes(t) == size_bytes(to))
-        cases.push_back({fmt::format("bits of {} as {}", name(t), name(to)), bitcasts, ToSpec{to}, {special(t, {500}, 3), output(to, {2, 500})}, warps({2})});
+        cases.push_back({fmt::format("bits of {} as {}", name(t), name(to)),
+                         bitcasts,
+                         ToSpec{to},
+                         {special(t, {500}, 3), output(to, {2, 500})},
+                         warps({2})});
   check(cases);
 }
 
@@ -73,7 +82,11 @@ void scalar_casts(const NoSpec &, View x, View y) {
 TEST(Cast, Scalars) {
   std::vector<Case> cases;
   for (DType t : kDTypes)
-    cases.push_back({fmt::format("scalar {}", name(t)), scalar_casts, NoSpec{}, {special(t, {30}, 5), output(f64, {30, kNumDTypes})}, warps({2})});
+    cases.push_back({fmt::format("scalar {}", name(t)),
+                     scalar_casts,
+                     NoSpec{},
+                     {special(t, {30}, 5), output(f64, {30, kNumDTypes})},
+                     warps({2})});
   check(cases);
 }
 

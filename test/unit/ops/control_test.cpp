@@ -39,7 +39,9 @@ TEST(Control, NestedLoops) {
   std::vector<Case> cases;
   for (DType t : {f32, f64, bf16, i64})
     for (int rounds : {0, 1, 5})
-      cases.push_back({fmt::format("nested {} {}", name(t), rounds), nested, BlockSpec{rounds == 5 ? 256 : 32},
+      cases.push_back({fmt::format("nested {} {}", name(t), rounds),
+                       nested,
+                       BlockSpec{rounds == 5 ? 256 : 32},
                        {numbers(t, {3, 200}, 1), output(t, {3, 256}), output(i32, {3, 4}), value(rounds), value(30)},
                        t == f32 ? kAllWarps : warps({rounds ? 4 : 1})});
   check(cases);
@@ -52,12 +54,13 @@ void branches(const NoSpec &, View x, View y, View steps, Int limit) {
   Tile walk = zeros({32}, i32), flag = arange(32) < 0;
   while_([&] { return (v > 1) & (n < limit); },
          [&] {
-           when(v % 2 == 0, [&] { v = v / 2; },
-                [&] {
-                  v = 3 * v + 1;
-                  walk = where(arange(32) == n % 32, v, walk);
-                  when(n > 5, [&] { flag = flag | (walk > 50); });
-                });
+           when(
+               v % 2 == 0, [&] { v = v / 2; },
+               [&] {
+                 v = 3 * v + 1;
+                 walk = where(arange(32) == n % 32, v, walk);
+                 when(n > 5, [&] { flag = flag | (walk > 50); });
+               });
            n += 1;
          });
   when(n == 0, [&] { walk = walk - 1; });
@@ -89,7 +92,10 @@ void halve(const NoSpec &, View x, View y, View count) {
 TEST(Control, WhileOverTiles) {
   std::vector<Case> cases;
   for (DType t : {f32, f64})
-    cases.push_back({fmt::format("halve {}", name(t)), halve, NoSpec{}, {numbers(t, {5, 128}, 3), output(t, {5, 128}), output(i64, {5, 128})}});
+    cases.push_back({fmt::format("halve {}", name(t)),
+                     halve,
+                     NoSpec{},
+                     {numbers(t, {5, 128}, 3), output(t, {5, 128}), output(i64, {5, 128})}});
   Argument big = from(f32, {2, 128}, std::vector<double>(256, 1e6));
   cases.push_back({"halve big", halve, NoSpec{}, {big, output(f32, {2, 128}), output(i64, {2, 128})}});
   check(cases);
@@ -112,7 +118,9 @@ void through_memory(const BlockSpec &s, View x, View between, View y) {
 TEST(Control, Barriers) {
   std::vector<Case> cases;
   for (int block : {16, 64, 1024})
-    cases.push_back({fmt::format("barrier {}", block), through_memory, BlockSpec{block},
+    cases.push_back({fmt::format("barrier {}", block),
+                     through_memory,
+                     BlockSpec{block},
                      {integers(i32, {3, block}, -99, 99, 1), output(i32, {3, block}), output(i32, {3, block})}});
   check(cases);
 }
@@ -129,7 +137,10 @@ void persistent_rows(const BlockSpec &s, View x, View y, View visits) {
 }
 
 TEST(Control, PersistentGrid) {
-  check({{"persistent", persistent_rows, BlockSpec{64}, {numbers(f32, {37, 50}, 1), output(f32, {37}), integers(i32, {1}, 0, 0, 1)}}});
+  check({{"persistent",
+          persistent_rows,
+          BlockSpec{64},
+          {numbers(f32, {37, 50}, 1), output(f32, {37}), integers(i32, {1}, 0, 0, 1)}}});
 }
 
 constexpr int kLineOfTheAssert = __LINE__ + 4;
@@ -158,7 +169,8 @@ TEST(Control, DeviceAssert) {
     }
 }
 
-/// An integer division by zero is the author's mistake: interpreter and checked simulator find it. It stops nothing, and gives what a GPU gives.
+/// An integer division by zero is the author's mistake: interpreter and checked simulator find it. It stops nothing,
+/// and gives what a GPU gives.
 constexpr int kLineOfTheDivision = __LINE__ + 4;
 void divide(const NoSpec &, View x, View y, View z) {
   grid(1);
@@ -203,8 +215,13 @@ TEST(Control, SketchOfSwiglu) {
   for (DType t : {bf16, f16, f32}) {
     Argument y = output(t, {5, 300}, Compare::bounded);
     // The sigmoid's bound, or a unit of the narrow dtype where that is more.
-    y.tolerance = [t](double want, size_t) { return std::abs(want) * (t == bf16 ? 0x1p-7 : t == f16 ? 0x1p-10 : 0x1p-19) + (t == f16 ? 0x1p-24 : 0); };
-    cases.push_back({fmt::format("swiglu {}", name(t)), weighted_swiglu, BlockSpec{128}, {numbers(t, {5, 600}, 1), numbers(f32, {5, 1}, 2), y}});
+    y.tolerance = [t](double want, size_t) {
+      return std::abs(want) * (t == bf16 ? 0x1p-7 : t == f16 ? 0x1p-10 : 0x1p-19) + (t == f16 ? 0x1p-24 : 0);
+    };
+    cases.push_back({fmt::format("swiglu {}", name(t)),
+                     weighted_swiglu,
+                     BlockSpec{128},
+                     {numbers(t, {5, 600}, 1), numbers(f32, {5, 1}, 2), y}});
   }
   check(cases);
 }
@@ -224,7 +241,10 @@ void fill_zeros(const NoSpec &, View x, View y, Int need) {
 TEST(Control, ComparedValuesLiveOn) {
   std::vector<Case> cases;
   for (DType t : {bf16, f16, f32, i8})
-    cases.push_back({fmt::format("fill zeros {}", name(t)), fill_zeros, NoSpec{}, {special(t, {150, 6}, 1), output(t, {150, 6}), value(3)}});
+    cases.push_back({fmt::format("fill zeros {}", name(t)),
+                     fill_zeros,
+                     NoSpec{},
+                     {special(t, {150, 6}, 1), output(t, {150, 6}), value(3)}});
   check(cases);
 }
 
@@ -246,7 +266,8 @@ void grouped_mm(const GroupedMmSpec &s, View a, View b, View c, View ends) {
     Int row = begin + j / cdiv(s.n, s.bn) * s.bm, col = j % cdiv(s.n, s.bn) * s.bn;
     Tile acc = zeros({s.bm, s.bn}, f32);
     for (Int k : range(0, s.k, s.bk))
-      acc = dot(load(a.rows_before(end).tile({row, k}, {s.bm, s.bk})), trans(load(b.at(e).tile({col, k}, {s.bn, s.bk}))), acc);
+      acc = dot(load(a.rows_before(end).tile({row, k}, {s.bm, s.bk})),
+                trans(load(b.at(e).tile({col, k}, {s.bn, s.bk}))), acc);
     store(c.rows_before(end).tile({row, col}, {s.bm, s.bn}), cast(acc, c.dtype()));
   }
 }
@@ -258,8 +279,11 @@ TEST(Control, SketchOfGroupedMm) {
   for (DType t : {f32, bf16}) {
     Argument c = output(f32, {90, 70}, t == f32 ? Compare::bits : Compare::bounded);
     c.tolerance = [](double, size_t) { return 40 * 0x1p-23 * 40 * 4; }; // |a| and |b| are below 2
-    cases.push_back({fmt::format("grouped_mm {}", name(t)), grouped_mm, GroupedMmSpec{},
-                     {numbers(t, {90, 40}, 1), numbers(t, {5, 70, 40}, 2), c, from(i32, {5}, {33, 33, 40, 85, 90})}, schedules});
+    cases.push_back({fmt::format("grouped_mm {}", name(t)),
+                     grouped_mm,
+                     GroupedMmSpec{},
+                     {numbers(t, {90, 40}, 1), numbers(t, {5, 70, 40}, 2), c, from(i32, {5}, {33, 33, 40, 85, 90})},
+                     schedules});
   }
   check(cases);
 }
@@ -300,9 +324,15 @@ TEST(Control, Attention) {
     for (DType t : {f32, f16}) {
       Dims rows{50, s.depth}, keys{70, s.depth};
       Argument y = output(f32, rows, t == f32 ? Compare::bits : Compare::bounded), norms = output(f32, {50}, y.compare);
-      y.tolerance = [](double, size_t) { return 0x1p-9; }; // p is rounded to f16, whose last place a sum's order may change
+      y.tolerance = [](double, size_t) {
+        return 0x1p-9;
+      }; // p is rounded to f16, whose last place a sum's order may change
       norms.tolerance = [](double want, size_t) { return want * 0x1p-16; };
-      cases.push_back({fmt::format("attention {} {}", name(t), spec_text(s)), attention, s, {numbers(t, rows, 1), numbers(t, keys, 2), numbers(t, keys, 3), y, norms}, schedules});
+      cases.push_back({fmt::format("attention {} {}", name(t), spec_text(s)),
+                       attention,
+                       s,
+                       {numbers(t, rows, 1), numbers(t, keys, 2), numbers(t, keys, 3), y, norms},
+                       schedules});
     }
   check(cases);
 }

@@ -92,13 +92,36 @@ uint64_t special_bits(DType t, std::mt19937_64 &rng) {
   if (t == boolean) return rng() & 1;
   if (is_int(t)) {
     const uint64_t top = uint64_t{1} << (width - 1);
-    const uint64_t some[] = {0, 1, 2, ~uint64_t{0}, top, top - 1, top + 1, 7, 0x7f, 0x80, 0xff, uint64_t{1} << 24 | 1, uint64_t{1} << 53 | 1};
+    const uint64_t some[] = {0,
+                             1,
+                             2,
+                             ~uint64_t{0},
+                             top,
+                             top - 1,
+                             top + 1,
+                             7,
+                             0x7f,
+                             0x80,
+                             0xff,
+                             uint64_t{1} << 24 | 1,
+                             uint64_t{1} << 53 | 1};
     return some[rng() % std::size(some)] & mask_of(t);
   }
   auto [e, m] = format(t);
   const uint64_t one = (uint64_t{1} << (e - 1)) - 1, all = (uint64_t{1} << e) - 1, mantissa = (uint64_t{1} << m) - 1;
-  const uint64_t some[] = {0, 1, mantissa, uint64_t{1} << m, one << m, one << m | 1, (one << m) - 1, (one + 1) << m, (all - 1) << m | mantissa,
-                           all << m, all << m | mantissa, all << m | (uint64_t{1} << (m - 1)), rng() & mantissa};
+  const uint64_t some[] = {0,
+                           1,
+                           mantissa,
+                           uint64_t{1} << m,
+                           one << m,
+                           one << m | 1,
+                           (one << m) - 1,
+                           (one + 1) << m,
+                           (all - 1) << m | mantissa,
+                           all << m,
+                           all << m | mantissa,
+                           all << m | (uint64_t{1} << (m - 1)),
+                           rng() & mantissa};
   return some[rng() % std::size(some)] | (rng() & 1) << (width - 1);
 }
 
@@ -129,7 +152,8 @@ void Argument::set(int64_t element, uint64_t v) {
 
 detail::Placed::Placed(Argument &a, Device device)
     : argument(&a), memory(Tensor::lend(a.memory(), {static_cast<int64_t>(8 * a.words.size())}, u8).to(device)),
-      tensor(Tensor::lend(static_cast<std::byte *>(memory.data()) + a.offset * size_bytes(a.dtype), a.shape, a.dtype, device, a.strides)) {}
+      tensor(Tensor::lend(static_cast<std::byte *>(memory.data()) + a.offset * size_bytes(a.dtype), a.shape, a.dtype,
+                          device, a.strides)) {}
 
 void detail::Placed::fetch() const { Tensor::lend(argument->memory(), memory.shape(), u8).copy_from(memory); }
 
@@ -143,7 +167,8 @@ Argument value(LaunchArg scalar) {
 Argument output(DType dtype, const Dims &shape, Compare compare, Lay lay) {
   Argument a = laid(dtype, shape, lay);
   a.compare = compare;
-  for (int64_t i = 0; i < a.elements(); ++i) a.set(i, dtype == boolean ? static_cast<uint64_t>(i & 1) : 0x5b5b5b5b5b5b5b5b);
+  for (int64_t i = 0; i < a.elements(); ++i)
+    a.set(i, dtype == boolean ? static_cast<uint64_t>(i & 1) : 0x5b5b5b5b5b5b5b5b);
   return a;
 }
 Argument numbers(DType dtype, const Dims &shape, uint64_t seed, Lay lay) {
@@ -160,7 +185,9 @@ Argument numbers(DType dtype, const Dims &shape, uint64_t seed, Lay lay) {
 Argument special(DType dtype, const Dims &shape, uint64_t seed, Lay lay) {
   Argument a = laid(dtype, shape, lay);
   std::mt19937_64 rng(seed);
-  each(a, [&](int64_t at, int64_t) { a.set(at, rng() % 2 ? special_bits(dtype, rng) : dtype == boolean ? rng() & 1 : rng() & mask_of(dtype)); });
+  each(a, [&](int64_t at, int64_t) {
+    a.set(at, rng() % 2 ? special_bits(dtype, rng) : dtype == boolean ? rng() & 1 : rng() & mask_of(dtype));
+  });
   return a;
 }
 Argument every(DType dtype, int64_t count, uint64_t seed) {
@@ -173,7 +200,8 @@ Argument integers(DType dtype, const Dims &shape, int64_t low, int64_t high, uin
   Argument a = laid(dtype, shape, lay);
   std::mt19937_64 rng(seed);
   each(a, [&](int64_t at, int64_t) {
-    a.set(at, encode(dtype, static_cast<double>(low + static_cast<int64_t>(rng() % static_cast<uint64_t>(high - low + 1)))));
+    a.set(at, encode(dtype,
+                     static_cast<double>(low + static_cast<int64_t>(rng() % static_cast<uint64_t>(high - low + 1)))));
   });
   return a;
 }
@@ -197,8 +225,9 @@ std::string difference(const std::vector<Argument> &expected, const std::vector<
       if (want == have) continue;
       if (i >= 0 && e.compare == Compare::bounded && near_enough(e, want, have, static_cast<size_t>(i))) continue;
       if (!wrong++)
-        first = fmt::format("argument {} ({}{}) at {}: interpreter {}, device {}", n, moec::name(e.dtype), e.shape.text(),
-                            i < 0 ? "a gap" : fmt::format("element {}", i), describe(e.dtype, want), describe(e.dtype, have));
+        first = fmt::format("argument {} ({}{}) at {}: interpreter {}, device {}", n, moec::name(e.dtype),
+                            e.shape.text(), i < 0 ? "a gap" : fmt::format("element {}", i), describe(e.dtype, want),
+                            describe(e.dtype, have));
     }
     if (wrong) return fmt::format("{} ({} elements differ)", first, wrong);
   }
@@ -258,9 +287,7 @@ void check(const std::vector<Case> &cases) {
           r.launches[k](device, got);
           if (std::string d = difference(r.expected, got); !d.empty()) throw std::runtime_error(d);
         }
-      } catch (const std::exception &e) {
-        throw std::runtime_error(at + ": " + e.what());
-      }
+      } catch (const std::exception &e) { throw std::runtime_error(at + ": " + e.what()); }
     });
     if (::testing::Test::HasFailure() || kSanitized || device != Device::sim()) break;
   }

@@ -1,5 +1,5 @@
-// Kernels written in the DSL, run through jit on the reference interpreter and on another device (the checked simulator, or what MOEC_DEVICE
-// says): memory must end up the same.
+// Kernels written in the DSL, run through jit on the reference interpreter and on another device (the checked
+// simulator, or what MOEC_DEVICE says): memory must end up the same.
 #pragma once
 
 #include <moec/moec.h>
@@ -40,7 +40,9 @@ struct Argument {
 
   std::byte *memory() { return reinterpret_cast<std::byte *>(words.data()); }
   const std::byte *memory() const { return reinterpret_cast<const std::byte *>(words.data()); }
-  int64_t elements() const { return static_cast<int64_t>(words.size() * 8) / size_bytes(dtype); } ///< of the memory, gaps included
+  int64_t elements() const {
+    return static_cast<int64_t>(words.size() * 8) / size_bytes(dtype);
+  } ///< of the memory, gaps included
   Tensor tensor() { return Tensor::lend(memory() + offset * size_bytes(dtype), shape, dtype, Device::host(), strides); }
   uint64_t bits(int64_t element) const;
   void set(int64_t element, uint64_t bits);
@@ -51,7 +53,8 @@ Argument value(LaunchArg scalar);
 Argument output(DType dtype, const Dims &shape, Compare compare = Compare::bits, Lay lay = Lay::contiguous);
 /// Random numbers, small enough for sums and products to be finite, and such that sums round.
 Argument numbers(DType dtype, const Dims &shape, uint64_t seed, Lay lay = Lay::contiguous);
-/// One half special: NaN, infinities, zeros of both signs, denormals, greatest and least, ties. The other half random bits.
+/// One half special: NaN, infinities, zeros of both signs, denormals, greatest and least, ties. The other half random
+/// bits.
 Argument special(DType dtype, const Dims &shape, uint64_t seed, Lay lay = Lay::contiguous);
 /// Every bit pattern of a dtype of 8 or 16 bits in order; of others special ones and random ones.
 Argument every(DType dtype, int64_t count, uint64_t seed);
@@ -111,7 +114,8 @@ struct Case {
         placed.reserve(a.size());
         size_t i = 0;
         auto next = [&]() -> Argument & { return a[i++]; };
-        std::tuple<typename moec::detail::host_argument<P>::type...> list{detail::host<P>(next(), device, placed)...}; // braces: in order
+        std::tuple<typename moec::detail::host_argument<P>::type...> list{
+            detail::host<P>(next(), device, placed)...}; // braces: in order
         std::apply([&](auto &...x) { run(device, spec, x...); }, list);
         for (const detail::Placed &p : placed) p.fetch();
       };
@@ -119,8 +123,8 @@ struct Case {
   }
 };
 
-/// Runs every case on the interpreter and, under each schedule, on the device: on the checked simulator with several seeds of the order of warps.
-/// Fails the test for each that differs, with what and where.
+/// Runs every case on the interpreter and, under each schedule, on the device: on the checked simulator with several
+/// seeds of the order of warps. Fails the test for each that differs, with what and where.
 void check(const std::vector<Case> &cases);
 /// "" or the first difference of `got` from `expected`.
 std::string difference(const std::vector<Argument> &expected, const std::vector<Argument> &got);
@@ -134,7 +138,11 @@ struct ShapeSpec {
   int a = 16, b = 0, c = 0;
   static void fields(auto &s, auto &&f) { f("a", s.a), f("b", s.b), f("c", s.c); }
   Shape shape() const { return c ? Shape{a, b, c} : b ? Shape{a, b} : Shape{a}; }
-  std::string text() const { return c ? std::to_string(a) + "x" + std::to_string(b) + "x" + std::to_string(c) : b ? std::to_string(a) + "x" + std::to_string(b) : std::to_string(a); }
+  std::string text() const {
+    return c   ? std::to_string(a) + "x" + std::to_string(b) + "x" + std::to_string(c)
+           : b ? std::to_string(a) + "x" + std::to_string(b)
+               : std::to_string(a);
+  }
   Dims dims() const { return c ? Dims{a, b, c} : b ? Dims{a, b} : Dims{a}; }
   /// A tensor out of which the tile hangs by a few elements in each dimension.
   Dims less() const {

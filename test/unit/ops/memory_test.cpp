@@ -28,8 +28,11 @@ TEST(Memory, EveryLayoutOfTensors) {
     for (size_t from = 0; from < std::size(lays); ++from) {
       const Lay to = lays[(from + static_cast<size_t>(k)) % std::size(lays)];
       Dims shape = k % 3 ? Dims{13, 131} : Dims{16, 128};
-      cases.push_back({fmt::format("copy {} {} {}", name(t), from, static_cast<int>(to)), k % 2 ? by_index : by_block, NoSpec{},
-                       {special(t, shape, 1, lays[from]), output(t, shape, Compare::bits, to)}, warps({1 << k % 4})});
+      cases.push_back({fmt::format("copy {} {} {}", name(t), from, static_cast<int>(to)),
+                       k % 2 ? by_index : by_block,
+                       NoSpec{},
+                       {special(t, shape, 1, lays[from]), output(t, shape, Compare::bits, to)},
+                       warps({1 << k % 4})});
       ++k;
     }
   check(cases);
@@ -48,7 +51,10 @@ TEST(Memory, BlocksOfAllSizes) { // from one element to many per thread
     for (int block : {1, 4, 32, 256, 1024, 4096})
       for (int n : {1, 4096, 5001})
         if (n / block < 300) {
-          cases.push_back({fmt::format("row {} block {} of {}", name(t), block, n), row, ShapeSpec{block}, {special(t, {n}, 1), output(t, {n})},
+          cases.push_back({fmt::format("row {} block {} of {}", name(t), block, n),
+                           row,
+                           ShapeSpec{block},
+                           {special(t, {n}, 1), output(t, {n})},
                            warps({block > 1024 ? 8 : 1 << k % 4})});
           ++k;
         }
@@ -82,9 +88,12 @@ TEST(Memory, MasksSubviewsPointers) {
   int k = 0;
   for (DType t : kDTypes)
     for (Lay lay : {Lay::contiguous, Lay::unaligned, Lay::rows}) {
-      cases.push_back({fmt::format("accesses {} {}", name(t), static_cast<int>(lay)), accesses, NoSpec{},
-                       {special(t, {7, 31}, 1, lay), special(boolean, {32}, 2), special(t, {200}, 3), output(t, {9, 8, 32}, Compare::bits, lay),
-                        output(t, {128}), value(5), value(3)}, warps({1 << k++ % 4})});
+      cases.push_back({fmt::format("accesses {} {}", name(t), static_cast<int>(lay)),
+                       accesses,
+                       NoSpec{},
+                       {special(t, {7, 31}, 1, lay), special(boolean, {32}, 2), special(t, {200}, 3),
+                        output(t, {9, 8, 32}, Compare::bits, lay), output(t, {128}), value(5), value(3)},
+                       warps({1 << k++ % 4})});
     }
   check(cases);
 }
@@ -102,8 +111,11 @@ TEST(Memory, Gather) {
   std::vector<Case> cases;
   for (DType index : {i32, i64})
     for (DType t : {i8, f16, f32, f64})
-      cases.push_back({fmt::format("gather {} by {}", name(t), name(index)), gather, NoSpec{},
-                       {special(t, {11, 50}, 1, Lay::rows), integers(index, {21}, -1, 10, 2), output(t, {21, 50})}, warps({2, 8})});
+      cases.push_back({fmt::format("gather {} by {}", name(t), name(index)),
+                       gather,
+                       NoSpec{},
+                       {special(t, {11, 50}, 1, Lay::rows), integers(index, {21}, -1, 10, 2), output(t, {21, 50})},
+                       warps({2, 8})});
   check(cases);
 }
 
@@ -127,7 +139,8 @@ TEST(Memory, FarRows) {
     const size_t bytes = static_cast<size_t>(4 * stride * 4);
     void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     ASSERT_NE(memory, MAP_FAILED);
-    Tensor x = Tensor::lend(memory, {4, 64}, f32, Device::host(), {stride, 1}, [=] { munmap(memory, bytes); }), y = Tensor::zeros({8, 64}, f32);
+    Tensor x = Tensor::lend(memory, {4, 64}, f32, Device::host(), {stride, 1}, [=] { munmap(memory, bytes); }),
+           y = Tensor::zeros({8, 64}, f32);
     for (int64_t r = 0; r < 4; ++r)
       for (int64_t c = 0; c < 64; ++c) static_cast<float *>(memory)[r * stride + c] = static_cast<float>(100 * r + c);
     jit(far_rows, {.num_warps = 2})(device, NoSpec{}, x, Tensor::from(std::vector<int32_t>{3, 0, 2, 1}, {4}), y);
@@ -139,7 +152,8 @@ TEST(Memory, FarRows) {
   EXPECT_EQ(results[0], results[1]);
 }
 
-// ---- atomics: what memory holds at the end does not depend on an order, and neither do old values at addresses of one's own
+// ---- atomics: what memory holds at the end does not depend on an order, and neither do old values at addresses of
+// one's own
 
 void atomics(const NoSpec &, View x, View m, View own, View shared, Pointer at, View old) {
   grid(3);
@@ -173,8 +187,11 @@ TEST(Memory, Atomics) {
       // Sums of small integers are exact in any order.
       Argument x = wild && !is_float(t) ? special(t, {3, 64}, 1) : integers(t, {3, 64}, -4, 4, 1);
       Argument memory = integers(t, {6, 3, 64}, -2, 4, 3, wild ? Lay::unaligned : Lay::contiguous);
-      cases.push_back({fmt::format("atomics {} {}", name(t), wild), atomics, NoSpec{},
-                       {x, special(boolean, {64}, 2), memory, integers(t, {6, 64}, 0, 3, 4), integers(t, {256}, 0, 3, 5), output(t, {6, 3, 64})},
+      cases.push_back({fmt::format("atomics {} {}", name(t), wild),
+                       atomics,
+                       NoSpec{},
+                       {x, special(boolean, {64}, 2), memory, integers(t, {6, 64}, 0, 3, 4),
+                        integers(t, {256}, 0, 3, 5), output(t, {6, 3, 64})},
                        wild ? warps({1, 8}) : kAllWarps});
     }
   check(cases);
@@ -194,7 +211,9 @@ TEST(Memory, AtomicsOfSpecialFloats) {
   std::vector<Case> cases;
   for (DType t : {f32, f64}) {
     auto memory = [&](uint64_t seed) { return special(t, {128}, seed); };
-    cases.push_back({fmt::format("extremes {}", name(t)), float_extremes, NoSpec{},
+    cases.push_back({fmt::format("extremes {}", name(t)),
+                     float_extremes,
+                     NoSpec{},
                      {special(t, {128}, 1), memory(2), memory(3), memory(4), output(t, {4, 128})}});
   }
   check(cases);

@@ -1,5 +1,6 @@
-// Indices, sub-views and origins that come from memory and are wrong: the checked simulator says which number is out of which range, at the line
-// of the access or of the part. The same kernels with right numbers are silent, and so is what looks wrong but touches nothing.
+// Indices, sub-views and origins that come from memory and are wrong: the checked simulator says which number is out of
+// which range, at the line of the access or of the part. The same kernels with right numbers are silent, and so is what
+// looks wrong but touches nothing.
 #include "test/unit/ops/differential.h"
 
 #include <fmt/format.h>
@@ -79,13 +80,12 @@ TEST(Mistakes, NumbersFromMemory) {
   for (const Mistake &m : mistakes)
     for (int warps : {1, 4}) {
       Argument x = numbers(f32, m.shape, 1), n = integers(i32, {16}, 0, 0, 1), y = output(f32, {16});
-      for (size_t i = 0; i < m.numbers.size(); ++i) n.set(static_cast<int64_t>(i), static_cast<uint32_t>(static_cast<int32_t>(m.numbers[i])));
+      for (size_t i = 0; i < m.numbers.size(); ++i)
+        n.set(static_cast<int64_t>(i), static_cast<uint32_t>(static_cast<int32_t>(m.numbers[i])));
       std::string said;
       try {
         jit(m.kernel, {.num_warps = warps})(Device::sim(), NoSpec{}, x.tensor(), n.tensor(), y.tensor());
-      } catch (const DeviceError &e) {
-        said = e.what();
-      }
+      } catch (const DeviceError &e) { said = e.what(); }
       if (m.text.empty()) {
         EXPECT_EQ(said, "") << m.what;
       } else {
@@ -133,7 +133,8 @@ TEST(MistakesDeathTest, AnEndlessLoopSaysWhereItsThreadsAre) {
         }
         exit(0);
       },
-      testing::ExitedWithCode(1), line + ": livelock: the CTA has not ended after 0.2 s.*; threads .* wait at .* at [^;]*" + line);
+      testing::ExitedWithCode(1),
+      line + ": livelock: the CTA has not ended after 0.2 s.*; threads .* wait at .* at [^;]*" + line);
   unsetenv("MOEC_SIM_SECONDS");
 }
 

@@ -1,8 +1,9 @@
-// The disk cache: what comes back is what was stored, damage is a miss and is repaired, processes that miss together compile once.
+// The disk cache: what comes back is what was stored, damage is a miss and is repaired, processes that miss together
+// compile once.
 #include "runtime/cache.h"
 
-#include <gmock/gmock.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -208,7 +209,8 @@ TEST_F(Cache, full_disk_degrades_to_memory) {
     rlimit limit{4096, 4096};
     ::setrlimit(RLIMIT_FSIZE, &limit);
     bool hit = true;
-    CacheEntry made = cache.load_or_make(key_of("x"), [] { return CacheEntry{"", "{}", std::string(100000, 'p')}; }, &hit);
+    CacheEntry made =
+        cache.load_or_make(key_of("x"), [] { return CacheEntry{"", "{}", std::string(100000, 'p')}; }, &hit);
     bool fine = !hit && made.payload.size() == 100000 && !cache.load(key_of("x")) && cache.load(key_of("small"));
     ::_exit(fine ? 0 : 1);
   }
@@ -241,7 +243,8 @@ TEST_F(Cache, read_only_directory_still_gives_hits) {
 }
 
 TEST_F(Cache, processes_that_miss_together_make_once) {
-  auto *made = static_cast<std::atomic<int> *>(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  auto *made =
+      static_cast<std::atomic<int> *>(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   std::vector<pid_t> children;
   for (int i = 0; i < 8; ++i) {
     pid_t child = ::fork();
@@ -301,7 +304,8 @@ TEST_F(Cache, killed_maker_lets_the_next_go_on) {
 
 TEST_F(Cache, exceptions_of_the_maker_pass_and_free_the_lock) {
   DiskCache cache(directory(), 1 << 20);
-  EXPECT_THROW(cache.load_or_make(key_of("x"), []() -> CacheEntry { throw std::runtime_error("no"); }), std::runtime_error);
+  EXPECT_THROW(cache.load_or_make(key_of("x"), []() -> CacheEntry { throw std::runtime_error("no"); }),
+               std::runtime_error);
   expect_repaired(cache, key_of("x"));
 }
 
@@ -369,8 +373,7 @@ TEST_F(Cache, list_verify_totals_and_clear) {
 
 TEST_F(Cache, inodes_per_entry) {
   DiskCache cache(directory(), 1 << 20);
-  for (int i = 0; i < 50; ++i)
-    cache.load_or_make(key_of(std::to_string(i)), [] { return CacheEntry{"", "{}", "p"}; });
+  for (int i = 0; i < 50; ++i) cache.load_or_make(key_of(std::to_string(i)), [] { return CacheEntry{"", "{}", "p"}; });
   size_t files = 0;
   for ([[maybe_unused]] auto &e : fs::directory_iterator(directory())) ++files;
   EXPECT_EQ(files, 51u); // one each, and the lock file

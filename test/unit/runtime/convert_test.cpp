@@ -1,4 +1,5 @@
-// Host conversions against the definition, exhaustively where the source is small, and against cuda_fp8.h where there is one.
+// Host conversions against the definition, exhaustively where the source is small, and against cuda_fp8.h where there
+// is one.
 #include "runtime/convert.h"
 
 #include <gtest/gtest.h>
@@ -52,9 +53,7 @@ TEST(convert, fp8_round_trips_all) {
     } else {
       EXPECT_EQ(b & 0x7f, 0x7fu);
     }
-    if (c == c && !std::isinf(c)) {
-      EXPECT_EQ(to_e5m2(c), b);
-    }
+    if (c == c && !std::isinf(c)) { EXPECT_EQ(to_e5m2(c), b); }
   }
 }
 
@@ -140,7 +139,8 @@ TEST(convert, fp8_decodes_as_cuda_headers) {
   for (uint32_t b = 0; b < 0x100; ++b)
     for (auto kind : {__NV_E4M3, __NV_E5M2}) {
       __half_raw raw = __nv_cvt_fp8_to_halfraw(static_cast<uint8_t>(b), kind);
-      float theirs = from_f16(raw.x), ours = kind == __NV_E4M3 ? from_e4m3(static_cast<uint8_t>(b)) : from_e5m2(static_cast<uint8_t>(b));
+      float theirs = from_f16(raw.x),
+            ours = kind == __NV_E4M3 ? from_e4m3(static_cast<uint8_t>(b)) : from_e5m2(static_cast<uint8_t>(b));
       EXPECT_TRUE(theirs == ours || (theirs != theirs && ours != ours)) << b;
     }
 }

@@ -16,7 +16,9 @@ namespace {
 TEST(device, names_and_parsing) {
   for (const char *text : {"sim", "interp", "host"}) EXPECT_EQ(Device::parse(text).name(), text);
   for (const char *text : {"", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", "SIM"})
-    EXPECT_THAT(message_of<UserError>([&] { Device::parse(text); }), HasSubstr("say best, sim, interp, cuda or cuda:<index>")) << text;
+    EXPECT_THAT(message_of<UserError>([&] { Device::parse(text); }),
+                HasSubstr("say best, sim, interp, cuda or cuda:<index>"))
+        << text;
   EXPECT_TRUE(Device() == Device::host());
   EXPECT_FALSE(Device::sim() == Device::interp());
 }
@@ -52,7 +54,8 @@ TEST(stream, host_work_is_done_at_once) {
   s.wait(stop);
   EXPECT_TRUE(stop.done());
   EXPECT_GE(Event::elapsed_ms(start, stop), 0);
-  EXPECT_THAT(message_of<UserError>([&] { Event::elapsed_ms(start, Event(Device::sim())); }), HasSubstr("never recorded"));
+  EXPECT_THAT(message_of<UserError>([&] { Event::elapsed_ms(start, Event(Device::sim())); }),
+              HasSubstr("never recorded"));
   EXPECT_THAT(message_of<UserError>([&] { Event(Device::interp()).record(s); }), HasSubstr("different devices"));
   EXPECT_THAT(message_of<UserError>([&] { s.wait(Event(Device::interp())); }), HasSubstr("different devices"));
 }

@@ -1,4 +1,5 @@
-// The CUDA path against a recording stand-in: which calls it makes, what a launch passes, and that each call's failure is a DeviceError.
+// The CUDA path against a recording stand-in: which calls it makes, what a launch passes, and that each call's failure
+// is a DeviceError.
 #include "runtime/cuda/driver.h"
 
 #include <dlfcn.h>
@@ -17,17 +18,22 @@ static_assert(sizeof(moec::cuda::LaunchConfig) == sizeof(CUlaunchConfig));
 static_assert(offsetof(moec::cuda::LaunchConfig, stream) == offsetof(CUlaunchConfig, hStream));
 static_assert(offsetof(moec::cuda::LaunchConfig, shared_bytes) == offsetof(CUlaunchConfig, sharedMemBytes));
 static_assert(offsetof(moec::cuda::LaunchConfig, num_attributes) == offsetof(CUlaunchConfig, numAttrs));
-static_assert(sizeof(moec::cuda::DevicePointer) == sizeof(CUdeviceptr) && sizeof(moec::cuda::Result) == sizeof(CUresult));
-static_assert(moec::cuda::kErrorOutOfMemory == CUDA_ERROR_OUT_OF_MEMORY && moec::cuda::kErrorNotReady == CUDA_ERROR_NOT_READY);
+static_assert(sizeof(moec::cuda::DevicePointer) == sizeof(CUdeviceptr) &&
+              sizeof(moec::cuda::Result) == sizeof(CUresult));
+static_assert(moec::cuda::kErrorOutOfMemory == CUDA_ERROR_OUT_OF_MEMORY &&
+              moec::cuda::kErrorNotReady == CUDA_ERROR_NOT_READY);
 static_assert(int{moec::cuda::kAttributeMultiprocessors} == int{CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT} &&
               int{moec::cuda::kAttributeComputeMajor} == int{CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR} &&
               int{moec::cuda::kAttributeComputeMinor} == int{CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR} &&
               int{moec::cuda::kAttributeMaxSharedOptin} == int{CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN} &&
               int{moec::cuda::kAttributeMemoryPools} == int{CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED});
 static_assert(int{moec::cuda::kFunctionMaxDynamicShared} == int{CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES} &&
-              int{moec::cuda::kFunctionRegisters} == int{CU_FUNC_ATTRIBUTE_NUM_REGS} && int{moec::cuda::kFunctionLocalBytes} == int{CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES});
-static_assert(moec::cuda::kCaptureRelaxed == CU_STREAM_CAPTURE_MODE_RELAXED && moec::cuda::kPoolReleaseThreshold == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD);
-static_assert(moec::cuda::kJitInputPtx == CU_JIT_INPUT_PTX && int{moec::cuda::kJitErrorLog} == int{CU_JIT_ERROR_LOG_BUFFER} &&
+              int{moec::cuda::kFunctionRegisters} == int{CU_FUNC_ATTRIBUTE_NUM_REGS} &&
+              int{moec::cuda::kFunctionLocalBytes} == int{CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES});
+static_assert(moec::cuda::kCaptureRelaxed == CU_STREAM_CAPTURE_MODE_RELAXED &&
+              moec::cuda::kPoolReleaseThreshold == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD);
+static_assert(moec::cuda::kJitInputPtx == CU_JIT_INPUT_PTX &&
+              int{moec::cuda::kJitErrorLog} == int{CU_JIT_ERROR_LOG_BUFFER} &&
               int{moec::cuda::kJitErrorLogBytes} == int{CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES});
 #endif
 
@@ -174,7 +180,8 @@ TEST_F(Driver, without_memory_pools_memory_is_the_contexts) {
   void *stream = backend->create_stream();
   backend->free_on(backend->allocate_on(256, stream), stream);
   backend->destroy_stream(stream);
-  EXPECT_THAT(calls(), ::testing::AllOf(HasSubstr("cuMemAlloc 256\n"), HasSubstr("cuMemFree\n"), ::testing::Not(HasSubstr("Async"))));
+  EXPECT_THAT(calls(), ::testing::AllOf(HasSubstr("cuMemAlloc 256\n"), HasSubstr("cuMemFree\n"),
+                                        ::testing::Not(HasSubstr("Async"))));
 }
 
 // Memory that was freed in a stream's order stays with the pool, until other memory needs it.
@@ -193,8 +200,9 @@ TEST_F(Driver, out_of_memory_empties_the_pool_once) {
 TEST_F(Driver, more_shared_memory_than_a_cta_can_have) {
   auto backend = cuda::make_backend(driver, 0);
   EXPECT_NO_THROW(backend->load(image("fake kernel", 232448)));
-  EXPECT_THAT(message_of<DeviceError>([&] { backend->load(image("fake kernel", 232449)); }),
-              ::testing::AllOf(HasSubstr("needs 232449 bytes"), HasSubstr("at most 232448"), HasSubstr("fewer stages")));
+  EXPECT_THAT(
+      message_of<DeviceError>([&] { backend->load(image("fake kernel", 232449)); }),
+      ::testing::AllOf(HasSubstr("needs 232449 bytes"), HasSubstr("at most 232448"), HasSubstr("fewer stages")));
 }
 
 TEST_F(Driver, old_drivers_launch_without_ex) {
@@ -240,11 +248,13 @@ TEST_F(Driver, each_context_loads_its_own_module_once) {
   backend->launch(launch, nullptr);
   cuda::Context popped;
   driver.context_pop(&popped);
-  EXPECT_EQ(calls(), "cuModuleLoadDataEx\ncuModuleGetFunction kernel\ncuLaunchKernelEx 1x1x1 32 0\ncuLaunchKernelEx 1x1x1 32 0\n");
+  EXPECT_EQ(
+      calls(),
+      "cuModuleLoadDataEx\ncuModuleGetFunction kernel\ncuLaunchKernelEx 1x1x1 32 0\ncuLaunchKernelEx 1x1x1 32 0\n");
 }
 
-// Fails call 0, 1, 2, ... of the whole sequence: always a DeviceError that says what was asked and CUDA's name, nothing leaks but
-// the modules' contexts, and the next run works. Calls in destructors may fail silently.
+// Fails call 0, 1, 2, ... of the whole sequence: always a DeviceError that says what was asked and CUDA's name, nothing
+// leaks but the modules' contexts, and the next run works. Calls in destructors may fail silently.
 TEST_F(Driver, every_call_that_fails_is_a_device_error) {
   everything(driver);
   reset();
@@ -259,14 +269,16 @@ TEST_F(Driver, every_call_that_fails_is_a_device_error) {
       everything(driver);
     } catch (const DeviceError &e) {
       ++thrown;
-      EXPECT_THAT(e.what(), HasSubstr("CUDA_ERROR_ILLEGAL_ADDRESS (700): an illegal memory access was encountered")) << n;
+      EXPECT_THAT(e.what(), HasSubstr("CUDA_ERROR_ILLEGAL_ADDRESS (700): an illegal memory access was encountered"))
+          << n;
       EXPECT_THAT(e.todo(), HasSubstr("MOEC_SIM_CHECKED=1")) << n;
       EXPECT_FALSE(e.asked().empty()) << n;
     }
     reset();
     EXPECT_NO_THROW(everything(driver)) << n;
   }
-  // 6 destructors, each with a push of the context; the pool's two calls, which only save time; the recorded graph's own end.
+  // 6 destructors, each with a push of the context; the pool's two calls, which only save time; the recorded graph's
+  // own end.
   EXPECT_GE(thrown, total - 15);
 }
 
@@ -278,15 +290,15 @@ TEST_F(Driver, lost_context_ends_in_an_error_not_in_a_crash) {
     fail(n, 700, 1);
     try {
       everything(driver);
-    } catch (const DeviceError &) {
-    }
+    } catch (const DeviceError &) {}
   }
   reset();
   EXPECT_NO_THROW(everything(driver));
 }
 
 TEST_F(Driver, assemble_reports_the_log) {
-  EXPECT_THAT(message_of<DeviceError>([&] { cuda::assemble(driver, ".version 8.0"); }), HasSubstr("CUDA_ERROR_INVALID_CONTEXT"));
+  EXPECT_THAT(message_of<DeviceError>([&] { cuda::assemble(driver, ".version 8.0"); }),
+              HasSubstr("CUDA_ERROR_INVALID_CONTEXT"));
   EXPECT_EQ(cuda::make_backend(driver, 0)->assemble(".version 8.0"), ".version 8.0");
   int mine;
   driver.context_push(&mine);
@@ -301,7 +313,8 @@ TEST_F(Driver, assemble_reports_the_log) {
 }
 
 TEST_F(Driver, unknown_error_numbers_are_named_as_such) {
-  EXPECT_THAT(message_of<DeviceError>([&] { driver.check(12345, "x"); }), HasSubstr("an unknown CUDA error (12345): no description"));
+  EXPECT_THAT(message_of<DeviceError>([&] { driver.check(12345, "x"); }),
+              HasSubstr("an unknown CUDA error (12345): no description"));
 }
 
 TEST_F(Driver, missing_kernel_unloads_its_module) {

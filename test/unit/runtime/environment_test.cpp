@@ -29,7 +29,8 @@ TEST(environment, defaults) {
 
 TEST(environment, every_default_text_that_is_a_value_parses_to_the_default) {
   for (const EnvironmentVariable &v : environment_variables()) {
-    if (v.name != "MOEC_DEVICE" && v.name != "MOEC_CACHE" && v.name != "MOEC_CACHE_MAX_BYTES" && v.name != "MOEC_LOG") continue;
+    if (v.name != "MOEC_DEVICE" && v.name != "MOEC_CACHE" && v.name != "MOEC_CACHE_MAX_BYTES" && v.name != "MOEC_LOG")
+      continue;
     Environment e;
     EXPECT_EQ(v.parse(v.default_text, e), nullptr) << v.name;
     EXPECT_EQ(e.device, Environment().device);
@@ -38,8 +39,9 @@ TEST(environment, every_default_text_that_is_a_value_parses_to_the_default) {
 }
 
 TEST(environment, values) {
-  WithVariable a("MOEC_DEVICE", "cuda:3"), b("MOEC_CACHE", "require"), c("MOEC_CACHE_MAX_BYTES", "512M"), d("MOEC_CHECK", "record"),
-      f("MOEC_SIM_CHECKED", "0"), g("MOEC_SIM_SEED", "42"), h("MOEC_SIM_LEVEL", "v3"), i("MOEC_LOG", "debug");
+  WithVariable a("MOEC_DEVICE", "cuda:3"), b("MOEC_CACHE", "require"), c("MOEC_CACHE_MAX_BYTES", "512M"),
+      d("MOEC_CHECK", "record"), f("MOEC_SIM_CHECKED", "0"), g("MOEC_SIM_SEED", "42"), h("MOEC_SIM_LEVEL", "v3"),
+      i("MOEC_LOG", "debug");
   Environment e = read_environment();
   EXPECT_EQ(e.device, "cuda:3");
   EXPECT_EQ(e.cache, CacheMode::require);
@@ -62,15 +64,18 @@ TEST_P(WrongValue, names_variable_and_choices) {
   EXPECT_THAT(text, HasSubstr(GetParam().value));
   EXPECT_THAT(text, HasSubstr(GetParam().expected));
 }
-INSTANTIATE_TEST_SUITE_P(environment, WrongValue,
-                         ::testing::Values(Wrong{"MOEC_DEVICE", "gpu", "say best, sim, interp, cuda"}, Wrong{"MOEC_DEVICE", "cuda:-1", "say best"},
-                                           Wrong{"MOEC_DEVICE", "cuda:x", "say best"}, Wrong{"MOEC_CACHE", "yes", "on, off or require"},
-                                           Wrong{"MOEC_CACHE_DIR", "a/b", "absolute"}, Wrong{"MOEC_CACHE_MAX_BYTES", "many", "512M"},
-                                           Wrong{"MOEC_CACHE_MAX_BYTES", "99999999999G", "512M"}, Wrong{"MOEC_CACHE_MAX_BYTES", "G", "512M"},
-                                           Wrong{"MOEC_CHECK", "all", "record or none"}, Wrong{"MOEC_SIM_CHECKED", "2", "0 or 1"},
-                                           Wrong{"MOEC_SIM_SEED", "-1", "whole number"}, Wrong{"MOEC_SIM_WORKERS", "1025", "0 (all cores) to 1024"},
-                                           Wrong{"MOEC_SIM_LEVEL", "v5", "v2, v3 or v4"}, Wrong{"MOEC_LINEINFO", "maybe", "0 or 1"},
-                                           Wrong{"MOEC_LOG", "loud", "warn, info or debug"}));
+INSTANTIATE_TEST_SUITE_P(
+    environment, WrongValue,
+    ::testing::Values(Wrong{"MOEC_DEVICE", "gpu", "say best, sim, interp, cuda"},
+                      Wrong{"MOEC_DEVICE", "cuda:-1", "say best"}, Wrong{"MOEC_DEVICE", "cuda:x", "say best"},
+                      Wrong{"MOEC_CACHE", "yes", "on, off or require"}, Wrong{"MOEC_CACHE_DIR", "a/b", "absolute"},
+                      Wrong{"MOEC_CACHE_MAX_BYTES", "many", "512M"},
+                      Wrong{"MOEC_CACHE_MAX_BYTES", "99999999999G", "512M"}, Wrong{"MOEC_CACHE_MAX_BYTES", "G", "512M"},
+                      Wrong{"MOEC_CHECK", "all", "record or none"}, Wrong{"MOEC_SIM_CHECKED", "2", "0 or 1"},
+                      Wrong{"MOEC_SIM_SEED", "-1", "whole number"},
+                      Wrong{"MOEC_SIM_WORKERS", "1025", "0 (all cores) to 1024"},
+                      Wrong{"MOEC_SIM_LEVEL", "v5", "v2, v3 or v4"}, Wrong{"MOEC_LINEINFO", "maybe", "0 or 1"},
+                      Wrong{"MOEC_LOG", "loud", "warn, info or debug"}));
 
 TEST(environment, unknown_names_are_found) {
   WithVariable typo("MOEC_CAHCE", "off");

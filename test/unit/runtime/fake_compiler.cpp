@@ -31,7 +31,11 @@ std::string kernel_name(const MoecText &source) {
 }
 MoecStatus hand_out(MoecCompileResult *result, std::string output, std::string info) {
   auto *o = new Owner{std::move(output), diagnostics, std::move(info)};
-  *result = {status, {o->output.data(), o->output.size()}, {o->diagnostics.data(), o->diagnostics.size()}, {o->info.data(), o->info.size()}, o};
+  *result = {status,
+             {o->output.data(), o->output.size()},
+             {o->diagnostics.data(), o->diagnostics.size()},
+             {o->info.data(), o->info.size()},
+             o};
   return status;
 }
 
@@ -61,15 +65,16 @@ MoecStatus moec_compiler_compile(const MoecCompileRequest *request, MoecCompileR
   std::lock_guard lock(mutex);
   last_options.assign(request->options.data, request->options.size);
   std::string kernel = kernel_name(request->source);
-  std::string info = R"({"kernel":")" + kernel + R"(","threads":128,"shared_bytes":64,"registers":40,"spill_bytes":0,"format":")" + format +
+  std::string info = R"({"kernel":")" + kernel +
+                     R"(","threads":128,"shared_bytes":64,"registers":40,"spill_bytes":0,"format":")" + format +
                      R"(","stages":[{"name":"parse","ms":0.5},{"name":"nvjitlink","ms":2}]})";
   return hand_out(result, status == MOEC_OK ? "fake " + kernel + " " + param_bytes : "", info);
 }
 MoecStatus moec_compiler_interpret(const MoecInterpretRequest *request, MoecCompileResult *result) {
   ++interpretations;
   std::lock_guard lock(mutex);
-  last_options = "grid " + std::to_string(request->grid[0]) + " params " + std::to_string(request->num_params) + " ranges " +
-                 std::to_string(request->num_ranges);
+  last_options = "grid " + std::to_string(request->grid[0]) + " params " + std::to_string(request->num_params) +
+                 " ranges " + std::to_string(request->num_ranges);
   return hand_out(result, "", "{}");
 }
 void moec_compiler_free(MoecCompileResult *result) {

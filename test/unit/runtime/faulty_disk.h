@@ -1,4 +1,5 @@
-// Stands in for the C library's file functions in this program, and lets the n-th of them fail as network file systems do.
+// Stands in for the C library's file functions in this program, and lets the n-th of them fail as network file systems
+// do.
 #pragma once
 
 namespace moec::testing {

@@ -53,10 +53,14 @@ int openat(int at, const char *path, int flags, ...) {
 int renameat(int from_at, const char *from, int to_at, const char *to) noexcept {
   return fails() ? -1 : static_cast<int>(syscall(SYS_renameat, from_at, from, to_at, to));
 }
-int unlinkat(int at, const char *path, int flags) noexcept { return fails() ? -1 : static_cast<int>(syscall(SYS_unlinkat, at, path, flags)); }
+int unlinkat(int at, const char *path, int flags) noexcept {
+  return fails() ? -1 : static_cast<int>(syscall(SYS_unlinkat, at, path, flags));
+}
 int fsync(int fd) { return fails() ? -1 : static_cast<int>(syscall(SYS_fsync, fd)); }
 int fchmod(int fd, mode_t mode) noexcept { return fails() ? -1 : static_cast<int>(syscall(SYS_fchmod, fd, mode)); }
-int mkdir(const char *path, mode_t mode) noexcept { return fails() ? -1 : static_cast<int>(syscall(SYS_mkdir, path, mode)); }
+int mkdir(const char *path, mode_t mode) noexcept {
+  return fails() ? -1 : static_cast<int>(syscall(SYS_mkdir, path, mode));
+}
 }
 
 using namespace moec;
@@ -70,7 +74,8 @@ CacheKey key_of(const std::string &text) { return CacheKey().add("text", text); 
 bool use(DiskCache &cache) {
   bool fine = true;
   for (const char *name : {"a", "b", "a"}) {
-    CacheEntry e = cache.load_or_make(key_of(name), [&] { return CacheEntry{"", "{}", std::string("payload of ") + name}; });
+    CacheEntry e =
+        cache.load_or_make(key_of(name), [&] { return CacheEntry{"", "{}", std::string("payload of ") + name}; });
     fine &= e.payload == std::string("payload of ") + name;
   }
   cache.list();

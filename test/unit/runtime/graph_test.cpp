@@ -121,9 +121,8 @@ TEST_F(CudaGraph, constants_are_uploaded_once) {
   Stream stream = Stream::create(Device::cuda());
   reset();
   Tensor constant;
-  Graph graph = Graph::capture(stream, [&] {
-    constant = Tensor::from(std::vector<int32_t>{1, 2}, {2}, Device::cuda());
-  });
+  Graph graph =
+      Graph::capture(stream, [&] { constant = Tensor::from(std::vector<int32_t>{1, 2}, {2}, Device::cuda()); });
   EXPECT_THAT(calls(),
               ::testing::ContainsRegex(
                   "cuStreamCreate 1(.|\n)*cuMemcpyHtoDAsync 8(.|\n)*cuStreamSynchronize(.|\n)*cuStreamDestroy"));

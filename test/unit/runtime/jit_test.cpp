@@ -1,4 +1,5 @@
-// jit on stand-ins for the compiler and the driver: what is compiled and when, what a launch passes, and every way to do it wrong.
+// jit on stand-ins for the compiler and the driver: what is compiled and when, what a launch passes, and every way to
+// do it wrong.
 #include <moec/moec.h>
 
 #include <gmock/gmock.h>
@@ -104,13 +105,14 @@ TEST_F(Jit, launch_passes_parameters_in_order) {
 
 TEST_F(Jit, one_compile_per_specialization) {
   auto kernel = jit(scale);
-  Tensor x = zeros_on_gpu({3, 64}), y = zeros_on_gpu({3, 32}), wide_x = zeros_on_gpu({5, 128}), wide_y = zeros_on_gpu({5, 64});
+  Tensor x = zeros_on_gpu({3, 64}), y = zeros_on_gpu({3, 32}), wide_x = zeros_on_gpu({5, 128}),
+         wide_y = zeros_on_gpu({5, 64});
   kernel(gpu(), {}, x, y, 1.0f, 0);
   EXPECT_EQ(compiles(), 1);
-  kernel(gpu(), {}, x, y, 3.0f, 9);             // values of scalars
-  kernel(gpu(), {}, wide_x, wide_y, 1.0f, 0);   // sizes of the same divisibility
+  kernel(gpu(), {}, x, y, 3.0f, 9);           // values of scalars
+  kernel(gpu(), {}, wide_x, wide_y, 1.0f, 0); // sizes of the same divisibility
   EXPECT_EQ(compiles(), 1);
-  kernel(gpu(), {.block = 64}, x, y, 1.0f, 0);  // a constant
+  kernel(gpu(), {.block = 64}, x, y, 1.0f, 0); // a constant
   kernel(gpu(), {.round = true}, x, y, 1.0f, 0);
   EXPECT_EQ(compiles(), 2); // recording with `round` gives the same text: the disk cache's key is the text
   kernel(gpu(), {}, zeros_on_gpu({3, 62}), zeros_on_gpu({3, 31}), 1.0f, 0); // divisibility
@@ -183,13 +185,15 @@ TEST_F(Jit, grid_limits) {
   Tensor x = zeros_on_gpu({64});
   kernel(gpu(), {}, x, 100);
   EXPECT_THAT(last_launch().grid, ElementsAre(100, 50, 1));
-  EXPECT_THAT(message_of<UserError>([&] { kernel(gpu(), {}, x, 131072); }), HasSubstr("exceeds 65535 programs in dimension 1"));
+  EXPECT_THAT(message_of<UserError>([&] { kernel(gpu(), {}, x, 131072); }),
+              HasSubstr("exceeds 65535 programs in dimension 1"));
   EXPECT_THAT(message_of<UserError>([&] { kernel(gpu(), {}, x, -4); }), HasSubstr("negative number of programs"));
 }
 
 TEST_F(Jit, contract_is_checked_before_the_launch) {
   auto kernel = jit(scale);
-  std::string text = message_of<UserError>([&] { kernel(gpu(), {}, zeros_on_gpu({3, 60}), zeros_on_gpu({3, 32}), 1.0f, 0); });
+  std::string text =
+      message_of<UserError>([&] { kernel(gpu(), {}, zeros_on_gpu({3, 60}), zeros_on_gpu({3, 32}), 1.0f, 0); });
   EXPECT_THAT(text, HasSubstr("launch scale: "));
   EXPECT_THAT(text, HasSubstr("is f32[3, 60] on cuda:0, so its dimension 1 is 60"));
   EXPECT_THAT(text, HasSubstr("jit_test.cpp:"));
@@ -200,11 +204,16 @@ TEST_F(Jit, contract_is_checked_before_the_launch) {
 TEST_F(Jit, arguments_that_kernels_cannot_take) {
   auto kernel = jit(loop);
   EXPECT_THAT(message_of<UserError>([&] { kernel(gpu(), {}, Tensor()); }), HasSubstr("argument 0 = no tensor"));
-  EXPECT_THAT(message_of<UserError>([&] { kernel(gpu(), {}, Tensor::zeros({4}, f32)); }), HasSubstr("a kernel on cuda:0 cannot use memory of host"));
-  EXPECT_THAT(message_of<UserError>([&] { kernel(Device::sim(), {}, zeros_on_gpu({4})); }), HasSubstr("a kernel on sim cannot use memory of cuda:0"));
-  EXPECT_THAT(message_of<UserError>([&] { kernel(Device::host(), {}, Tensor::zeros({4}, f32)); }), HasSubstr("only a place for memory"));
-  EXPECT_THAT(message_of<UserError>([&] { kernel(gpu(), {}, zeros_on_gpu({1, 1, 1, 1, 1, 1})); }), HasSubstr("a view has at most 5"));
-  EXPECT_THAT(message_of<UserError>([&] { kernel(gpu(), {}, zeros_on_gpu({1}).expand({int64_t{1} << 31})); }), HasSubstr("more than 2^31-1"));
+  EXPECT_THAT(message_of<UserError>([&] { kernel(gpu(), {}, Tensor::zeros({4}, f32)); }),
+              HasSubstr("a kernel on cuda:0 cannot use memory of host"));
+  EXPECT_THAT(message_of<UserError>([&] { kernel(Device::sim(), {}, zeros_on_gpu({4})); }),
+              HasSubstr("a kernel on sim cannot use memory of cuda:0"));
+  EXPECT_THAT(message_of<UserError>([&] { kernel(Device::host(), {}, Tensor::zeros({4}, f32)); }),
+              HasSubstr("only a place for memory"));
+  EXPECT_THAT(message_of<UserError>([&] { kernel(gpu(), {}, zeros_on_gpu({1, 1, 1, 1, 1, 1})); }),
+              HasSubstr("a view has at most 5"));
+  EXPECT_THAT(message_of<UserError>([&] { kernel(gpu(), {}, zeros_on_gpu({1}).expand({int64_t{1} << 31})); }),
+              HasSubstr("more than 2^31-1"));
   EXPECT_EQ(compiles(), 0);
 }
 
@@ -245,8 +254,7 @@ TEST_F(Jit, threads_compile_a_specialization_once) {
   auto kernel = jit(loop);
   Tensor x = zeros_on_gpu({64});
   std::vector<std::thread> threads;
-  for (int i = 0; i < 8; ++i)
-    threads.emplace_back([&, i] { kernel.compile(gpu(), {.block = i % 2 ? 32 : 64}, x); });
+  for (int i = 0; i < 8; ++i) threads.emplace_back([&, i] { kernel.compile(gpu(), {.block = i % 2 ? 32 : 64}, x); });
   for (auto &t : threads) t.join();
   EXPECT_EQ(compiles(), 2);
   EXPECT_THAT(calls(), ::testing::Not(HasSubstr("cuLaunchKernel")));
@@ -279,7 +287,8 @@ TEST_F(Jit, cache_off_and_require) {
   {
     WithVariable require("MOEC_CACHE", "require");
     reload_environment();
-    EXPECT_THAT(message_of<UserError>([&] { jit(loop)(gpu(), {}, x); }), HasSubstr("MOEC_CACHE=require forbids compiling"));
+    EXPECT_THAT(message_of<UserError>([&] { jit(loop)(gpu(), {}, x); }),
+                HasSubstr("MOEC_CACHE=require forbids compiling"));
     EXPECT_EQ(compiles(), 2);
   }
   reload_environment();
@@ -299,7 +308,8 @@ TEST_F(Jit, check_record_finds_constants_outside_of_the_spec) {
   kernel(gpu(), {}, x, y, 1.0f, 0);
   EXPECT_NO_THROW(kernel(gpu(), {}, x, y, 1.0f, 0));
   forgotten_constant = 3;
-  EXPECT_THAT(message_of<UserError>([&] { kernel(gpu(), {}, x, y, 1.0f, 0); }), HasSubstr("reads something that its spec does not name"));
+  EXPECT_THAT(message_of<UserError>([&] { kernel(gpu(), {}, x, y, 1.0f, 0); }),
+              HasSubstr("reads something that its spec does not name"));
 }
 
 TEST_F(Jit, records_of_compiles) {
@@ -350,8 +360,10 @@ TEST_F(Jit, errors_of_the_launch_name_it) {
   Tensor x = zeros_on_gpu({64});
   kernel.compile(gpu(), {}, x);
   exported<decltype(fake_fail)>(fake_cuda_path(), "fake_fail")(1, 700, 0); // after the push of the context
-  EXPECT_THAT(message_of<DeviceError>([&] { kernel(gpu(), {}, x); }),
-              ::testing::AllOf(HasSubstr("launch loop on cuda:0 (grid 264x1x1, 128 threads, 64 bytes of shared memory)"), HasSubstr("ILLEGAL_ADDRESS")));
+  EXPECT_THAT(
+      message_of<DeviceError>([&] { kernel(gpu(), {}, x); }),
+      ::testing::AllOf(HasSubstr("launch loop on cuda:0 (grid 264x1x1, 128 threads, 64 bytes of shared memory)"),
+                       HasSubstr("ILLEGAL_ADDRESS")));
 }
 
 TEST(spec, text_words_and_setting_by_name) {
@@ -363,7 +375,8 @@ TEST(spec, text_words_and_setting_by_name) {
   EXPECT_EQ(set_spec_field(s, "type", "bf16"), 0);
   EXPECT_EQ(spec_text(s), "block=64, round=true, type=bf16");
   EXPECT_EQ(set_spec_field(s, "blocks", "1"), 1);
-  for (const char *wrong : {"", "x", "1x", "99999999999", "1.5"}) EXPECT_EQ(set_spec_field(s, "block", wrong), 2) << wrong;
+  for (const char *wrong : {"", "x", "1x", "99999999999", "1.5"})
+    EXPECT_EQ(set_spec_field(s, "block", wrong), 2) << wrong;
   EXPECT_EQ(set_spec_field(s, "type", "f12"), 2);
   SpecializationKey a, b;
   add_spec(s, a);
@@ -377,7 +390,8 @@ std::atomic<long> allocations{0};
 
 TEST_F(Jit, looking_up_a_launched_specialization_allocates_nothing) {
   auto kernel = jit(scale);
-  Tensor x = Tensor::lend(reinterpret_cast<void *>(4096), {0, 64}, f32, gpu()), y = Tensor::lend(reinterpret_cast<void *>(4096), {0, 32}, f32, gpu());
+  Tensor x = Tensor::lend(reinterpret_cast<void *>(4096), {0, 64}, f32, gpu()),
+         y = Tensor::lend(reinterpret_cast<void *>(4096), {0, 32}, f32, gpu());
   Device device = gpu();
   kernel(device, {}, x, y, 1.0f, 0);
   long before = allocations;

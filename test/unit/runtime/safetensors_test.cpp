@@ -79,9 +79,12 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Bad{"no json", "{nonsense", 0, "not JSON at byte 3"}, Bad{"array", "[]", 0, "does not start with '{'"},
         Bad{"empty", "", 0, "does not start with '{'"}, Bad{"trailing", "{}{}", 0, "not JSON"},
-        Bad{"deep", nested(100000), 0, "nested deeper than 8 levels"}, Bad{"deep metadata", R"({"__metadata__":{"a":{}}})", 0, "not a string"},
-        Bad{"duplicate", R"({"x":)" + entry("F32", "[1]", "[0,4]") + R"(,"x":)" + entry("F32", "[1]", "[4,8]") + "}", 8, "\"x\" appears twice"},
-        Bad{"duplicate field", R"({"x":{"dtype":"F32","dtype":"I8","shape":[1],"data_offsets":[0,4]}})", 4, "\"dtype\" appears twice"},
+        Bad{"deep", nested(100000), 0, "nested deeper than 8 levels"},
+        Bad{"deep metadata", R"({"__metadata__":{"a":{}}})", 0, "not a string"},
+        Bad{"duplicate", R"({"x":)" + entry("F32", "[1]", "[0,4]") + R"(,"x":)" + entry("F32", "[1]", "[4,8]") + "}", 8,
+            "\"x\" appears twice"},
+        Bad{"duplicate field", R"({"x":{"dtype":"F32","dtype":"I8","shape":[1],"data_offsets":[0,4]}})", 4,
+            "\"dtype\" appears twice"},
         Bad{"dtype", R"({"x":)" + entry("F12", "[1]", "[0,4]") + "}", 4, "dtype F12, which moec does not know"},
         Bad{"dtype u16", R"({"x":)" + entry("U16", "[1]", "[0,2]") + "}", 2, "dtype U16, which moec does not take"},
         Bad{"dtype u64", R"({"x":)" + entry("U64", "[1]", "[0,8]") + "}", 8, "does not take"},
@@ -92,19 +95,26 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"negative offset", R"({"x":)" + entry("F32", "[1]", "[-4,0]") + "}", 4, "no pair"},
         Bad{"beyond", R"({"x":)" + entry("F32", "[2]", "[0,8]") + "}", 4, "the file has 4 bytes of data"},
         Bad{"reversed", R"({"x":)" + entry("F32", "[1]", "[4,0]") + "}", 4, "data_offsets [4, 0]"},
-        Bad{"huge offset", R"({"x":)" + entry("F32", "[1]", "[18446744073709551612,18446744073709551615]") + "}", 4, "has 4 bytes of data"},
+        Bad{"huge offset", R"({"x":)" + entry("F32", "[1]", "[18446744073709551612,18446744073709551615]") + "}", 4,
+            "has 4 bytes of data"},
         Bad{"size", R"({"x":)" + entry("F32", "[2]", "[0,4]") + "}", 4, "that is 8 bytes, but its data_offsets span 4"},
         Bad{"negative size", R"({"x":)" + entry("F32", "[-1]", "[0,4]") + "}", 4, "not a whole number"},
         Bad{"fraction", R"({"x":)" + entry("F32", "[1.0]", "[0,4]") + "}", 4, "not a whole number"},
-        Bad{"overflow", R"({"x":)" + entry("F32", "[4294967296,4294967296,4294967296]", "[0,4]") + "}", 4, "overflows 2^62"},
-        Bad{"overflow with zero", R"({"x":)" + entry("F32", "[0,4294967296,4294967296]", "[0,0]") + "}", 0, "overflows 2^62"},
+        Bad{"overflow", R"({"x":)" + entry("F32", "[4294967296,4294967296,4294967296]", "[0,4]") + "}", 4,
+            "overflows 2^62"},
+        Bad{"overflow with zero", R"({"x":)" + entry("F32", "[0,4294967296,4294967296]", "[0,0]") + "}", 0,
+            "overflows 2^62"},
         Bad{"rank", R"({"x":)" + entry("U8", "[1,1,1,1,1,1,1,1,1]", "[0,1]") + "}", 1, "9 dimensions"},
-        Bad{"overlap", R"({"x":)" + entry("U8", "[4]", "[0,4]") + R"(,"y":)" + entry("U8", "[4]", "[2,6]") + "}", 6, "overlaps"},
-        Bad{"same", R"({"x":)" + entry("U8", "[4]", "[0,4]") + R"(,"y":)" + entry("U8", "[4]", "[0,4]") + "}", 4, "overlaps"},
+        Bad{"overlap", R"({"x":)" + entry("U8", "[4]", "[0,4]") + R"(,"y":)" + entry("U8", "[4]", "[2,6]") + "}", 6,
+            "overlaps"},
+        Bad{"same", R"({"x":)" + entry("U8", "[4]", "[0,4]") + R"(,"y":)" + entry("U8", "[4]", "[0,4]") + "}", 4,
+            "overlaps"},
         Bad{"gap", R"({"x":)" + entry("U8", "[4]", "[1,5]") + "}", 5, "gap of 1 bytes"},
         Bad{"rest", R"({"x":)" + entry("U8", "[4]", "[0,4]") + "}", 5, "1 bytes after the last tensor"},
-        Bad{"extra field", R"({"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"more":1}})", 1, "unknown field \"more\""},
-        Bad{"entry is text", R"({"x":"y"})", 0, "is not an object"}, Bad{"metadata is text", R"({"__metadata__":"y"})", 0, "is not an object"},
+        Bad{"extra field", R"({"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"more":1}})", 1,
+            "unknown field \"more\""},
+        Bad{"entry is text", R"({"x":"y"})", 0, "is not an object"},
+        Bad{"metadata is text", R"({"__metadata__":"y"})", 0, "is not an object"},
         Bad{"utf8", "{\"\xff\":1}", 0, "not JSON"}),
     [](const auto &info) {
       std::string n = info.param.what;
@@ -140,9 +150,7 @@ TEST(safetensors, damaged_files_never_do_worse_than_a_user_error) {
     try {
       parse_safetensors(bytes);
       return true;
-    } catch (const UserError &) {
-      return false;
-    }
+    } catch (const UserError &) { return false; }
   };
   for (size_t n = 0; n < whole.size(); ++n) EXPECT_FALSE(survives(std::span(whole).first(n))) << n;
   std::mt19937 random(1);
@@ -164,7 +172,8 @@ TEST(safetensors, files_that_cannot_be_read_or_written) {
   EXPECT_THAT(message_of<UserError>([&] { read_safetensors(scratch.path()); }), HasSubstr("not a regular file"));
   ASSERT_EQ(::mkfifo(scratch.path("pipe").c_str(), 0600), 0);
   EXPECT_THAT(message_of<UserError>([&] { read_safetensors(scratch.path("pipe")); }), HasSubstr("not a regular file"));
-  EXPECT_THAT(message_of<UserError>([&] { write_safetensors(scratch.path("no/such/dir"), {}); }), HasSubstr("No such file"));
+  EXPECT_THAT(message_of<UserError>([&] { write_safetensors(scratch.path("no/such/dir"), {}); }),
+              HasSubstr("No such file"));
   TensorFile twice;
   twice.add("x", Tensor::zeros({1}, f32));
   twice.add("x", Tensor::zeros({1}, f32));

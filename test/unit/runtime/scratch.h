@@ -58,9 +58,7 @@ inline void write_file(const std::string &path, const std::string &bytes) {
 template <typename E, typename F> std::string message_of(F &&f) {
   try {
     f();
-  } catch (const E &e) {
-    return e.what();
-  } catch (const std::exception &e) {
+  } catch (const E &e) { return e.what(); } catch (const std::exception &e) {
     ADD_FAILURE() << "another exception: " << e.what();
     return "";
   }

@@ -17,7 +17,8 @@ namespace moec::testing {
 inline std::string library_path(const std::string &name) {
   auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   for (const char *place : {"../lib/", ""})
-    if (std::filesystem::exists(program / place / name)) return std::filesystem::canonical(program / place / name).string();
+    if (std::filesystem::exists(program / place / name))
+      return std::filesystem::canonical(program / place / name).string();
   return name;
 }
 inline std::string fake_cuda_path() { return library_path("libfake_cuda.so"); }
@@ -30,7 +31,8 @@ struct StandIns {
     ::setenv("MOEC_LIBCUDA", fake_cuda_path().c_str(), 1);
     ::setenv("MOEC_COMPILER", fake_compiler_path().c_str(), 1);
     ::setenv("MOEC_CACHE_DIR", cache.path("kernels").c_str(), 1);
-    for (const char *other : {"MOEC_DEVICE", "MOEC_CACHE", "MOEC_CHECK", "MOEC_DUMP", "MOEC_LINEINFO"}) ::unsetenv(other);
+    for (const char *other : {"MOEC_DEVICE", "MOEC_CACHE", "MOEC_CHECK", "MOEC_DUMP", "MOEC_LINEINFO"})
+      ::unsetenv(other);
   }
 };
 

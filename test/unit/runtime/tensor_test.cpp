@@ -95,7 +95,8 @@ TEST(tensor, reshape) {
   EXPECT_EQ(rows.reshape({6, 2}).to_vector<int32_t>(), rows.to_vector<int32_t>());
   EXPECT_EQ(rows.reshape({2, 1, 3, 1, 2}).to_vector<int32_t>(), rows.to_vector<int32_t>());
   EXPECT_THAT(message_of<UserError>([&] { rows.reshape({12}); }), HasSubstr("call contiguous() first"));
-  EXPECT_THAT(message_of<UserError>([&] { t.transpose(0, 2).reshape({24}); }), HasSubstr("do not allow it without a copy"));
+  EXPECT_THAT(message_of<UserError>([&] { t.transpose(0, 2).reshape({24}); }),
+              HasSubstr("do not allow it without a copy"));
   EXPECT_THAT(message_of<UserError>([&] { t.reshape({5, 5}); }), HasSubstr("24 elements are not 25"));
   EXPECT_THAT(message_of<UserError>([&] { t.reshape({-1, 5}); }), HasSubstr("do not divide by 5"));
   EXPECT_THAT(message_of<UserError>([&] { t.reshape({-1, -1}); }), HasSubstr("negative"));
@@ -149,19 +150,26 @@ TEST(tensor, wrong_use_says_what_to_do) {
   EXPECT_EQ(t.slice(0, 1, 3, INT64_MAX).size(0), 1);
   EXPECT_THAT(message_of<UserError>([] { Tensor::empty({2}, static_cast<DType>(99)); }),
               HasSubstr("make no dtype[2] on host: it is of no dtype"));
-  EXPECT_THAT(message_of<UserError>([&] { t.copy_from(Tensor::zeros({3, 4}, f32)); }), HasSubstr("shape or dtype differ"));
+  EXPECT_THAT(message_of<UserError>([&] { t.copy_from(Tensor::zeros({3, 4}, f32)); }),
+              HasSubstr("shape or dtype differ"));
   EXPECT_THAT(message_of<UserError>([] { Tensor::empty({-1}, f32); }), HasSubstr("size -1 is negative"));
-  EXPECT_THAT(message_of<UserError>([] { Tensor::empty({int64_t{1} << 40, int64_t{1} << 40}, f32); }), HasSubstr("more than 2^62 bytes"));
-  EXPECT_THAT(message_of<UserError>([] { Tensor::empty({0, int64_t{1} << 62, 1 << 20}, f32); }), HasSubstr("more than 2^62 bytes"));
+  EXPECT_THAT(message_of<UserError>([] { Tensor::empty({int64_t{1} << 40, int64_t{1} << 40}, f32); }),
+              HasSubstr("more than 2^62 bytes"));
+  EXPECT_THAT(message_of<UserError>([] { Tensor::empty({0, int64_t{1} << 62, 1 << 20}, f32); }),
+              HasSubstr("more than 2^62 bytes"));
   EXPECT_THAT(message_of<DeviceError>([] { Tensor::empty({int64_t{1} << 58}, f32); }), HasSubstr("bytes left"));
-  EXPECT_THAT(message_of<UserError>([] { Tensor::from(std::vector<float>{1, 2, 3}, {2, 2}); }), HasSubstr("4 elements"));
+  EXPECT_THAT(message_of<UserError>([] { Tensor::from(std::vector<float>{1, 2, 3}, {2, 2}); }),
+              HasSubstr("4 elements"));
   EXPECT_THAT(message_of<UserError>([] { Dims{1, 2, 3, 4, 5, 6, 7, 8, 9}; }), HasSubstr("more than 8 dimensions"));
   EXPECT_THAT(message_of<UserError>([] { Tensor::lend(nullptr, {1}, f32); }), HasSubstr("pointer is null"));
   EXPECT_THAT(message_of<UserError>([&] { Tensor::lend(memory + 2, {1}, f32); }), HasSubstr("multiple of 4 bytes"));
-  EXPECT_THAT(message_of<UserError>([&] { Tensor::lend(memory, {2}, f32, Device::host(), {-1}); }), HasSubstr("stride -1 is negative"));
-  EXPECT_THAT(message_of<UserError>([&] { Tensor::lend(memory, {2}, f32, Device::host(), {1, 1}); }), HasSubstr("2 strides for 1"));
-  EXPECT_THAT(message_of<UserError>([&] { Tensor::lend(memory, {int64_t{1} << 32}, u8, Device::host(), {int64_t{1} << 40}); }),
-              HasSubstr("beyond 2^62"));
+  EXPECT_THAT(message_of<UserError>([&] { Tensor::lend(memory, {2}, f32, Device::host(), {-1}); }),
+              HasSubstr("stride -1 is negative"));
+  EXPECT_THAT(message_of<UserError>([&] { Tensor::lend(memory, {2}, f32, Device::host(), {1, 1}); }),
+              HasSubstr("2 strides for 1"));
+  EXPECT_THAT(
+      message_of<UserError>([&] { Tensor::lend(memory, {int64_t{1} << 32}, u8, Device::host(), {int64_t{1} << 40}); }),
+      HasSubstr("beyond 2^62"));
 }
 
 TEST(tensor, dlpack_round_trip_of_every_dtype) {
@@ -208,7 +216,8 @@ TEST(tensor, dlpack_refusals_consume_nothing) {
     return text;
   };
   EXPECT_THAT(refused([](DLTensor &t, Foreign &) { t.dtype.lanes = 4; }), HasSubstr("4 lanes"));
-  EXPECT_THAT(refused([](DLTensor &t, Foreign &) { t.dtype = {kDLUInt, 64, 1}; }), HasSubstr("no dtype for code 1 with 64 bits"));
+  EXPECT_THAT(refused([](DLTensor &t, Foreign &) { t.dtype = {kDLUInt, 64, 1}; }),
+              HasSubstr("no dtype for code 1 with 64 bits"));
   EXPECT_THAT(refused([](DLTensor &t, Foreign &) { t.device.device_type = kDLMetal; }), HasSubstr("device type 8"));
   EXPECT_THAT(refused([](DLTensor &t, Foreign &) { t.ndim = 9; }), HasSubstr("9 dimensions"));
   EXPECT_THAT(refused([](DLTensor &, Foreign &f) { f.strides[0] = -2; }), HasSubstr("negative"));

@@ -141,8 +141,9 @@ TEST(SimBasic, ShuffleAndBarrierReduction) {
         std::vector<float> out(ctas, -1);
         sim::MemoryRange allowed[] = {range_of(in), range_of(out)};
         Params params(in.data(), out.data());
-        auto findings = sim::launch(image, SimLaunch{.grid = {ctas, 1, 1}, .threads = 256, .shared_bytes = 64, .params = params.data()},
-                                    SimOptions{.checked = checked, .seed = seed, .workers = workers, .allowed = allowed});
+        auto findings = sim::launch(
+            image, SimLaunch{.grid = {ctas, 1, 1}, .threads = 256, .shared_bytes = 64, .params = params.data()},
+            SimOptions{.checked = checked, .seed = seed, .workers = workers, .allowed = allowed});
         EXPECT_EQ(texts(findings), "");
         for (int c = 0; c < ctas; ++c)
           ASSERT_EQ(out[c], std::accumulate(in.begin() + 256 * c, in.begin() + 256 * (c + 1), 0.0f)) << c;
@@ -184,8 +185,9 @@ llvm.func @histogram(%in: !llvm.ptr<1>, %out: !llvm.ptr<1>) attributes {nvvm.ker
       std::vector<int> out(64, 0);
       sim::MemoryRange allowed[] = {range_of(in), range_of(out)};
       Params params(in.data(), out.data());
-      auto findings = sim::launch(image, SimLaunch{.grid = {20, 1, 1}, .threads = 64, .shared_bytes = 256, .params = params.data()},
-                                  SimOptions{.checked = checked, .seed = seed, .workers = 2, .allowed = allowed});
+      auto findings =
+          sim::launch(image, SimLaunch{.grid = {20, 1, 1}, .threads = 64, .shared_bytes = 256, .params = params.data()},
+                      SimOptions{.checked = checked, .seed = seed, .workers = 2, .allowed = allowed});
       EXPECT_EQ(texts(findings), "");
       EXPECT_EQ(out, want);
     }
@@ -219,13 +221,17 @@ llvm.func @ids(%out: !llvm.ptr<1>) attributes {nvvm.kernel, nvvm.reqntid = array
 TEST(SimBasic, UnknownOperationsAndFunctionsAreNamed) {
   auto kernel = [](const std::string &body) {
     return "llvm.func @host_function(f32) -> f32\n"
-           "llvm.func @k(%p: !llvm.ptr<1>, %f: f32) attributes {nvvm.kernel} {\n" + body + "\n  llvm.return\n}";
+           "llvm.func @k(%p: !llvm.ptr<1>, %f: f32) attributes {nvvm.kernel} {\n" +
+           body + "\n  llvm.return\n}";
   };
   EXPECT_THAT(compile(kernel("  nvvm.griddepcontrol wait")).second, testing::HasSubstr("kernel.mlir\":3:3"));
   EXPECT_THAT(compile(kernel("  nvvm.griddepcontrol wait")).second, testing::HasSubstr("griddepcontrol"));
-  EXPECT_THAT(compile(kernel("  %x = llvm.call @host_function(%f) : (f32) -> f32\n  llvm.store %x, %p : f32, !llvm.ptr<1>")).second,
-              testing::HasSubstr("undefined function 'host_function'"));
-  EXPECT_THAT(compile(kernel("  llvm.inline_asm has_side_effects \"nop\", \"\" : () -> ()")).second, testing::HasSubstr("inline assembly"));
+  EXPECT_THAT(
+      compile(kernel("  %x = llvm.call @host_function(%f) : (f32) -> f32\n  llvm.store %x, %p : f32, !llvm.ptr<1>"))
+          .second,
+      testing::HasSubstr("undefined function 'host_function'"));
+  EXPECT_THAT(compile(kernel("  llvm.inline_asm has_side_effects \"nop\", \"\" : () -> ()")).second,
+              testing::HasSubstr("inline assembly"));
 }
 
 } // namespace

@@ -13,20 +13,24 @@ using sim::SimOptions;
 namespace {
 
 /// One warp: out[lane] = the i32 %r that `body` makes of in[lane] (%x) and %lane.
-std::vector<int> one_warp(const std::string &body, const std::vector<int> &in, uint64_t seed = 0, const std::string &prologue = "") {
-  std::string text = prologue +
+std::vector<int> one_warp(const std::string &body, const std::vector<int> &in, uint64_t seed = 0,
+                          const std::string &prologue = "") {
+  std::string text =
+      prologue +
       "llvm.func @k(%in: !llvm.ptr<1>, %out: !llvm.ptr<1>) attributes {nvvm.kernel, nvvm.reqntid = array<i32: 32>} {\n"
-      "  %full = llvm.mlir.constant(-1 : i32) : i32\n  %c31 = llvm.mlir.constant(31 : i32) : i32\n  %c0 = llvm.mlir.constant(0 : i32) : i32\n"
+      "  %full = llvm.mlir.constant(-1 : i32) : i32\n  %c31 = llvm.mlir.constant(31 : i32) : i32\n  %c0 = "
+      "llvm.mlir.constant(0 : i32) : i32\n"
       "  %c1 = llvm.mlir.constant(1 : i32) : i32\n  %c3 = llvm.mlir.constant(3 : i32) : i32\n"
       "  %lane = nvvm.read.ptx.sreg.laneid : i32\n"
       "  %px = llvm.getelementptr %in[%lane] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32\n"
       "  %pr = llvm.getelementptr %out[%lane] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32\n"
-      "  %x = llvm.load %px : !llvm.ptr<1> -> i32\n" + body +
-      "\n  llvm.store %r, %pr : i32, !llvm.ptr<1>\n  llvm.return\n}\n";
+      "  %x = llvm.load %px : !llvm.ptr<1> -> i32\n" +
+      body + "\n  llvm.store %r, %pr : i32, !llvm.ptr<1>\n  llvm.return\n}\n";
   auto image = load(text);
   std::vector<int> data = in, out(32, -7);
   Params params(data.data(), out.data());
-  auto findings = sim::launch(image, SimLaunch{.threads = 32, .shared_bytes = 4096, .params = params.data()}, SimOptions{.seed = seed});
+  auto findings = sim::launch(image, SimLaunch{.threads = 32, .shared_bytes = 4096, .params = params.data()},
+                              SimOptions{.seed = seed});
   EXPECT_EQ(texts(findings), "");
   return out;
 }
@@ -40,64 +44,89 @@ std::vector<int> lanes(int (*f)(int)) {
 TEST(SimCollective, Shuffles) {
   auto in = lanes([](int i) { return 100 + i; });
   for (uint64_t seed : {0, 4}) {
-    EXPECT_EQ(one_warp("  %r = nvvm.shfl.sync up %full, %x, %c3, %c0 : i32 -> i32", in, seed), lanes([](int i) { return 100 + (i < 3 ? i : i - 3); }));
-    EXPECT_EQ(one_warp("  %r = nvvm.shfl.sync down %full, %x, %c3, %c31 : i32 -> i32", in, seed), lanes([](int i) { return 100 + (i > 28 ? i : i + 3); }));
-    EXPECT_EQ(one_warp("  %r = nvvm.shfl.sync bfly %full, %x, %c3, %c31 : i32 -> i32", in, seed), lanes([](int i) { return 100 + (i ^ 3); }));
+    EXPECT_EQ(one_warp("  %r = nvvm.shfl.sync up %full, %x, %c3, %c0 : i32 -> i32", in, seed),
+              lanes([](int i) { return 100 + (i < 3 ? i : i - 3); }));
+    EXPECT_EQ(one_warp("  %r = nvvm.shfl.sync down %full, %x, %c3, %c31 : i32 -> i32", in, seed),
+              lanes([](int i) { return 100 + (i > 28 ? i : i + 3); }));
+    EXPECT_EQ(one_warp("  %r = nvvm.shfl.sync bfly %full, %x, %c3, %c31 : i32 -> i32", in, seed),
+              lanes([](int i) { return 100 + (i ^ 3); }));
     EXPECT_EQ(one_warp("  %r = nvvm.shfl.sync idx %full, %x, %lane, %c31 : i32 -> i32", in, seed), in);
-    EXPECT_EQ(one_warp("  %t = llvm.add %lane, %c3 : i32\n  %r = nvvm.shfl.sync idx %full, %x, %t, %c31 : i32 -> i32", in, seed),
+    EXPECT_EQ(one_warp("  %t = llvm.add %lane, %c3 : i32\n  %r = nvvm.shfl.sync idx %full, %x, %t, %c31 : i32 -> i32",
+                       in, seed),
               lanes([](int i) { return 100 + (i + 3) % 32; }));
   }
   // Segments of 8 lanes: control 0x181f for width 8.
-  EXPECT_EQ(one_warp("  %seg = llvm.mlir.constant(6175 : i32) : i32\n  %r = nvvm.shfl.sync down %full, %x, %c3, %seg : i32 -> i32", in),
-            lanes([](int i) { return 100 + (i % 8 > 4 ? i : i + 3); }));
+  EXPECT_EQ(
+      one_warp(
+          "  %seg = llvm.mlir.constant(6175 : i32) : i32\n  %r = nvvm.shfl.sync down %full, %x, %c3, %seg : i32 -> i32",
+          in),
+      lanes([](int i) { return 100 + (i % 8 > 4 ? i : i + 3); }));
   // The predicate says whether the source lane was in range.
-  EXPECT_EQ(one_warp("  %p = nvvm.shfl.sync down %full, %x, %c3, %c31 {return_value_and_is_valid} : i32 -> !llvm.struct<(i32, i1)>\n"
-                     "  %v = llvm.extractvalue %p[1] : !llvm.struct<(i32, i1)>\n  %r = llvm.zext %v : i1 to i32", in),
+  EXPECT_EQ(one_warp("  %p = nvvm.shfl.sync down %full, %x, %c3, %c31 {return_value_and_is_valid} : i32 -> "
+                     "!llvm.struct<(i32, i1)>\n"
+                     "  %v = llvm.extractvalue %p[1] : !llvm.struct<(i32, i1)>\n  %r = llvm.zext %v : i1 to i32",
+                     in),
             lanes([](int i) { return int(i <= 28); }));
 }
 
 TEST(SimCollective, ShufflesThatFeedOneAnother) {
   auto in = lanes([](int i) { return i * i; });
   // Two independent shuffles share a rendezvous; the third needs their sum.
-  auto out = one_warp("  %a = nvvm.shfl.sync bfly %full, %x, %c1, %c31 : i32 -> i32\n  %b = nvvm.shfl.sync bfly %full, %x, %c3, %c31 : i32 -> i32\n"
-                      "  %s = llvm.add %a, %b : i32\n  %r = nvvm.shfl.sync idx %full, %s, %c0, %c31 : i32 -> i32", in);
+  auto out = one_warp("  %a = nvvm.shfl.sync bfly %full, %x, %c1, %c31 : i32 -> i32\n  %b = nvvm.shfl.sync bfly %full, "
+                      "%x, %c3, %c31 : i32 -> i32\n"
+                      "  %s = llvm.add %a, %b : i32\n  %r = nvvm.shfl.sync idx %full, %s, %c0, %c31 : i32 -> i32",
+                      in);
   EXPECT_EQ(out, std::vector<int>(32, 1 + 9));
 }
 
 TEST(SimCollective, VotesMatchesReductions) {
   auto in = lanes([](int i) { return i % 4 - 1; });
   std::string positive = "  %p = llvm.icmp \"sgt\" %x, %c0 : i32\n";
-  EXPECT_EQ(one_warp(positive + "  %r = nvvm.vote.sync ballot %full, %p -> i32", in), std::vector<int>(32, int(0xcccccccc)));
-  EXPECT_EQ(one_warp(positive + "  %v = nvvm.vote.sync any %full, %p -> i1\n  %r = llvm.zext %v : i1 to i32", in), std::vector<int>(32, 1));
-  EXPECT_EQ(one_warp(positive + "  %v = nvvm.vote.sync all %full, %p -> i1\n  %r = llvm.zext %v : i1 to i32", in), std::vector<int>(32, 0));
-  EXPECT_EQ(one_warp("  %r = nvvm.match.sync any %full, %x : i32 -> i32", in), lanes([](int i) { return int(0x11111111u << (i % 4)); }));
+  EXPECT_EQ(one_warp(positive + "  %r = nvvm.vote.sync ballot %full, %p -> i32", in),
+            std::vector<int>(32, int(0xcccccccc)));
+  EXPECT_EQ(one_warp(positive + "  %v = nvvm.vote.sync any %full, %p -> i1\n  %r = llvm.zext %v : i1 to i32", in),
+            std::vector<int>(32, 1));
+  EXPECT_EQ(one_warp(positive + "  %v = nvvm.vote.sync all %full, %p -> i1\n  %r = llvm.zext %v : i1 to i32", in),
+            std::vector<int>(32, 0));
+  EXPECT_EQ(one_warp("  %r = nvvm.match.sync any %full, %x : i32 -> i32", in),
+            lanes([](int i) { return int(0x11111111u << (i % 4)); }));
   EXPECT_EQ(one_warp("  %r = nvvm.redux.sync add %x, %full : i32 -> i32", in), std::vector<int>(32, 16));
   EXPECT_EQ(one_warp("  %r = nvvm.redux.sync min %x, %full : i32 -> i32", in), std::vector<int>(32, -1));
   EXPECT_EQ(one_warp("  %r = nvvm.redux.sync umax %x, %full : i32 -> i32", in), std::vector<int>(32, -1));
-  EXPECT_EQ(one_warp("  %v = nvvm.elect.sync -> i1\n  %r = llvm.zext %v : i1 to i32", in), lanes([](int i) { return int(i == 0); }));
+  EXPECT_EQ(one_warp("  %v = nvvm.elect.sync -> i1\n  %r = llvm.zext %v : i1 to i32", in),
+            lanes([](int i) { return int(i == 0); }));
 }
 
 TEST(SimCollective, PartOfAWarp) {
   // Even lanes sum among themselves while odd lanes do something else.
   auto in = lanes([](int i) { return i; });
-  std::string body = "  %odd = llvm.and %lane, %c1 : i32\n  %is = llvm.icmp \"eq\" %odd, %c1 : i32\n  llvm.cond_br %is, ^odd, ^even\n"
-                     "^odd:\n  %m1 = llvm.mlir.constant(-1431655766 : i32) : i32\n  %s1 = nvvm.redux.sync max %x, %m1 : i32 -> i32\n  llvm.br ^join(%s1 : i32)\n"
-                     "^even:\n  %m0 = llvm.mlir.constant(1431655765 : i32) : i32\n  %s0 = nvvm.redux.sync add %x, %m0 : i32 -> i32\n  llvm.br ^join(%s0 : i32)\n"
-                     "^join(%r: i32):";
+  std::string body =
+      "  %odd = llvm.and %lane, %c1 : i32\n  %is = llvm.icmp \"eq\" %odd, %c1 : i32\n  llvm.cond_br %is, ^odd, ^even\n"
+      "^odd:\n  %m1 = llvm.mlir.constant(-1431655766 : i32) : i32\n  %s1 = nvvm.redux.sync max %x, %m1 : i32 -> i32\n  "
+      "llvm.br ^join(%s1 : i32)\n"
+      "^even:\n  %m0 = llvm.mlir.constant(1431655765 : i32) : i32\n  %s0 = nvvm.redux.sync add %x, %m0 : i32 -> i32\n  "
+      "llvm.br ^join(%s0 : i32)\n"
+      "^join(%r: i32):";
   for (uint64_t seed : {0, 1, 2}) EXPECT_EQ(one_warp(body, in, seed), lanes([](int i) { return i % 2 ? 31 : 240; }));
 }
 
 TEST(SimCollective, MatricesTransposedAndStored) {
-  const std::string smem = "llvm.mlir.global external @moec_smem() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<0 x i8>\n";
-  // stmatrix of a register per lane, then a transposed ldmatrix: the register of lane l holds elements (row, column) swapped.
+  const std::string smem =
+      "llvm.mlir.global external @moec_smem() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<0 x i8>\n";
+  // stmatrix of a register per lane, then a transposed ldmatrix: the register of lane l holds elements (row, column)
+  // swapped.
   std::string body =
-      "  %s = llvm.mlir.addressof @moec_smem : !llvm.ptr<3>\n  %c7 = llvm.mlir.constant(7 : i32) : i32\n  %c16 = llvm.mlir.constant(16 : i32) : i32\n"
+      "  %s = llvm.mlir.addressof @moec_smem : !llvm.ptr<3>\n  %c7 = llvm.mlir.constant(7 : i32) : i32\n  %c16 = "
+      "llvm.mlir.constant(16 : i32) : i32\n"
       "  %row = llvm.and %lane, %c7 : i32\n  %o = llvm.mul %row, %c16 : i32\n"
       "  %p = llvm.getelementptr %s[%o] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, i8\n"
-      "  nvvm.stmatrix %p, %x {layout = #nvvm.mma_layout<row>, shape = #nvvm.ld_st_matrix_shape<m = 8, n = 8>, eltType = #nvvm.ld_st_matrix_elt_type<b16>} : !llvm.ptr<3>, i32\n"
+      "  nvvm.stmatrix %p, %x {layout = #nvvm.mma_layout<row>, shape = #nvvm.ld_st_matrix_shape<m = 8, n = 8>, eltType "
+      "= #nvvm.ld_st_matrix_elt_type<b16>} : !llvm.ptr<3>, i32\n"
       "  nvvm.bar.warp.sync %full : i32\n"
-      "  %r = nvvm.ldmatrix %p {num = 1 : i32, layout = #nvvm.mma_layout<col>, shape = #nvvm.ld_st_matrix_shape<m = 8, n = 8>, eltType = #nvvm.ld_st_matrix_elt_type<b16>} : (!llvm.ptr<3>) -> i32";
-  auto in = lanes([](int i) { return (i / 4 * 8 + i % 4 * 2) | (i / 4 * 8 + i % 4 * 2 + 1) << 16; }); // element = 8 * row + column
+      "  %r = nvvm.ldmatrix %p {num = 1 : i32, layout = #nvvm.mma_layout<col>, shape = #nvvm.ld_st_matrix_shape<m = 8, "
+      "n = 8>, eltType = #nvvm.ld_st_matrix_elt_type<b16>} : (!llvm.ptr<3>) -> i32";
+  auto in = lanes(
+      [](int i) { return (i / 4 * 8 + i % 4 * 2) | (i / 4 * 8 + i % 4 * 2 + 1) << 16; }); // element = 8 * row + column
   EXPECT_EQ(one_warp(body, in, 0, smem), lanes([](int i) {
               int row = i / 4, column = i % 4 * 2;
               return (8 * column + row) | (8 * (column + 1) + row) << 16;
@@ -107,24 +136,33 @@ TEST(SimCollective, MatricesTransposedAndStored) {
 /// A producer and a consumer warp pass 8 rounds of values through named barriers 1 (full) and 2 (empty).
 std::string named_barriers(const std::string &empty_wait = "nvvm.barrier id = %c2 number_of_threads = %c64") {
   return "llvm.mlir.global external @moec_smem() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<0 x i8>\n"
-         "llvm.func @pipe(%in: !llvm.ptr<1>, %out: !llvm.ptr<1>) attributes {nvvm.kernel, nvvm.reqntid = array<i32: 64>} {\n"
-         "  %c0 = llvm.mlir.constant(0 : i32) : i32\n  %c1 = llvm.mlir.constant(1 : i32) : i32\n  %c2 = llvm.mlir.constant(2 : i32) : i32\n"
-         "  %c8 = llvm.mlir.constant(8 : i32) : i32\n  %c32 = llvm.mlir.constant(32 : i32) : i32\n  %c64 = llvm.mlir.constant(64 : i32) : i32\n"
+         "llvm.func @pipe(%in: !llvm.ptr<1>, %out: !llvm.ptr<1>) attributes {nvvm.kernel, nvvm.reqntid = array<i32: "
+         "64>} {\n"
+         "  %c0 = llvm.mlir.constant(0 : i32) : i32\n  %c1 = llvm.mlir.constant(1 : i32) : i32\n  %c2 = "
+         "llvm.mlir.constant(2 : i32) : i32\n"
+         "  %c8 = llvm.mlir.constant(8 : i32) : i32\n  %c32 = llvm.mlir.constant(32 : i32) : i32\n  %c64 = "
+         "llvm.mlir.constant(64 : i32) : i32\n"
          "  %tid = nvvm.read.ptx.sreg.tid.x : i32\n  %lane = llvm.urem %tid, %c32 : i32\n"
          "  %s = llvm.mlir.addressof @moec_smem : !llvm.ptr<3>\n"
          "  %p = llvm.getelementptr %s[%lane] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, i32\n"
          "  %producer = llvm.icmp \"ult\" %tid, %c32 : i32\n  llvm.cond_br %producer, ^produce(%c0 : i32), ^first\n"
          "^first:\n  nvvm.barrier.arrive id = %c2 number_of_threads = %c64\n  llvm.br ^consume(%c0 : i32)\n"
-         "^produce(%i: i32):\n  " + empty_wait + " // empty\n"
+         "^produce(%i: i32):\n  " +
+         empty_wait +
+         " // empty\n"
          "  %e = llvm.mul %i, %c32 : i32\n  %e2 = llvm.add %e, %lane : i32\n"
-         "  %pi = llvm.getelementptr %in[%e2] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32\n  %v = llvm.load %pi : !llvm.ptr<1> -> i32\n"
+         "  %pi = llvm.getelementptr %in[%e2] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32\n  %v = llvm.load %pi : "
+         "!llvm.ptr<1> -> i32\n"
          "  llvm.store %v, %p : i32, !llvm.ptr<3> // produce\n  nvvm.barrier.arrive id = %c1 number_of_threads = %c64\n"
-         "  %i2 = llvm.add %i, %c1 : i32\n  %more = llvm.icmp \"ult\" %i2, %c8 : i32\n  llvm.cond_br %more, ^produce(%i2 : i32), ^done\n"
+         "  %i2 = llvm.add %i, %c1 : i32\n  %more = llvm.icmp \"ult\" %i2, %c8 : i32\n  llvm.cond_br %more, "
+         "^produce(%i2 : i32), ^done\n"
          "^consume(%j: i32):\n  nvvm.barrier id = %c1 number_of_threads = %c64\n"
          "  %w = llvm.load %p : !llvm.ptr<3> -> i32 // consume\n"
          "  %f = llvm.mul %j, %c32 : i32\n  %f2 = llvm.add %f, %lane : i32\n"
-         "  %po = llvm.getelementptr %out[%f2] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32\n  llvm.store %w, %po : i32, !llvm.ptr<1>\n"
-         "  %j2 = llvm.add %j, %c1 : i32\n  %more2 = llvm.icmp \"ult\" %j2, %c8 : i32\n  llvm.cond_br %more2, ^release(%j2 : i32), ^done\n"
+         "  %po = llvm.getelementptr %out[%f2] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32\n  llvm.store %w, %po : i32, "
+         "!llvm.ptr<1>\n"
+         "  %j2 = llvm.add %j, %c1 : i32\n  %more2 = llvm.icmp \"ult\" %j2, %c8 : i32\n  llvm.cond_br %more2, "
+         "^release(%j2 : i32), ^done\n"
          "^release(%j3: i32):\n  nvvm.barrier.arrive id = %c2 number_of_threads = %c64\n  llvm.br ^consume(%j3 : i32)\n"
          "^done:\n  llvm.return\n}\n";
 }
@@ -157,15 +195,18 @@ TEST(SimCollective, NoWaitForTheEmptyBarrier) {
   EXPECT_TRUE(found) << texts(findings);
 }
 
-/// The start of a kernel of 64 threads: an mbarrier %mb at shared+0 that expects `count` arrivals, and %mine, a word of shared memory behind it.
+/// The start of a kernel of 64 threads: an mbarrier %mb at shared+0 that expects `count` arrivals, and %mine, a word of
+/// shared memory behind it.
 std::string with_mbarrier(const std::string &arguments, int count) {
   return R"(
 llvm.mlir.global external @moec_smem() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<0 x i8>
-llvm.func @k()" + arguments + R"() attributes {nvvm.kernel, nvvm.reqntid = array<i32: 64>} {
+llvm.func @k()" +
+         arguments + R"() attributes {nvvm.kernel, nvvm.reqntid = array<i32: 64>} {
   %c0 = llvm.mlir.constant(0 : i32) : i32
   %c1 = llvm.mlir.constant(1 : i32) : i32
   %c63 = llvm.mlir.constant(63 : i32) : i32
-  %count = llvm.mlir.constant()" + std::to_string(count) + R"( : i32) : i32
+  %count = llvm.mlir.constant()" +
+         std::to_string(count) + R"( : i32) : i32
   %tid = nvvm.read.ptx.sreg.tid.x : i32
   %mb = llvm.mlir.addressof @moec_smem : !llvm.ptr<3>
   %first = llvm.icmp "eq" %tid, %c0 : i32
@@ -219,9 +260,11 @@ TEST(SimCollective, MbarrierPhases) {
 
 /// The lanes of `mask` take `body`, which makes %s; the others keep -5.
 std::string in_lanes(uint32_t mask, const std::string &body) {
-  return "  %mask = llvm.mlir.constant(" + std::to_string(int32_t(mask)) + " : i32) : i32\n  %sh = llvm.lshr %mask, %lane : i32\n  %bit = llvm.and %sh, %c1 : i32\n"
-         "  %in_mask = llvm.icmp \"eq\" %bit, %c1 : i32\n  %minus = llvm.mlir.constant(-5 : i32) : i32\n  llvm.cond_br %in_mask, ^take, ^join(%minus : i32)\n^take:\n" + body +
-         "\n  llvm.br ^join(%s : i32)\n^join(%r: i32):";
+  return "  %mask = llvm.mlir.constant(" + std::to_string(int32_t(mask)) +
+         " : i32) : i32\n  %sh = llvm.lshr %mask, %lane : i32\n  %bit = llvm.and %sh, %c1 : i32\n"
+         "  %in_mask = llvm.icmp \"eq\" %bit, %c1 : i32\n  %minus = llvm.mlir.constant(-5 : i32) : i32\n  llvm.cond_br "
+         "%in_mask, ^take, ^join(%minus : i32)\n^take:\n" +
+         body + "\n  llvm.br ^join(%s : i32)\n^join(%r: i32):";
 }
 
 const uint32_t kMasks[] = {~0u, 0x0000ffff, 0x80000001, 0x00f0a5c3};
@@ -235,21 +278,29 @@ TEST(SimCollective, EveryVote) {
         in[i] = values == 1 || (values == 2 && i % 3 == 0);
         if (in[i]) ballot |= 1u << i & mask;
       }
-      const std::pair<const char *, int> kinds[] = {{"any", ballot != 0}, {"all", ballot == mask}, {"uni", ballot == 0 || ballot == mask}};
+      const std::pair<const char *, int> kinds[] = {
+          {"any", ballot != 0}, {"all", ballot == mask}, {"uni", ballot == 0 || ballot == mask}};
       auto expect = [&](const std::string &body, int want) {
         auto got = one_warp(in_lanes(mask, "  %p = llvm.icmp \"ne\" %x, %c0 : i32\n" + body), in);
-        for (int i = 0; i < 32; ++i) ASSERT_EQ(got[i], mask >> i & 1 ? want : -5) << body << " lane " << i << " mask " << mask;
+        for (int i = 0; i < 32; ++i)
+          ASSERT_EQ(got[i], mask >> i & 1 ? want : -5) << body << " lane " << i << " mask " << mask;
       };
-      for (auto [kind, want] : kinds) expect(std::string("  %v = nvvm.vote.sync ") + kind + " %mask, %p -> i1\n  %s = llvm.zext %v : i1 to i32", want);
+      for (auto [kind, want] : kinds)
+        expect(std::string("  %v = nvvm.vote.sync ") + kind + " %mask, %p -> i1\n  %s = llvm.zext %v : i1 to i32",
+               want);
       expect("  %s = nvvm.vote.sync ballot %mask, %p -> i32", int(ballot));
     }
 }
 
 TEST(SimCollective, Matches) {
-  const std::string all = "  %m = nvvm.match.sync all %mask, %x : i32 -> !llvm.struct<(i32, i1)>\n  %same = llvm.extractvalue %m[1] : !llvm.struct<(i32, i1)>\n"
-                          "  %lanes = llvm.extractvalue %m[0] : !llvm.struct<(i32, i1)>\n  %one = llvm.zext %same : i1 to i32\n  %s = llvm.xor %lanes, %one : i32";
-  const std::string wide = "  %x64 = llvm.zext %x : i32 to i64\n  %c40 = llvm.mlir.constant(40 : i64) : i64\n  %high = llvm.shl %x64, %c40 : i64\n"
-                           "  %s = nvvm.match.sync any %mask, %high : i64 -> i32"; // values that differ in the upper half only
+  const std::string all = "  %m = nvvm.match.sync all %mask, %x : i32 -> !llvm.struct<(i32, i1)>\n  %same = "
+                          "llvm.extractvalue %m[1] : !llvm.struct<(i32, i1)>\n"
+                          "  %lanes = llvm.extractvalue %m[0] : !llvm.struct<(i32, i1)>\n  %one = llvm.zext %same : i1 "
+                          "to i32\n  %s = llvm.xor %lanes, %one : i32";
+  const std::string wide =
+      "  %x64 = llvm.zext %x : i32 to i64\n  %c40 = llvm.mlir.constant(40 : i64) : i64\n  %high = llvm.shl %x64, %c40 "
+      ": i64\n"
+      "  %s = nvvm.match.sync any %mask, %high : i64 -> i32"; // values that differ in the upper half only
   for (uint32_t mask : kMasks)
     for (int modulus : {1, 3, 32}) {
       std::vector<int> in(32);
@@ -259,7 +310,8 @@ TEST(SimCollective, Matches) {
         for (int i = 0; i < 32; ++i) lanes |= uint32_t{in[i] == in[lane]} << i & mask;
         return lanes;
       };
-      auto any = one_warp(in_lanes(mask, "  %s = nvvm.match.sync any %mask, %x : i32 -> i32"), in), any64 = one_warp(in_lanes(mask, wide), in), every = one_warp(in_lanes(mask, all), in);
+      auto any = one_warp(in_lanes(mask, "  %s = nvvm.match.sync any %mask, %x : i32 -> i32"), in),
+           any64 = one_warp(in_lanes(mask, wide), in), every = one_warp(in_lanes(mask, all), in);
       for (int i = 0; i < 32; ++i) {
         bool takes = mask >> i & 1, equal = same_as(i) == mask;
         ASSERT_EQ(any[i], takes ? int(same_as(i)) : -5) << mask << " " << modulus << " " << i;
@@ -288,7 +340,8 @@ TEST(SimCollective, EveryReduction) {
       bool first = true;
       for (int i = 0; i < 32; ++i)
         if (mask >> i & 1) want = first ? uint32_t(in[i]) : k.f(want, uint32_t(in[i])), first = false;
-      auto got = one_warp(in_lanes(mask, std::string("  %s = nvvm.redux.sync ") + k.kind + " %x, %mask : i32 -> i32"), in);
+      auto got =
+          one_warp(in_lanes(mask, std::string("  %s = nvvm.redux.sync ") + k.kind + " %x, %mask : i32 -> i32"), in);
       for (int i = 0; i < 32; ++i) ASSERT_EQ(got[i], mask >> i & 1 ? int(want) : -5) << k.kind << " mask " << mask;
     }
 }
@@ -296,7 +349,8 @@ TEST(SimCollective, EveryReduction) {
 TEST(SimCollective, FloatReductions) {
   // PTX: a NaN loses unless .NaN; -0 < +0; .abs takes magnitudes first; a result that is NaN is canonical.
   const float nan = std::bit_cast<float>(0xffc00123), zero = 0;
-  const std::vector<std::vector<float>> inputs = {{3, -7, 2.5f, 0}, {nan, -7, 2, 1}, {zero, -zero, -zero, zero}, {nan, nan, nan, nan}};
+  const std::vector<std::vector<float>> inputs = {
+      {3, -7, 2.5f, 0}, {nan, -7, 2, 1}, {zero, -zero, -zero, zero}, {nan, nan, nan, nan}};
   for (const auto &values : inputs)
     for (bool abs : {false, true})
       for (bool keep_nan : {false, true})
@@ -308,14 +362,21 @@ TEST(SimCollective, FloatReductions) {
           for (float v : values) {
             if (abs) v = std::fabs(v);
             any_nan |= v != v;
-            if (want != want) want = v;
-            else if (v == v && (max ? v > want || (v == want && !std::signbit(v)) : v < want || (v == want && std::signbit(v)))) want = v;
+            if (want != want)
+              want = v;
+            else if (v == v &&
+                     (max ? v > want || (v == want && !std::signbit(v)) : v < want || (v == want && std::signbit(v))))
+              want = v;
           }
           bool is_nan = want != want || (keep_nan && any_nan);
-          std::string flags = std::string(abs ? "abs = true" : "") + (abs && keep_nan ? ", " : "") + (keep_nan ? "nan = true" : "");
-          auto got = one_warp("  %v = llvm.bitcast %x : i32 to f32\n  %m = nvvm.redux.sync " + std::string(max ? "fmax" : "fmin") + " %v, %full {" + flags +
-                              "} : f32 -> f32\n  %r = llvm.bitcast %m : f32 to i32", in);
-          EXPECT_EQ(got, std::vector<int>(32, is_nan ? 0x7fffffff : std::bit_cast<int>(want))) << flags << " " << max << " " << values[0];
+          std::string flags =
+              std::string(abs ? "abs = true" : "") + (abs && keep_nan ? ", " : "") + (keep_nan ? "nan = true" : "");
+          auto got = one_warp("  %v = llvm.bitcast %x : i32 to f32\n  %m = nvvm.redux.sync " +
+                                  std::string(max ? "fmax" : "fmin") + " %v, %full {" + flags +
+                                  "} : f32 -> f32\n  %r = llvm.bitcast %m : f32 to i32",
+                              in);
+          EXPECT_EQ(got, std::vector<int>(32, is_nan ? 0x7fffffff : std::bit_cast<int>(want)))
+              << flags << " " << max << " " << values[0];
         }
 }
 
@@ -353,22 +414,26 @@ llvm.func @k(%in: !llvm.ptr<1>, %out: !llvm.ptr<1>) attributes {nvvm.kernel, nvv
       for (int i = 0; i < 96; ++i) want[i] = all, want[96 + i] = all == 96, want[192 + i] = all != 0;
       sim::MemoryRange allowed[] = {range_of(in), range_of(out)};
       Params params(in.data(), out.data());
-      auto findings = sim::launch(image, SimLaunch{.threads = 96, .params = params.data()}, SimOptions{.checked = true, .seed = seed, .allowed = allowed});
+      auto findings = sim::launch(image, SimLaunch{.threads = 96, .params = params.data()},
+                                  SimOptions{.checked = true, .seed = seed, .allowed = allowed});
       EXPECT_EQ(texts(findings), "");
       EXPECT_EQ(out, want) << yes << " seed " << seed;
     }
 }
 
-/// 64 threads copy a number each to shared memory by cp.async and let an mbarrier wait for the copies; then each reads another one's. `arrive` is what
-/// they do, `count` what the mbarrier expects, `wait` how they wait (0: by phase, in %done).
+/// 64 threads copy a number each to shared memory by cp.async and let an mbarrier wait for the copies; then each reads
+/// another one's. `arrive` is what they do, `count` what the mbarrier expects, `wait` how they wait (0: by phase, in
+/// %done).
 std::string copies(const std::string &arrive, int count, const std::string &wait) {
   return with_mbarrier("%in: !llvm.ptr<1>, %out: !llvm.ptr<1>", count) + R"(
   %from = llvm.getelementptr %in[%tid] : (!llvm.ptr<1>, i32) -> !llvm.ptr<1>, i32
   nvvm.cp.async.shared.global %mine, %from, 4, cache = ca : !llvm.ptr<3>, !llvm.ptr<1>
-)" + arrive + R"(
+)" + arrive +
+         R"(
   llvm.br ^wait
 ^wait:
-)" + wait + R"(
+)" + wait +
+         R"(
   llvm.cond_br %done, ^read, ^wait
 ^read:
   %other = llvm.sub %c63, %tid : i32
@@ -396,12 +461,15 @@ const std::string kTryWait = "  %done = nvvm.mbarrier.try_wait %mb, %c0 : !llvm.
 const std::string kTestPhase = "  %done = nvvm.mbarrier.test.wait %mb, %c0 : !llvm.ptr<3>, i32 -> i1";
 
 TEST(SimCollective, CopiesThatArriveAtAnMbarrier) {
-  // noinc: the arrival of a thread's copies is one of those that the mbarrier expects. Without it the copies' arrival comes on top.
+  // noinc: the arrival of a thread's copies is one of those that the mbarrier expects. Without it the copies' arrival
+  // comes on top.
   const std::string noinc = "  nvvm.cp.async.mbarrier.arrive %mb {noinc = true} : !llvm.ptr<3>\n";
-  const std::string inc = "  nvvm.cp.async.mbarrier.arrive %mb : !llvm.ptr<3>\n  %s = nvvm.mbarrier.arrive %mb : !llvm.ptr<3> -> i64\n";
+  const std::string inc =
+      "  nvvm.cp.async.mbarrier.arrive %mb : !llvm.ptr<3>\n  %s = nvvm.mbarrier.arrive %mb : !llvm.ptr<3> -> i64\n";
   const std::string test_state = "  %done = nvvm.mbarrier.test.wait %mb, %s : !llvm.ptr<3>, i64 -> i1";
   for (uint64_t seed : {0, 1, 2, 3})
-    for (const std::string &text : {copies(noinc, 64, kTryWait), copies(inc, 64, kTryWait), copies(noinc, 64, kTestPhase), copies(inc, 64, test_state)}) {
+    for (const std::string &text : {copies(noinc, 64, kTryWait), copies(inc, 64, kTryWait),
+                                    copies(noinc, 64, kTestPhase), copies(inc, 64, test_state)}) {
       auto [out, findings] = run_copies(text, seed);
       EXPECT_EQ(texts(findings), "") << text;
       for (int i = 0; i < 64; ++i) ASSERT_EQ(out[i], 7 * (63 - i)) << "seed " << seed;
@@ -423,7 +491,8 @@ TEST(SimCollective, CopiesThatAreOneArrivalShort) {
   const std::string text = copies("  nvvm.cp.async.mbarrier.arrive %mb {noinc = true} : !llvm.ptr<3>\n", 65, kTryWait);
   auto findings = run_copies(text, 0).second;
   ASSERT_EQ(findings.size(), 1u) << texts(findings);
-  EXPECT_THAT(findings[0].text(), testing::AllOf(testing::HasSubstr("deadlock"), testing::HasSubstr("1 of 65 arrivals")));
+  EXPECT_THAT(findings[0].text(),
+              testing::AllOf(testing::HasSubstr("deadlock"), testing::HasSubstr("1 of 65 arrivals")));
 }
 
 } // namespace

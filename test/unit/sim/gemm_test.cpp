@@ -1,4 +1,5 @@
-// mma.sync GEMMs: right against a plain loop, equal on every level and schedule, silent in checked mode, planted bugs found.
+// mma.sync GEMMs: right against a plain loop, equal on every level and schedule, silent in checked mode, planted bugs
+// found.
 #include "gemm_text.h"
 #include "harness.h"
 
@@ -89,14 +90,17 @@ TEST(SimGemm, MissingBarriersAreRaces) {
   GemmShape no_first{.first_barrier = false};
   std::string text = GemmText(no_first).text();
   for (uint64_t seed : {0, 1, 2}) {
-    auto findings = Problem(64, 64, no_first.k).run(no_first, load(text, {.checked = true}), {.checked = true, .seed = seed});
+    auto findings =
+        Problem(64, 64, no_first.k).run(no_first, load(text, {.checked = true}), {.checked = true, .seed = seed});
     EXPECT_NE(find(findings, FindingKind::SharedRace, line_of(text, "// load")), nullptr) << texts(findings);
   }
   GemmShape no_second{.k = 96, .second_barrier = false};
   text = GemmText(no_second).text();
   for (uint64_t seed : {0, 1, 2}) {
-    auto findings = Problem(64, 64, no_second.k).run(no_second, load(text, {.checked = true}), {.checked = true, .seed = seed});
-    bool race = std::any_of(findings.begin(), findings.end(), [](const auto &f) { return f.kind == FindingKind::SharedRace && f.other_line; });
+    auto findings =
+        Problem(64, 64, no_second.k).run(no_second, load(text, {.checked = true}), {.checked = true, .seed = seed});
+    bool race = std::any_of(findings.begin(), findings.end(),
+                            [](const auto &f) { return f.kind == FindingKind::SharedRace && f.other_line; });
     EXPECT_TRUE(race) << texts(findings);
   }
 }
@@ -117,8 +121,8 @@ TEST(SimGemm, Speed) {
         best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
       }
       double flops = 2.0 * p.m * p.n * p.k;
-      printf("  warp tile %dx%d%s: %.2f GFLOP/s on one core, compile %.0f ms\n", 16 * m_tiles, 8 * n_tiles, checked ? ", checked" : "",
-             flops / best / 1e9, compile_ms);
+      printf("  warp tile %dx%d%s: %.2f GFLOP/s on one core, compile %.0f ms\n", 16 * m_tiles, 8 * n_tiles,
+             checked ? ", checked" : "", flops / best / 1e9, compile_ms);
       ASSERT_EQ(p.c[p.n + 1], p.expected(1, 1));
     }
   }

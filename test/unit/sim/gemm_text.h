@@ -10,7 +10,7 @@ namespace moec::simtest {
 struct GemmShape {
   int m_tiles = 2, n_tiles = 4; ///< 16 x 8 tiles per warp
   int k = 64;
-  bool wait = true;         ///< planted bug: no wait for the copies
+  bool wait = true;                                 ///< planted bug: no wait for the copies
   bool first_barrier = true, second_barrier = true; ///< planted bugs: no barrier after the wait, none before reuse
 
   static constexpr int kDepth = 32, kRowBytes = 80; ///< k per stage; bytes per row, padded
@@ -26,7 +26,8 @@ public:
 
   std::string text() {
     line("llvm.mlir.global external @moec_smem() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<0 x i8>");
-    line("llvm.func @gemm(%a: !llvm.ptr<1>, %b: !llvm.ptr<1>, %c: !llvm.ptr<1>, %n: i32) attributes {nvvm.kernel, nvvm.reqntid = array<i32: 128>} {");
+    line("llvm.func @gemm(%a: !llvm.ptr<1>, %b: !llvm.ptr<1>, %c: !llvm.ptr<1>, %n: i32) attributes {nvvm.kernel, "
+         "nvvm.reqntid = array<i32: 128>} {");
     prologue();
     loop();
     epilogue();
@@ -50,10 +51,12 @@ private:
   V div(V x, int y) { return bin("udiv", x, c(y)); }
   V rem(V x, int y) { return bin("urem", x, c(y)); }
   V at(V base, V offset, const char *space) {
-    return def("llvm.getelementptr " + base + "[" + offset + "] : (!llvm.ptr<" + space + ">, i32) -> !llvm.ptr<" + space + ">, i8");
+    return def("llvm.getelementptr " + base + "[" + offset + "] : (!llvm.ptr<" + space + ">, i32) -> !llvm.ptr<" +
+               space + ">, i8");
   }
 
-  /// Copies of one stage: 16 bytes per thread at a time. `k` is the first column, `stage` its byte offset in shared memory.
+  /// Copies of one stage: 16 bytes per thread at a time. `k` is the first column, `stage` its byte offset in shared
+  /// memory.
   void issue(V k, V stage) {
     auto rows = [&](V base, V first_row, int count, int offset) {
       for (int i = 0; i < count * 4 / 128; ++i) {
@@ -62,7 +65,8 @@ private:
         V element = add(add(mul(add(first_row, row), s.k), k), mul(column, 8));
         V from = at(base, mul(element, 2), "1");
         V to = at(smem, add(stage, add(mul(row, GemmShape::kRowBytes), add(mul(column, 16), c(offset)))), "3");
-        line("  nvvm.cp.async.shared.global " + to + ", " + from + ", 16, cache = cg : !llvm.ptr<3>, !llvm.ptr<1> // copy");
+        line("  nvvm.cp.async.shared.global " + to + ", " + from +
+             ", 16, cache = cg : !llvm.ptr<3>, !llvm.ptr<1> // copy");
       }
     };
     rows("%a", row0, s.block_m(), 0);
@@ -128,7 +132,8 @@ private:
       values += (i ? ", " : "") + acc[i];
       value_types += i ? ", f32" : "f32";
     }
-    line("  llvm.cond_br " + more + ", ^loop(" + names + " : " + types + "), ^done(" + values + " : " + value_types + ")");
+    line("  llvm.cond_br " + more + ", ^loop(" + names + " : " + types + "), ^done(" + values + " : " + value_types +
+         ")");
     line("^done(" + done + "):");
   }
 
@@ -139,16 +144,21 @@ private:
     for (int k16 = 0; k16 < GemmShape::kDepth; k16 += 16) {
       std::vector<std::vector<V>> a, b;
       auto load = [&](V first_row, V r, V k, int tile_row, int offset) {
-        V place = add(stage, add(mul(add(add(first_row, r), c(tile_row)), GemmShape::kRowBytes), add(mul(add(k, c(k16)), 2), c(offset))));
+        V place = add(stage, add(mul(add(add(first_row, r), c(tile_row)), GemmShape::kRowBytes),
+                                 add(mul(add(k, c(k16)), 2), c(offset))));
         V all = def("nvvm.ldmatrix " + at(smem, place, "3") +
-                    " {num = 4 : i32, layout = #nvvm.mma_layout<row>, shape = #nvvm.ld_st_matrix_shape<m = 8, n = 8>, eltType = "
+                    " {num = 4 : i32, layout = #nvvm.mma_layout<row>, shape = #nvvm.ld_st_matrix_shape<m = 8, n = 8>, "
+                    "eltType = "
                     "#nvvm.ld_st_matrix_elt_type<b16>} : (!llvm.ptr<3>) -> !llvm.struct<(i32, i32, i32, i32)> // load");
         std::vector<V> parts;
-        for (int i = 0; i < 4; ++i) parts.push_back(def("llvm.extractvalue " + all + "[" + std::to_string(i) + "] : !llvm.struct<(i32, i32, i32, i32)>"));
+        for (int i = 0; i < 4; ++i)
+          parts.push_back(
+              def("llvm.extractvalue " + all + "[" + std::to_string(i) + "] : !llvm.struct<(i32, i32, i32, i32)>"));
         return parts;
       };
       for (int m = 0; m < s.m_tiles; ++m) a.push_back(load(warp_row, a_row, a_k, m * 16, 0));
-      for (int n = 0; n < s.n_tiles; n += 2) b.push_back(load(warp_col, b_row, b_k, n * 8, s.block_m() * GemmShape::kRowBytes));
+      for (int n = 0; n < s.n_tiles; n += 2)
+        b.push_back(load(warp_col, b_row, b_k, n * 8, s.block_m() * GemmShape::kRowBytes));
       for (int m = 0; m < s.m_tiles; ++m)
         for (int n = 0; n < s.n_tiles; ++n) mma(m, n, a[m], b[n / 2][n % 2 * 2], b[n / 2][n % 2 * 2 + 1]);
     }
@@ -157,10 +167,13 @@ private:
   void mma(int m, int n, const std::vector<V> &a, V b0, V b1) {
     V *d = &acc[4 * (m * s.n_tiles + n)];
     const std::string type = "!llvm.struct<(f32, f32, f32, f32)>";
-    V result = def("nvvm.mma.sync A[" + a[0] + ", " + a[1] + ", " + a[2] + ", " + a[3] + "] B[" + b0 + ", " + b1 + "] C[" + d[0] + ", " + d[1] +
-                   ", " + d[2] + ", " + d[3] +
-                   "] {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, multiplicandAPtxType = #nvvm.mma_type<bf16>, "
-                   "multiplicandBPtxType = #nvvm.mma_type<bf16>, shape = #nvvm.shape<m = 16, n = 8, k = 16>} : (i32, i32, f32) -> " + type);
+    V result = def("nvvm.mma.sync A[" + a[0] + ", " + a[1] + ", " + a[2] + ", " + a[3] + "] B[" + b0 + ", " + b1 +
+                   "] C[" + d[0] + ", " + d[1] + ", " + d[2] + ", " + d[3] +
+                   "] {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, multiplicandAPtxType = "
+                   "#nvvm.mma_type<bf16>, "
+                   "multiplicandBPtxType = #nvvm.mma_type<bf16>, shape = #nvvm.shape<m = 16, n = 8, k = 16>} : (i32, "
+                   "i32, f32) -> " +
+                   type);
     for (int i = 0; i < 4; ++i) d[i] = def("llvm.extractvalue " + result + "[" + std::to_string(i) + "] : " + type);
   }
 
@@ -174,7 +187,8 @@ private:
           V to = at("%c", mul(add(bin("mul", row, "%n"), column), 4), "1");
           for (int i = 0; i < 2; ++i) {
             V place = i ? at(to, c(4), "1") : to;
-            line("  llvm.store %d" + std::to_string(4 * (m * s.n_tiles + n) + 2 * half + i) + ", " + place + " : f32, !llvm.ptr<1>");
+            line("  llvm.store %d" + std::to_string(4 * (m * s.n_tiles + n) + 2 * half + i) + ", " + place +
+                 " : f32, !llvm.ptr<1>");
           }
         }
   }

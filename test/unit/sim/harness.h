@@ -41,7 +41,9 @@ inline std::pair<std::vector<char>, std::string> compile(const std::string &text
   target.checked = options.checked;
   target.optimize = options.optimize;
   if (getenv("MOEC_SIM_TIMING"))
-    target.timing = [](llvm::StringRef stage, double ms) { fprintf(stderr, "  %-24s %7.2f ms\n", stage.str().c_str(), ms); };
+    target.timing = [](llvm::StringRef stage, double ms) {
+      fprintf(stderr, "  %-24s %7.2f ms\n", stage.str().c_str(), ms);
+    };
   std::string ir;
   if (getenv("MOEC_SIM_IR")) target.llvmIr = &ir;
   auto image = moec::compiler::compileForSim(*module, target);

@@ -48,7 +48,8 @@ Compiled compile(const std::string &source, const std::string &options, const st
 }
 
 TEST(Compile, PtxOfEveryGeneration) {
-  for (std::string target : {"sm_80", "sm_86", "sm_89", "sm_90", "sm_90a", "sm_100", "sm_100a", "sm_103a", "sm_110a", "sm_120a", "sm_121"}) {
+  for (std::string target :
+       {"sm_80", "sm_86", "sm_89", "sm_90", "sm_90a", "sm_100", "sm_100a", "sm_103a", "sm_110a", "sm_120a", "sm_121"}) {
     Compiled c = compile(swiglu(), "target=" + target, "ptx");
     EXPECT_EQ(c.status, MOEC_OK) << c.diagnostics;
     EXPECT_THAT(c.output, HasSubstr(".target " + target + "\n"));
@@ -58,7 +59,8 @@ TEST(Compile, PtxOfEveryGeneration) {
 TEST(Compile, CubinWithFacts) {
   Compiled c = compile(swiglu(), "target=sm_90a", "binary");
   ASSERT_EQ(c.status, MOEC_OK) << c.diagnostics;
-  EXPECT_EQ(c.output.substr(0, 4), "\x7f" "ELF");
+  EXPECT_EQ(c.output.substr(0, 4), "\x7f"
+                                   "ELF");
   EXPECT_THAT(c.info, HasSubstr(R"("kernel":"swiglu")"));
   EXPECT_THAT(c.info, HasSubstr(R"("threads":128)"));
   EXPECT_THAT(c.info, HasSubstr(R"("spill_bytes":0)"));
@@ -119,7 +121,9 @@ TEST(Compile, UserErrors) {
   EXPECT_THAT(parse.diagnostics, HasSubstr("error\tsource.mlir\t1\t"));
   Compiled emit = compile(swiglu(), "target=sm_90a", "sass");
   EXPECT_EQ(emit.status, MOEC_USER_ERROR);
-  EXPECT_THAT(emit.diagnostics, HasSubstr("emit=sass is unknown (known: tile, layouts, tilegpu, nvvm, llvm, ptx, binary, cubin, resources)"));
+  EXPECT_THAT(
+      emit.diagnostics,
+      HasSubstr("emit=sass is unknown (known: tile, layouts, tilegpu, nvvm, llvm, ptx, binary, cubin, resources)"));
   Compiled sim = compile(swiglu(), "target=sim-x86-64-v3", "ptx");
   EXPECT_EQ(sim.status, MOEC_USER_ERROR);
   EXPECT_THAT(sim.diagnostics, HasSubstr("the simulated GPU (target=sim-x86-64-v3) has none"));

@@ -22,7 +22,8 @@ std::string error_of(llvm::StringRef text) {
 }
 
 TEST(Options, Gpu) {
-  CompileOptions o = parse("target=sm_90a;num_warps=8; num_stages=2;contract_fma=1;lineinfo=1;verify_each=1;dump=/tmp/d;;");
+  CompileOptions o =
+      parse("target=sm_90a;num_warps=8; num_stages=2;contract_fma=1;lineinfo=1;verify_each=1;dump=/tmp/d;;");
   EXPECT_FALSE(o.isSim());
   EXPECT_EQ(o.targetName, "sm_90a");
   EXPECT_EQ(o.computeCapability, 90);

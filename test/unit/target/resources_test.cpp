@@ -62,11 +62,14 @@ TEST(Resources, OfARealCubin) {
 }
 
 TEST(Resources, OfASpillingKernel) {
-  std::string text = ".version 8.6\n.target sm_90a\n.address_size 64\n.visible .entry k(.param .u64 p)\n.maxnreg 24\n{\n.reg .b64 %rd<3>;\n.reg .b32 %r<128>;\n"
+  std::string text = ".version 8.6\n.target sm_90a\n.address_size 64\n.visible .entry k(.param .u64 p)\n.maxnreg "
+                     "24\n{\n.reg .b64 %rd<3>;\n.reg .b32 %r<128>;\n"
                      "ld.param.u64 %rd1, [p];\ncvta.to.global.u64 %rd2, %rd1;\n";
-  for (int i = 0; i < 100; ++i) text += "ld.volatile.global.u32 %r" + std::to_string(i) + ", [%rd2+" + std::to_string(4 * i) + "];\n";
+  for (int i = 0; i < 100; ++i)
+    text += "ld.volatile.global.u32 %r" + std::to_string(i) + ", [%rd2+" + std::to_string(4 * i) + "];\n";
   text += "bar.sync 0;\n";
-  for (int i = 0; i < 100; ++i) text += "st.volatile.global.u32 [%rd2+" + std::to_string(4 * (99 - i)) + "], %r" + std::to_string(i) + ";\n";
+  for (int i = 0; i < 100; ++i)
+    text += "st.volatile.global.u32 [%rd2+" + std::to_string(4 * (99 - i)) + "], %r" + std::to_string(i) + ";\n";
   text += "ret;\n}\n";
   auto cubin = assemblePtx(text, "sm_90a");
   ASSERT_TRUE(bool(cubin)) << llvm::toString(cubin.takeError());
@@ -80,21 +83,26 @@ TEST(Resources, DamagedCubins) {
   auto cubin = assemblePtx(ptx("sm_90a"), "sm_90a");
   ASSERT_TRUE(bool(cubin));
   EXPECT_TRUE(llvm::errorToBool(readResources("", "").takeError()));
-  EXPECT_TRUE(llvm::errorToBool(readResources("not an ELF file at all, but long enough to hold a header of 64 bytes", "").takeError()));
-  // No truncation and no damaged byte of the header may read out of bounds (the asan build sees it) or succeed with nonsense.
-  // (What is behind the section table is not read.)
+  EXPECT_TRUE(llvm::errorToBool(
+      readResources("not an ELF file at all, but long enough to hold a header of 64 bytes", "").takeError()));
+  // No truncation and no damaged byte of the header may read out of bounds (the asan build sees it) or succeed with
+  // nonsense. (What is behind the section table is not read.)
   for (size_t size = 0; size < cubin->bytes.size(); size += 7) {
     auto resources = readResources(llvm::StringRef(cubin->bytes).take_front(size), "");
     EXPECT_TRUE(!resources || size > cubin->bytes.size() / 2) << size;
-    if (!resources) llvm::consumeError(resources.takeError());
-    else EXPECT_EQ(resources->kernel, "k");
+    if (!resources)
+      llvm::consumeError(resources.takeError());
+    else
+      EXPECT_EQ(resources->kernel, "k");
   }
   for (size_t byte = 0; byte < 64; ++byte) {
     std::string damaged = cubin->bytes;
     damaged[byte] = char(0xff);
     auto resources = readResources(damaged, "");
-    if (resources) EXPECT_EQ(resources->kernel, "k");
-    else llvm::consumeError(resources.takeError());
+    if (resources)
+      EXPECT_EQ(resources->kernel, "k");
+    else
+      llvm::consumeError(resources.takeError());
   }
 }
 

@@ -62,12 +62,7 @@ TEST(Check, SaysWhichElementIsWrong) {
   EXPECT_THAT(check(doubled, wrong, {x}, {.tolerance = 0.1}).text(),
               HasSubstr("1 of 300 elements are beyond the tolerance 0.1"));
   EXPECT_TRUE(check(doubled, wrong, {x}, {.tolerance = 0.2}));
-  EXPECT_THAT(check(doubled,
-                    [](const Tensor &) {
-                      return Tensor::zeros({3, 99}, f32);
-                    },
-                    {x})
-                  .text(),
+  EXPECT_THAT(check(doubled, [](const Tensor &) { return Tensor::zeros({3, 99}, f32); }, {x}).text(),
               HasSubstr("it is f32[3, 100] on host, the reference f32[3, 99] on host"));
 }
 

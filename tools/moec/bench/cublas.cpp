@@ -14,16 +14,11 @@ namespace {
 constexpr int kNoTranspose = 0, kDefaultAlgorithm = -1, kCompute32F = 68, kCompute64F = 70;
 int data_type(DType t) {
   switch (t) {
-  case DType::f32:
-    return 0;
-  case DType::f64:
-    return 1;
-  case DType::f16:
-    return 2;
-  case DType::bf16:
-    return 14;
-  default:
-    throw UserError("cuBLAS", fmt::format("there is no product in {}", name(t)), "f32, bf16, f16 or f64");
+  case DType::f32: return 0;
+  case DType::f64: return 1;
+  case DType::f16: return 2;
+  case DType::bf16: return 14;
+  default: throw UserError("cuBLAS", fmt::format("there is no product in {}", name(t)), "f32, bf16, f16 or f64");
   }
 }
 

@@ -104,8 +104,7 @@ Timing measure(const Case &c, Device device, const Effort &effort) {
     graph = Graph::capture(stream, run);
   } catch (const UserError &) {} // the op waits for a count
   if (!graph) return measure(stream, run, effort);
-  Timing t = measure(
-      stream, [&] { graph->launch(stream); }, effort);
+  Timing t = measure(stream, [&] { graph->launch(stream); }, effort);
   t.captured = true;
   return t;
 }

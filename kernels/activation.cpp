@@ -35,6 +35,9 @@ void check_activation(const char *what, const Activation &activation) {
   check_number({what, "alpha"}, activation.alpha);
   check_number({what, "linear_offset"}, activation.linear_offset);
   check_number({what, "limit"}, activation.limit.value_or(0));
+  const DType rounds_to = activation.gate_dtype.value_or(f64);
+  check_that(is_float(rounds_to) && !is_fp8(rounds_to), {what, "gate_dtype"}, fmt::format("it is {}", name(rounds_to)),
+             "give bf16, f16, f32 or none");
 }
 
 static constexpr Schedule kSchedule{.num_warps = 4};

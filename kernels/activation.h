@@ -24,7 +24,8 @@ struct Activation {
   bool gated = true;
   bool interleaved = false;
   std::optional<double> limit = std::nullopt;
-  double linear_offset = 0; ///< added to up
+  double linear_offset = 0;                       ///< added to up
+  std::optional<DType> gate_dtype = std::nullopt; ///< the gate's value is rounded to it before up multiplies it
 
   static Activation swiglu() { return {}; }
   static Activation geglu() { return {.gate = Gate::gelu_tanh}; }

@@ -1,6 +1,7 @@
 // The formulas of the activations, once.
 #include "kernels/activation_formula.h"
 
+#include "kernels/rounding.h"
 #include "runtime/convert.h"
 
 namespace moec::kernel {
@@ -35,6 +36,10 @@ GateSlope gate_of(const ActivationFields &a, const Tile &x, bool with_slope) {
 
 Tile shifted_up(const ActivationFields &a, const Tile &up) { return a.linear_offset == 0 ? up : up + a.linear_offset; }
 
+Tile rounded_gate(const ActivationFields &a, const Tile &value) {
+  return a.gate_dtype == f64 ? value : rounded(value, a.gate_dtype);
+}
+
 } // namespace
 
 GateUp clamped(const ActivationFields &a, const GateUp &x) {
@@ -43,15 +48,15 @@ GateUp clamped(const ActivationFields &a, const GateUp &x) {
 }
 
 Tile activation_value(const ActivationFields &a, const GateUp &x) {
-  Tile value = gate_of(a, x.gate, false).value;
+  Tile value = rounded_gate(a, gate_of(a, x.gate, false).value);
   return a.gated ? value * shifted_up(a, x.up) : value;
 }
 
 ActivationSlopes activation_slopes(const ActivationFields &a, const GateUp &x) {
   GateSlope g = gate_of(a, x.gate, true);
   if (!a.gated) return {g.value, g.slope, {}};
-  Tile up = shifted_up(a, x.up);
-  return {g.value * up, g.slope * up, g.value};
+  Tile up = shifted_up(a, x.up), value = rounded_gate(a, g.value);
+  return {value * up, g.slope * up, value};
 }
 
 GateUp inside_bounds(const ActivationFields &a, const GateUp &x, const GateUp &gradient) {

@@ -12,16 +12,17 @@ struct ActivationFields {
   double alpha = 1;
   bool gated = true, interleaved = false, clamped = false;
   double limit = 0, linear_offset = 0;
-  bool closed = false; ///< gradients pass at the bounds too: x was coded by e4m3_codes
+  bool closed = false;    ///< gradients pass at the bounds too: x was coded by e4m3_codes
+  DType gate_dtype = f64; ///< f64: the gate's value is not rounded
 
   ActivationFields() = default;
   ActivationFields(const Activation &a)
       : gate(a.gate), alpha(a.alpha), gated(a.gated), interleaved(a.interleaved), clamped(a.limit.has_value()),
-        limit(a.limit.value_or(0)), linear_offset(a.linear_offset) {}
+        limit(a.limit.value_or(0)), linear_offset(a.linear_offset), gate_dtype(a.gate_dtype.value_or(f64)) {}
   static void fields(auto &s, auto &&f) {
     f("gate", s.gate), f("alpha", s.alpha), f("gated", s.gated), f("interleaved", s.interleaved);
     f("clamped", s.clamped), f("limit", s.limit), f("linear_offset", s.linear_offset);
-    f("closed", s.closed);
+    f("closed", s.closed), f("gate_dtype", s.gate_dtype);
   }
 };
 
@@ -55,6 +56,6 @@ Tile interleave(const GateUp &x);
 } // namespace moec::kernel
 
 namespace moec {
-/// Throws UserError unless its gate is one and its numbers are numbers.
+/// Throws UserError unless its gate is one, its numbers are numbers and its dtype holds floats.
 void check_activation(const char *what, const Activation &activation);
 } // namespace moec

@@ -261,8 +261,9 @@ void add_kernels(Library &l) {
                                          {"U", "4096", "width of x"},
                                          {"dtype", "bf16", "of x and y"},
                                          {"weight", "f32", "of the weights"}};
+  const KernelSetting grad_dtype{"grad", "bf16", "of the gradient of y"};
   const KernelArgument x{"x", "[T, U]", "dtype"}, w{"w", "[T, 1]", "weight"}, bias{"bias", "[1, U]", "dtype"},
-      y{"y", "[T, H]", "dtype"}, grad{"grad", "[T, H]", "dtype"};
+      y{"y", "[T, H]", "dtype"}, grad{"grad", "[T, H]", "grad"};
   const Schedule schedule{.num_warps = 4};
   add_kernel(l, kernel::weighted_swiglu, "weighted_swiglu",
              "activation(x) * weight; by default silu(gate) * up * weight", schedule,
@@ -278,12 +279,12 @@ void add_kernels(Library &l) {
               {"grad_x", "[T, U]", "dtype"},
               {"grad_w", "[T, 1]", "weight"},
               {"grad_bias", "[T, U]", "dtype"}},
-             sizes);
+             {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], grad_dtype});
   add_kernel(
       l, kernel::activation_backward_bias, "activation_backward_bias",
       "gradients of x, and of the weights and the bias in parts", schedule,
       {grad, x, w, bias, {"grad_x", "[T, U]", "dtype"}, {"products", "[P, T]", "weight"}, {"sums", "[8, U]", "weight"}},
-      {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], {"P", "16", "blocks of columns"}});
+      {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], grad_dtype, {"P", "16", "blocks of columns"}});
   add_kernel(l, kernel::sum_rows, "sum_rows", "sums of 512 rows each", schedule,
              {{"x", "[T, U]", "dtype"}, {"y", "[8, U]", "dtype"}}, {sizes[0], sizes[2], sizes[3]});
 }
@@ -317,19 +318,21 @@ void register_activation(Library &l) {
       {"weighted_swiglu", "block=32,rows=32,H=24,dtype=f32,T=21", "recorded case"},
       {"weighted_swiglu", "block=512,rows=2,H=512,dtype=f64,weight=f64", "gradient checks"},
       {"weighted_swiglu", "block=1024,rows=2,steps=3,H=2881", "odd width"},
+      {"weighted_swiglu", "block=1024,H=768,gate_dtype=bf16", "Qwen3-30B-A3B, the block"},
       {"activation", "block=128,rows=8,steps=8,bias=1,H=2880,U=5760", "gpt-oss-120b, one bias"},
       {"activation", "block=2048,steps=128,gate=1,weighted=false,bias=1,H=1411,U=2822", "one bias, odd width"},
       {"activation", "block=128,rows=8,steps=8,bias=1,H=2880,U=5760,dtype=f64,weight=f64", "one bias, f64"},
       {"activation", "saves=true,clamped=true,limit=7,H=2880,U=5760", "gpt-oss-120b"},
       {"activation", "gate=2,gated=false,H=4864,U=4864,dtype=f64,weight=f64", "gradient checks"},
       {"activation_backward", "block=1024,H=768,U=1536", "Qwen3-30B-A3B"},
-      {"activation_backward", "block=1024,H=2048,dtype=f32", "f32"},
+      {"activation_backward", "block=1024,H=2048,dtype=f32,grad=f32", "f32"},
       {"activation_backward", "block=1024,rows=2,H=2881,U=5762", "odd width"},
+      {"activation_backward", "block=1024,H=768,U=1536,gate_dtype=bf16,grad=f32", "Qwen3-30B-A3B, the block"},
       {"activation_backward",
        "block=1024,H=2880,U=5760,alpha=1.702,interleaved=true,clamped=true,limit=7,linear_offset=1", "gpt-oss-120b"},
-      {"activation_backward", "block=1024,H=2048,gate=1,dtype=f64,weight=f64", "gradient checks"},
+      {"activation_backward", "block=1024,H=2048,gate=1,dtype=f64,weight=f64,grad=f64", "gradient checks"},
       {"activation_backward_bias", "block=128,rows=8,bias=1,H=2880,U=5760,P=23", "gpt-oss-120b"},
-      {"activation_backward_bias", "block=128,rows=8,gate=1,bias=1,H=2880,U=5760,P=23,dtype=f64,weight=f64",
+      {"activation_backward_bias", "block=128,rows=8,gate=1,bias=1,H=2880,U=5760,P=23,dtype=f64,weight=f64,grad=f64",
        "gradient checks"},
       {"sum_rows", "U=5760,dtype=f32", "gpt-oss-120b"},
       {"sum_rows", "U=35,dtype=f64", "gradient checks"},

@@ -90,6 +90,8 @@ static void add_rows(Library &l) {
       {"grouped_mm", "experts=128,k=2048,n=1536", "Qwen3-30B-A3B, gate and up"},
       {"grouped_mm", "experts=128,k=2048,n=1536,width=768,gather=true,divide=8,activated=true,keep=true,rows=512",
        "the same, tokens gathered, swiglu"},
+      {"grouped_mm", "experts=128,k=2048,n=768,width=768,gather=true,divide=8,rows=512,out=f32",
+       "Qwen3-30B-A3B, down, gradient of its input in f32"},
       {"grouped_mm",
        "experts=128,k=768,n=2048,scatter=true,weighted=true,by_slot=true,round_first=true,transposed=true",
        "Qwen3-30B-A3B, down, Unsloth's permute_y and fuse_mul_post"},

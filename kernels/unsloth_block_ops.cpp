@@ -77,28 +77,30 @@ std::vector<OpTensor> tensors_of(const char *router, const std::vector<OpTensor>
 }
 
 Op qwen3() {
-  return {"unsloth_qwen3_moe_block",
-          "the MoE block of Qwen3 with its gradients",
-          "logits = x gate^T; w = the K greatest of softmax(logits) in f32, over their sum if norm_topk_prob, rounded; "
-          "for each chosen e: o = (silu(g) u) down[e]^T, [g | u] = x gate_up[e]^T; y[t] = sum over slots of o w",
-          "unsloth kernels.moe.grouped_gemm.reference.layers.qwen3_moe.Qwen3MoeGroupedGEMMBlock",
-          "as gate_route and moe_experts_e2e; gradients of x through experts and router are rounded, then added",
-          {{"topk", Type::integer, "", "K", {}, true},
-           {"norm_topk_prob", Type::boolean, "true", "divide the weights by their sum"},
-           {"activation", Type::text, "swiglu", "between the products", {"swiglu"}}},
-          tensors_of("gate", {},
-                     {output("router_logits", "[T, E]", "logits"),
-                      output("topk_weights", "[T, K]", "w", 8e-3),
-                      {"token_counts_by_expert", "[E]", "i64", "rows of each expert", true},
-                      {"gather_indices", "[T*K]", "i64", "slot of each row", true},
-                      output("first_gemm", "[T*K, 2*I]", "[g | u] of each row"),
-                      output("intermediate", "[T*K, I]", "silu(g) u"),
-                      output("second_gemm", "[T*K, D]", "o")},
-                     {}),
-          {"matmul", "gate_select", "route_sort", "route_count", "route_place", "grouped_mm", "combine_rows",
-           "select_backward", "grouped_mm_backward_b", "weighted_swiglu", "activation_backward", "slot_gather", "add"},
-          {"Qwen3MoeBlock::forward", "Qwen3MoeBlock::backward"},
-          run_qwen3};
+  return {
+      "unsloth_qwen3_moe_block",
+      "the MoE block of Qwen3 with its gradients",
+      "logits = x gate^T; w = the K greatest of softmax(logits) in f32, over their sum if norm_topk_prob, rounded; "
+      "for each chosen e: o = (silu(g) u) down[e]^T, [g | u] = x gate_up[e]^T; y[t] = sum over slots of o w",
+      "unsloth kernels.moe.grouped_gemm.reference.layers.qwen3_moe.Qwen3MoeGroupedGEMMBlock",
+      "as gate_route and moe_experts_e2e; silu(g) and each o w are rounded to x's dtype, as in the source; gradients "
+      "of x through experts and router are rounded, then added",
+      {{"topk", Type::integer, "", "K", {}, true},
+       {"norm_topk_prob", Type::boolean, "true", "divide the weights by their sum"},
+       {"activation", Type::text, "swiglu", "between the products", {"swiglu"}}},
+      tensors_of("gate", {},
+                 {output("router_logits", "[T, E]", "logits"),
+                  output("topk_weights", "[T, K]", "w", 8e-3),
+                  {"token_counts_by_expert", "[E]", "i64", "rows of each expert", true},
+                  {"gather_indices", "[T*K]", "i64", "slot of each row", true},
+                  output("first_gemm", "[T*K, 2*I]", "[g | u] of each row"),
+                  output("intermediate", "[T*K, I]", "silu(g) u"),
+                  output("second_gemm", "[T*K, D]", "o")},
+                 {}),
+      {"matmul", "gate_select", "route_sort", "route_count", "route_place", "grouped_mm", "combine_rows",
+       "select_backward", "grouped_mm_backward_b", "weighted_swiglu", "activation_backward", "slot_gather", "add"},
+      {"Qwen3MoeBlock::forward", "Qwen3MoeBlock::backward"},
+      run_qwen3};
 }
 
 Op llama4() {

@@ -14,8 +14,14 @@ namespace moec {
 namespace {
 
 constexpr const char *kQwen3 = "Qwen3MoeBlock", *kLlama4 = "Llama4MoeBlock";
-const ExpertsForm kQwen3Form{Activation::swiglu(), RouterWeights::output, true};
-const ExpertsForm kLlama4Form{Activation::swiglu(), RouterWeights::input, true};
+/// Every step of the sources rounds: silu(g), which u multiplies, and in Qwen3 each weighted row.
+Activation swiglu_in(DType dtype) {
+  Activation a = Activation::swiglu();
+  if (dtype == bf16 || dtype == f16) a.gate_dtype = dtype;
+  return a;
+}
+ExpertsForm qwen3_form(DType dtype) { return {swiglu_in(dtype), RouterWeights::output, true, 0, true}; }
+ExpertsForm llama4_form(DType dtype) { return {swiglu_in(dtype), RouterWeights::input, true}; }
 constexpr TopKOptions kLlama4Scores{.sigmoid = true, .pre_act = false};
 
 /// Of a block with these parameters; they must fit.
@@ -76,16 +82,16 @@ Qwen3MoeBlock::Qwen3MoeBlock(Parameters p, int topk, bool norm_topk_prob)
 Qwen3MoeBlock::Result Qwen3MoeBlock::forward(const Stream &stream, const Tensor &x, Steps *steps) const {
   Tensor tokens = tokens_of(stream, "x", x);
   GateOutput gate = gate_forward(stream, tokens, {p_.gate, {}, {}}, options_);
-  ExpertsResult r = experts_forward(stream, kQwen3Form, {p_.gate_up_proj, p_.down_proj, {}, {}}, tokens, {},
-                                    gate.weights, gate.indices, steps ? &steps->experts : nullptr);
+  ExpertsResult r = experts_forward(stream, qwen3_form(config_.dtype), {p_.gate_up_proj, p_.down_proj, {}, {}}, tokens,
+                                    {}, gate.weights, gate.indices, steps ? &steps->experts : nullptr);
   if (steps) steps->gate = gate;
   return {r.y.reshape(x.shape()), r.kept};
 }
 
 Qwen3MoeBlock::Grads Qwen3MoeBlock::backward(const Stream &stream, const Tensor &grad, const ExpertsKept &kept) const {
   Tensor rows = gradient_of(stream, grad, kept);
-  ExpertsGrads e =
-      experts_backward(stream, kQwen3Form, {p_.gate_up_proj, p_.down_proj, {}, {}}, rows, kept, config_.dtype);
+  ExpertsGrads e = experts_backward(stream, qwen3_form(config_.dtype), {p_.gate_up_proj, p_.down_proj, {}, {}}, rows,
+                                    kept, config_.dtype);
   const GateParameters router{p_.gate, {}, {}};
   GateGrads g =
       gate_backward(stream, e.weights, kept.x, router, gate_forward(stream, kept.x, router, options_), options_);
@@ -107,21 +113,21 @@ Llama4MoeBlock::Llama4MoeBlock(Parameters p, int topk)
 Llama4MoeBlock::Result Llama4MoeBlock::forward(const Stream &stream, const Tensor &x) const {
   Tensor tokens = tokens_of(stream, "x", x);
   TopKWeights best = calculate_topk(stream, matmul(stream, tokens, p_.router, {.transpose_b = true}), 1, kLlama4Scores);
+  const ExpertsForm form = llama4_form(config_.dtype);
   ExpertsResult r =
-      experts_forward(stream, kLlama4Form, {p_.gate_up_proj, p_.down_proj, {}, {}}, tokens, {}, best.weights, best.ids);
+      experts_forward(stream, form, {p_.gate_up_proj, p_.down_proj, {}, {}}, tokens, {}, best.weights, best.ids);
   Tensor gate_up = matmul(stream, tokens, p_.shared_gate_up, {.transpose_b = true});
-  Tensor shared =
-      matmul(stream, activate(stream, gate_up, kLlama4Form.activation), p_.shared_down, {.transpose_b = true});
+  Tensor shared = matmul(stream, activate(stream, gate_up, form.activation), p_.shared_down, {.transpose_b = true});
   return {add(stream, r.y, shared).reshape(x.shape()), r.kept};
 }
 
 Llama4MoeBlock::Grads Llama4MoeBlock::backward(const Stream &stream, const Tensor &grad,
                                                const ExpertsKept &kept) const {
-  const Activation &swiglu = kLlama4Form.activation;
+  const ExpertsForm form = llama4_form(config_.dtype);
+  const Activation &swiglu = form.activation;
   const Tensor &x = kept.x;
   Tensor rows = gradient_of(stream, grad, kept);
-  ExpertsGrads e =
-      experts_backward(stream, kLlama4Form, {p_.gate_up_proj, p_.down_proj, {}, {}}, rows, kept, config_.dtype);
+  ExpertsGrads e = experts_backward(stream, form, {p_.gate_up_proj, p_.down_proj, {}, {}}, rows, kept, config_.dtype);
   // The router, again.
   Tensor logits = matmul(stream, x, p_.router, {.transpose_b = true});
   Tensor ids = calculate_topk(stream, logits, 1, kLlama4Scores).ids;

@@ -32,6 +32,7 @@ TEST(BadInput, Activations) {
        [](auto &s) { activate(s, f(4, 8), activation_named("swiglu", 1, 7, NAN)); }},
       {"activate: gate", "it is none of Gate's values",
        [](auto &s) { activate(s, f(4, 8), {.gate = static_cast<Gate>(7)}); }},
+      {"activate: gate_dtype", "it is i32", [](auto &s) { activate(s, f(4, 8), {.gate_dtype = i32}); }},
       {"activate_saving_e4m3: limit", "at least 0 and below 432",
        [](auto &s) { activate_saving_e4m3(s, f(4, 8), Activation::swiglu_clamped(500)); }},
       {"activate_backward", "gradient: it is f32[4, 3] on host; its shape must be [4, 4]",

@@ -109,7 +109,8 @@ Op llama4() {
           "logits = x router^T; e = the expert of the greatest, w = sigmoid of it in f32, rounded; y = (silu(g) u) "
           "down[e]^T + (silu(g') u') shared_down^T, [g | u] = (w x) gate_up[e]^T, [g' | u'] = x shared_gate_up^T",
           "unsloth kernels.moe.grouped_gemm.reference.layers.llama4_moe.Llama4GroupedGemmTextMoe",
-          "as unsloth_calculate_topk and moe_experts_e2e; gradients of x through experts, router and shared expert are "
+          "as unsloth_calculate_topk and moe_experts_e2e; silu(g) is rounded to x's dtype, as in the source; gradients "
+          "of x through experts, router and shared expert are "
           "rounded, then added; grad_w: row_dots",
           {},
           tensors_of("router",

@@ -17,7 +17,7 @@ constexpr double kMostRatio = 1.02;
 
 /// A counting sort by two kernels reads its ids twice, which alone is 1.25, and each program's run of an expert's rows
 /// begins and ends inside of sectors. Its time is that of the sorts; one program for all slots would move each sector
-/// once, and take many times as long.
+/// once, but sort block after block.
 constexpr double kTwoKernelSort = 1.85;
 
 struct Row {

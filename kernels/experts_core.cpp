@@ -92,7 +92,7 @@ ExpertsGrads experts_backward(const Stream &stream, const ExpertsForm &form, con
   of_tokens.gather = kept.token_ids;
   // Where the weights multiply the second product, the source has their gradient from its rows: no rounding comes
   // between.
-  if (form.weights == RouterWeights::output) of_tokens.dtype = grad.dtype() == f64 ? f64 : f32;
+  if (form.weights == RouterWeights::output) of_tokens.dtype = wide_dtype(grad.dtype());
   Tensor grad_activated = grouped_mm(stream, grad, p.down, kept.offs, of_tokens);
   ActivationGrads act = activate_backward(stream, grad_activated, kept.gate_up, form.activation, row_weights);
   Tensor rows = grouped_mm(stream, act.x, p.gate_up, kept.offs, back);
